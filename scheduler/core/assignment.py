@@ -1,0 +1,70 @@
+"""The two messages between decisions and execution: an assignment goes out, an outcome comes back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from ...search_spaces import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One piece of work for a worker: train a trial from resource `start` to resource `stop`.
+
+    Attributes:
+        trial: The trial's number.
+        config: The trial's configuration.
+        seed: The trial's seed, below 2**32.
+        bracket: The trial's bracket.
+        rung: Index of the rung at `stop`, from 0.
+        start: Steps already trained.
+        stop: Steps trained when the assignment is done; greater than `start`.
+        attempt: How often the trial's work was started again after a failure.
+    """
+
+    trial: int
+    config: Mapping[str, Value]
+    seed: int
+    bracket: int
+    rung: int
+    start: int
+    stop: int
+    attempt: int = 0
+
+
+class OutcomeStatus(str, Enum):
+    """How an assignment ended."""
+
+    COMPLETED = "completed"
+    """The trial reached the rung, or ended by itself before it."""
+    DIVERGED = "diverged"
+    """A metric was NaN or infinite."""
+    FAILED = "failed"
+    """The training code raised, or the worker died."""
+    INTERRUPTED = "interrupted"
+    """Stopped on request between two steps; the rest is still to be trained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an assignment.
+
+    Attributes:
+        trial: The trial's number.
+        rung: The assignment's rung.
+        attempt: The assignment's attempt; an outcome of a superseded attempt is ignored.
+        status: How it ended.
+        step: The last step trained.
+        value: The metric at `step`; None unless the status is COMPLETED.
+        elapsed_s: Seconds of training in this assignment.
+        error: The traceback or the reason, for DIVERGED and FAILED.
+    """
+
+    trial: int
+    rung: int
+    attempt: int
+    status: OutcomeStatus
+    step: int
+    value: float | None = None
+    elapsed_s: float = 0.0
+    error: str | None = None

@@ -1,0 +1,61 @@
+"""A trial as people see it: one configuration, how far it was trained and what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from ...search_spaces import Value
+
+
+class TrialState(str, Enum):
+    """Where a trial stands. The first three can still change."""
+
+    PENDING = "pending"
+    """Waiting for a worker, for the first time or after a promotion."""
+    RUNNING = "running"
+    """Given to a worker."""
+    PAUSED = "paused"
+    """At a rung, waiting for the others of its bracket."""
+    STOPPED = "stopped"
+    """Compared at a rung and not promoted."""
+    COMPLETED = "completed"
+    """Trained to the last rung of its bracket."""
+    DIVERGED = "diverged"
+    """Reported a metric that is NaN or infinite; counts as worst."""
+    FAILED = "failed"
+    """Raised an exception more often than `max_failures` allows; counts as worst."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """One row of the table of trials.
+
+    Attributes:
+        trial: Number, from 0, in the order of creation.
+        config: The configuration; names that are inactive are absent.
+        seed: The trial's own seed, below 2**32.
+        state: Where the trial stands.
+        bracket: Number of its bracket, from 0.
+        rung: Index of the highest rung it reached, -1 before the first.
+        step: Resource it was trained for, in steps.
+        attempt: How often its work was started again after a failure.
+        value: The metric at `step`; None before the first rung, and when it failed or diverged.
+        best_value: The best value at any rung.
+        best_step: The step of `best_value`.
+        elapsed_s: Seconds of training, over all its assignments.
+        error: The traceback of its last failure.
+    """
+
+    trial: int
+    config: Mapping[str, Value]
+    seed: int
+    state: TrialState
+    bracket: int
+    rung: int = -1
+    step: int = 0
+    attempt: int = 0
+    value: float | None = None
+    best_value: float | None = None
+    best_step: int | None = None
+    elapsed_s: float = 0.0
+    error: str | None = None
