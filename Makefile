@@ -1,0 +1,53 @@
+# Each target sets up .venv by itself. PYTHON chooses the interpreter it is made with: make dev PYTHON=python3.12
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
+PACKAGES := scheduler search_spaces trainers
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench dev clean
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: .venv/installed  ## Run examples/digits.yaml, print the best configuration, write the page with the learning curves
+	@if [ -e sweeps/digits ]; then \
+		mv sweeps/digits "sweeps/digits-$$(date +%Y%m%d-%H%M%S)" && echo "The sweep that was in sweeps/digits is kept beside it."; \
+	fi
+	$(BIN)/caviar run examples/digits.yaml
+	$(BIN)/caviar best sweeps/digits
+	$(BIN)/caviar report sweeps/digits
+
+test: .venv/installed  ## Run all tests
+	$(BIN)/pytest
+
+check: .venv/installed .dev/caviar  ## Lint, check the format, the types, the import rules and the wheel's contents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/project
+
+bench: .venv/installed-bench  ## Measure the throughput beside Ray Tune's
+	$(BIN)/python benchmarks/throughput.py
+
+dev: .venv/installed .dev/caviar  ## Set up .venv, what type checkers need, and the pre-commit hooks
+	$(BIN)/pre-commit install
+
+clean:  ## Remove everything that make made, but no sweep
+	rm -rf .venv .dev build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find $(PACKAGES) tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+.venv/installed-bench: .venv/installed
+	$(PIP) --editable '.[bench]'
+	@touch $@
+
+# Type checkers cannot follow the import hook of an editable install; they are pointed at these symlinks instead.
+.dev/caviar: Makefile
+	@mkdir -p $@
+	@for package in $(PACKAGES); do ln -sfn ../../$$package $@/$$package; done
+	@touch $@
