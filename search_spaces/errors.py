@@ -21,3 +21,7 @@ class CaviarError(Exception):
 
 class InvalidSpaceError(CaviarError, ValueError):
     """A domain, condition or constraint breaks a rule; the message names it, the value and what is allowed."""
+
+
+class InvalidYamlError(CaviarError, ValueError):
+    """A YAML document breaks a rule of the strict reader; the message names the source, the line and the rule."""

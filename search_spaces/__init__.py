@@ -1,0 +1,24 @@
+"""What may be tried: domains of hyperparameters, conditions and constraints, and designs in the unit cube."""
+
+from .continuous import InverseLog, Log, Uniform
+from .domain import Domain
+from .errors import CaviarError, InvalidSpaceError
+from .integer import Integer
+from .options import Choice, Constant, Ordinal
+from .space import SearchSpace
+from .values import Value
+
+__all__ = [
+    "CaviarError",
+    "Choice",
+    "Constant",
+    "Domain",
+    "Integer",
+    "InvalidSpaceError",
+    "InverseLog",
+    "Log",
+    "Ordinal",
+    "SearchSpace",
+    "Uniform",
+    "Value",
+]
