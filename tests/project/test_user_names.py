@@ -40,8 +40,9 @@ def own_folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("arguments", [["main.py"], ["-c", SCRIPT]], ids=["script", "command"])
 def test_a_script_imports_its_own_modules_and_caviar_side_by_side(own_folder: Path, arguments: list[str]) -> None:
-    command = [sys.executable, *arguments]
-    seen = json.loads(subprocess.run(command, cwd=own_folder, check=True, capture_output=True, text=True).stdout)
+    run = subprocess.run([sys.executable, *arguments], cwd=own_folder, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    seen = json.loads(run.stdout)
     assert seen["own"] == ["the person"] * 3
     assert all(Path(file).resolve().is_relative_to(own_folder.resolve()) for file in seen["files"])
     assert not any(Path(file).resolve().is_relative_to(own_folder.resolve()) for file in seen["caviar"])
