@@ -1,0 +1,19 @@
+"""Results in Parquet: writing every report, and reading them back."""
+
+from .best import Best
+from .reports import ReportTable
+from .results import Results
+from .schema import is_reserved
+from .trials import trials_table, write_trials
+from .writer import ReportWriter, drop_uncovered
+
+__all__ = [
+    "Best",
+    "ReportTable",
+    "ReportWriter",
+    "Results",
+    "drop_uncovered",
+    "is_reserved",
+    "trials_table",
+    "write_trials",
+]

@@ -1,0 +1,72 @@
+"""Which trial is best, and by what."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ...search_spaces import Value
+from ..storage.layout import SweepDirectory
+from .configurations import configuration_of
+from .schema import Header
+from .source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best trial of a sweep.
+
+    Attributes:
+        trial: Its number.
+        config: Its configuration: plain Python values, inactive names absent.
+        value: The best value of the sweep's metric.
+        step: The step at which it had that value.
+        checkpoint: The directory of its saved state at that step; None when it was not kept.
+    """
+
+    trial: int
+    config: Mapping[str, Value]
+    value: float
+    step: int
+    checkpoint: Path | None
+
+
+def find_best(source: Source, header: Header) -> Best | None:
+    """The trial with the best value at any rung; before the first rung, the one with the best report.
+
+    Of equal values the lower trial counts, and of one trial's the lower step.
+
+    Args:
+        source: The sweep's tables.
+        header: The sweep's header.
+
+    Returns:
+        None when nothing finite was reported yet.
+    """
+    found = ranked(source.trials(), "best_value", "best_step", header.mode)
+    value, step = "best_value", "best_step"
+    if not len(found):
+        found = ranked(source.reports(), header.metric, "step", header.mode)
+        value, step = header.metric, "step"
+    if not len(found):
+        return None
+    row = found.slice(0, 1).to_pylist()[0]
+    config = configuration_of(row, header.value_types)
+    return Best(row["trial"], config, row[value], row[step], _checkpoint(source.path, row["trial"], row[step]))
+
+
+def ranked(table: pa.Table, value: str, step: str, mode: str) -> pa.Table:
+    """The rows with a finite value, best first."""
+    rows = table.filter(pc.is_finite(pc.field(value)))
+    return rows.sort_by(
+        [(value, "ascending" if mode == "min" else "descending"), ("trial", "ascending"), (step, "ascending")]
+    )
+
+
+def _checkpoint(path: Path | None, trial: int, step: int) -> Path | None:
+    if path is None:
+        return None
+    checkpoint = SweepDirectory(path).checkpoints / str(trial) / str(step)
+    return checkpoint if checkpoint.is_dir() else None

@@ -1,0 +1,155 @@
+"""What a person reads from a sweep: its tables, queries over them, and the best configuration."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from ..errors import ResultsError
+from .best import Best, find_best
+from .display import results_as_html, results_as_text
+from .schema import Header
+from .source import DirectorySource, Source, TableSource
+
+
+class Results:
+    """The results of a sweep, finished or still running.
+
+    Nothing is cached: each call reads the files as they are then. `Results.open` and `Results.from_tables` make one.
+    """
+
+    def __init__(self, source: Source, header: Header) -> None:
+        self._source = source
+        self._header = header
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Results":
+        """Open the results in a sweep's directory, or in a copy of it; `results/` alone is enough.
+
+        Args:
+            path: The sweep's directory.
+
+        Raises:
+            ResultsError: There are no results in it.
+        """
+        source = DirectorySource(Path(path))
+        return cls(source, source.header)
+
+    @classmethod
+    def from_tables(
+        cls, trials: pa.Table, reports: pa.Table, metric: str, mode: str, value_types: Mapping[str, str]
+    ) -> "Results":
+        """Results that are only in memory, as a simulation's.
+
+        Args:
+            trials: In the columns of `trials.parquet`.
+            reports: In the columns of the report parts.
+            metric: The metric that trials are compared by.
+            mode: "min" or "max".
+            value_types: The value type of each hyperparameter.
+        """
+        return cls(TableSource(trials, reports), Header.of(metric, mode, value_types))
+
+    @property
+    def path(self) -> Path | None:
+        """The sweep's directory; None for results in memory."""
+        return self._source.path
+
+    @property
+    def metric(self) -> str:
+        """The metric that trials are compared by."""
+        return self._header.metric
+
+    @property
+    def mode(self) -> str:
+        """Whether the metric is to be small ("min") or large ("max")."""
+        return self._header.mode
+
+    @property
+    def best(self) -> Best:
+        """The trial with the best value at any rung; ties go to the lower trial.
+
+        Before the first trial has reached a rung it is the trial with the best report.
+
+        Raises:
+            ResultsError: Nothing has been reported yet.
+        """
+        best = find_best(self._source, self._header)
+        if best is None:
+            raise ResultsError(f"No trial has reported a finite {self.metric} yet: there is no best configuration.")
+        return best
+
+    def trials(self) -> pa.Table:
+        """The table of trials, by number: state, rung, values, error and configuration of each."""
+        return self._source.trials()
+
+    def reports(self) -> pa.Table:
+        """All reports by trial and step, with a column a metric.
+
+        A step that was trained again after a failure has one row an `attempt`.
+        """
+        return self._source.reports()
+
+    def to_pandas(self, table: str = "trials") -> Any:
+        """The table "trials" or "reports" as a pandas DataFrame.
+
+        Raises:
+            ResultsError: pandas is not installed, or there is no table of that name.
+        """
+        _require("pandas")
+        return self._table(table).to_pandas()
+
+    def to_polars(self, table: str = "trials") -> Any:
+        """The table "trials" or "reports" as a polars DataFrame.
+
+        Raises:
+            ResultsError: polars is not installed, or there is no table of that name.
+        """
+        return _require("polars").from_arrow(self._table(table))
+
+    def sql(self, query: str) -> pa.Table:
+        """Run a DuckDB query over the views `trials` and `reports`.
+
+        The views are the files as they lie on the disk: metrics without a column are in the map `extra`.
+
+        Args:
+            query: One statement that returns rows.
+
+        Raises:
+            ResultsError: DuckDB refuses the query; the message is its own.
+        """
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            self._source.define_views(connection)
+            try:
+                answer = connection.sql(query)
+                if answer is None:
+                    raise ResultsError(f"The query {query!r} returns no rows: give a select statement.")
+                return answer.to_arrow_table()
+            except duckdb.Error as error:
+                raise ResultsError(f"The query cannot be run: {error}") from error
+
+    def _table(self, name: str) -> pa.Table:
+        match name:
+            case "trials":
+                return self.trials()
+            case "reports":
+                return self.reports()
+            case _:
+                raise ResultsError(f"There is no table {name!r}: it must be 'trials' or 'reports'.")
+
+    def __repr__(self) -> str:
+        return results_as_text(self._source, self._header)
+
+    def _repr_html_(self) -> str:
+        return results_as_html(self._source, self._header)
+
+
+def _require(library: str) -> Any:
+    try:
+        return import_module(library)
+    except ModuleNotFoundError as error:
+        raise ResultsError(f"{library} is not installed: pip install 'caviar[{library}]'.") from error

@@ -1,0 +1,171 @@
+"""The columns of `results/*.parquet` and `trials.parquet`, their encodings, and what their metadata says."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import InvalidSpecError, ResultsError
+
+CONFIG_PREFIX = "config_"
+EXTRA = "extra"
+
+_ARROW_TYPES: Mapping[str, pa.DataType] = {
+    "float": pa.float64(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "string": pa.string(),
+    "json": pa.string(),
+}
+
+_REPORT_FIELDS = (
+    pa.field("trial", pa.int32(), nullable=False),
+    pa.field("attempt", pa.int32(), nullable=False),
+    pa.field("bracket", pa.int64(), nullable=False),
+    pa.field("rung", pa.int64(), nullable=False),
+    pa.field("step", pa.int64(), nullable=False),
+    pa.field("time", pa.timestamp("us", tz="UTC"), nullable=False),
+    pa.field("elapsed_s", pa.float64(), nullable=False),
+)
+
+_TRIAL_FIELDS = (
+    pa.field("trial", pa.int32(), nullable=False),
+    pa.field("state", pa.string(), nullable=False),
+    pa.field("bracket", pa.int64(), nullable=False),
+    pa.field("rung", pa.int64(), nullable=False),
+    pa.field("step", pa.int64(), nullable=False),
+    pa.field("seed", pa.int64(), nullable=False),
+    pa.field("attempt", pa.int32(), nullable=False),
+    pa.field("value", pa.float64()),
+    pa.field("best_value", pa.float64()),
+    pa.field("best_step", pa.int64()),
+    pa.field("elapsed_s", pa.float64(), nullable=False),
+    pa.field("error", pa.string()),
+)
+
+_FIXED_NAMES = {field.name for field in _REPORT_FIELDS} | {EXTRA}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What one must know of a sweep to read its tables; it stands in the metadata of every report part.
+
+    Attributes:
+        metric: Name of the metric that trials are compared by.
+        mode: "min" or "max".
+        value_types: Of each hyperparameter: "float", "integer", "boolean", "string" or "json".
+        version: The Caviar that wrote the files.
+    """
+
+    metric: str
+    mode: str
+    value_types: Mapping[str, str]
+    version: str
+
+    @classmethod
+    def of(cls, metric: str, mode: str, value_types: Mapping[str, str]) -> "Header":
+        """A header in this Caviar's name.
+
+        Raises:
+            InvalidSpecError: `mode` is neither "min" nor "max", or the metric has the name of another column.
+        """
+        if mode not in {"min", "max"}:
+            raise InvalidSpecError(f"mode is {mode!r}: it must be 'min' or 'max'.")
+        if is_reserved(metric):
+            raise InvalidSpecError(
+                f"metric is {metric!r}, which is the name of another column of the results: "
+                f"report it under a name other than {', '.join(sorted(_FIXED_NAMES))} or {CONFIG_PREFIX}…."
+            )
+        return cls(metric, mode, dict(value_types), version("caviar"))
+
+    @classmethod
+    def from_schema(cls, schema: pa.Schema, source: str) -> "Header":
+        """The header in a report part's metadata.
+
+        Raises:
+            ResultsError: The metadata is not Caviar's.
+        """
+        metadata = schema.metadata or {}
+        try:
+            metric, mode, value_types, written_by = (
+                metadata[f"caviar.{key}".encode()].decode() for key in ("metric", "mode", "value_types", "version")
+            )
+        except KeyError as error:
+            raise ResultsError(f"{source} was not written by Caviar: its metadata lacks {error}.") from None
+        return cls(metric, mode, json.loads(value_types), written_by)
+
+    def to_metadata(self) -> dict[str, str]:
+        """The header as key-value metadata of an Arrow schema."""
+        return {
+            "caviar.version": self.version,
+            "caviar.metric": self.metric,
+            "caviar.mode": self.mode,
+            "caviar.value_types": json.dumps(dict(self.value_types)),
+        }
+
+
+def is_reserved(metric: str) -> bool:
+    """Whether a metric of this name cannot have a column of its own; upper and lower case count as the same."""
+    name = metric.casefold()
+    return name in _FIXED_NAMES or name.startswith(CONFIG_PREFIX)
+
+
+def config_fields(value_types: Mapping[str, str]) -> list[pa.Field]:
+    """One nullable column a hyperparameter, `config_<name>`."""
+    return [pa.field(CONFIG_PREFIX + name, _ARROW_TYPES[kind]) for name, kind in value_types.items()]
+
+
+def reports_schema(header: Header, metrics: Iterable[str]) -> pa.Schema:
+    """The columns of the report parts.
+
+    Args:
+        header: The sweep's header.
+        metrics: Names of the metrics that get a column of their own.
+    """
+    metric_fields = [pa.field(name, pa.float64()) for name in metrics]
+    extra = pa.field(EXTRA, pa.map_(pa.string(), pa.float64()))
+    fields = [*_REPORT_FIELDS, *config_fields(header.value_types), *metric_fields, extra]
+    return pa.schema(fields, metadata=header.to_metadata())
+
+
+def trials_schema(value_types: Mapping[str, str]) -> pa.Schema:
+    """The columns of `trials.parquet`."""
+    return pa.schema([*_TRIAL_FIELDS, *config_fields(value_types)])
+
+
+def metric_names(schema: pa.Schema) -> list[str]:
+    """The metrics that have a column of their own in the report parts."""
+    return [name for name in schema.names if not is_reserved(name)]
+
+
+def to_parquet(table: pa.Table) -> memoryview:
+    """A table as the bytes of a Parquet file: zstd, and for every type the encoding that suits it."""
+    leaves = {name: kind for field in table.schema for name, kind in _leaves(field)}
+    strings = [name for name, kind in leaves.items() if pa.types.is_string(kind)]
+    encodings = {name: _encoding(kind) for name, kind in leaves.items() if name not in strings}
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        use_dictionary=strings,
+        column_encoding=encodings,
+    )
+    return memoryview(sink.getvalue())
+
+
+def _leaves(field: pa.Field) -> list[tuple[str, pa.DataType]]:
+    """The column chunks that a field becomes in Parquet, by path."""
+    if isinstance(field.type, pa.MapType):
+        path = f"{field.name}.key_value"
+        return [(f"{path}.key", field.type.key_type), (f"{path}.value", field.type.item_type)]
+    return [(field.name, field.type)]
+
+
+def _encoding(kind: pa.DataType) -> str:
+    if pa.types.is_integer(kind) or pa.types.is_timestamp(kind):
+        return "DELTA_BINARY_PACKED"
+    return "BYTE_STREAM_SPLIT" if pa.types.is_floating(kind) else "PLAIN"

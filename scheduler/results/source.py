@@ -1,0 +1,118 @@
+"""Where a result set's tables come from: a sweep's directory, or memory."""
+
+from pathlib import Path
+from typing import Literal, Protocol
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import ResultsError
+from ..storage.layout import SweepDirectory
+from .reports import expand_extra
+from .schema import Header, trials_schema
+from .writer import report_parts
+
+_ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [
+    ("trial", "ascending"),
+    ("step", "ascending"),
+    ("attempt", "ascending"),
+]
+
+
+class Source(Protocol):
+    """The two tables of a sweep, as they are at the time of each call."""
+
+    @property
+    def path(self) -> Path | None:
+        """The sweep's directory, if there is one."""
+
+    def trials(self) -> pa.Table:
+        """The table of trials."""
+
+    def reports(self) -> pa.Table:
+        """All reports by trial, step and attempt, with a column a metric."""
+
+    def define_views(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Define `trials` and `reports` in a DuckDB connection."""
+
+
+class DirectorySource:
+    """The files of a sweep's directory, which may still grow.
+
+    Args:
+        path: The sweep's directory.
+
+    Raises:
+        ResultsError: There are no results in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._directory = SweepDirectory(path)
+        first = self._parts()[0]
+        self.header = Header.from_schema(pq.read_schema(first), str(first))
+
+    @property
+    def path(self) -> Path:
+        """The sweep's directory."""
+        return self._directory.path
+
+    def trials(self) -> pa.Table:
+        """`trials.parquet`; a table without rows if the file is not there."""
+        if not self._directory.trials.is_file():
+            return trials_schema(self.header.value_types).empty_table()
+        return pq.read_table(self._directory.trials, partitioning=None).sort_by("trial")
+
+    def reports(self) -> pa.Table:
+        """The rows of all parts by trial, step and attempt, with a column a metric."""
+        parts = self._parts()
+        tables = [pq.read_table(part, partitioning=None) for part in parts]
+        return expand_extra(pa.concat_tables(tables).sort_by(_ORDER))
+
+    def define_views(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Define `trials` and `reports` on the files themselves: a query reads only the columns it names."""
+        connection.read_parquet([str(part) for part in self._parts()]).create_view("reports")
+        if self._directory.trials.is_file():
+            connection.read_parquet(str(self._directory.trials)).create_view("trials")
+        else:
+            connection.register("trials", self.trials())
+
+    def _parts(self) -> list[Path]:
+        parts = report_parts(self._directory.results)
+        if not parts:
+            raise ResultsError(
+                f"{self._directory.path} holds no results: give the directory of a sweep, "
+                f"the one with results/part-000000.parquet in it."
+            )
+        return parts
+
+
+class TableSource:
+    """Two tables in memory.
+
+    Args:
+        trials: In the columns of `trials.parquet`.
+        reports: In the columns of the report parts.
+    """
+
+    def __init__(self, trials: pa.Table, reports: pa.Table) -> None:
+        self._trials = trials.sort_by("trial")
+        self._reports = reports.sort_by(_ORDER)
+
+    @property
+    def path(self) -> None:
+        """There is no directory."""
+        return None
+
+    def trials(self) -> pa.Table:
+        """The table of trials."""
+        return self._trials
+
+    def reports(self) -> pa.Table:
+        """All reports by trial, step and attempt, with a column a metric."""
+        return expand_extra(self._reports)
+
+    def define_views(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Define `trials` and `reports` on the tables."""
+        connection.register("trials", self._trials)
+        connection.register("reports", self._reports)

@@ -1,0 +1,152 @@
+"""Writing reports to the ledger: closed, immutable Parquet parts of one schema, readable from the first second."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ...search_spaces import Value
+from ..core.reports import ReportBatch
+from ..errors import ResultsError
+from ..storage.durable import list_files, write_file
+from ..storage.layout import SweepDirectory
+from .reports import ReportBuffer
+from .schema import Header, metric_names, reports_schema, to_parquet
+
+_PREFIX = "part-"
+
+
+class ReportWriter:
+    """Writes the reports of one sweep; one process at a time, under the sweep's lock, and one thread.
+
+    The first part has no rows, so that the files can be queried before anything was reported. The first flush fixes
+    the columns: all metrics seen by then have their own; later names go into the column `extra`, a map.
+
+    Args:
+        directory: The sweep's directory, with its folders made.
+        value_types: The value type of each hyperparameter.
+        metrics: Names known beforehand; the first is the one that trials are compared by.
+        mode: "min" or "max".
+
+    Raises:
+        InvalidSpecError: The metric has the name of another column, or `mode` is unknown.
+        ResultsError: The directory holds results of another metric or other hyperparameters.
+    """
+
+    def __init__(
+        self, directory: SweepDirectory, value_types: Mapping[str, str], metrics: Sequence[str], mode: str = "min"
+    ) -> None:
+        self._directory = directory
+        header = Header.of(metrics[0], mode, value_types)
+        self._buffer = ReportBuffer(header)
+        parts = report_parts(directory.results)
+        if parts:
+            self._schema = _continued(parts[0], header)
+            self._next = _number(parts[-1]) + 1
+        else:
+            self._schema = reports_schema(header, dict.fromkeys(metrics))
+            self._write_part(0, self._schema.empty_table())
+            self._next = 1
+
+    @property
+    def rows_buffered(self) -> int:
+        """How many reports wait for a flush."""
+        return len(self._buffer)
+
+    def register(self, trial: int, config: Mapping[str, Value]) -> None:
+        """Note a trial's configuration, before its first report."""
+        self._buffer.register(trial, config)
+
+    def append(self, batch: ReportBatch) -> None:
+        """Add reports to what the next flush writes; the batch's arrays must not change afterwards."""
+        self._buffer.append(batch)
+
+    def flush(self) -> Path | None:
+        """Write the buffered reports as one part; they are durable when this returns.
+
+        Returns:
+            The part, or None when nothing was buffered.
+        """
+        if not len(self._buffer):
+            return None
+        if self._next == 1:
+            self._widen()
+        path = self._write_part(self._next, self._buffer.table(self._schema))
+        self._next += 1
+        self._buffer.clear()
+        return path
+
+    def _widen(self) -> None:
+        """Give every metric seen so far a column, in the part without rows before any other part can be seen."""
+        metrics = dict.fromkeys([*metric_names(self._schema), *self._buffer.metrics()])
+        schema = reports_schema(self._buffer.header, metrics)
+        if not schema.equals(self._schema):
+            self._write_part(0, schema.empty_table())
+            self._schema = schema
+
+    def _write_part(self, number: int, table: pa.Table) -> Path:
+        path = self._directory.results / f"{_PREFIX}{number:06d}.parquet"
+        write_file(path, to_parquet(table), self._directory.staging)
+        return path
+
+
+def report_parts(results: Path) -> list[Path]:
+    """The report parts in a folder, in the order they were written."""
+    return sorted(list_files(results, ".parquet"), key=_number)
+
+
+def drop_uncovered(directory: SweepDirectory, covered: Mapping[int, int]) -> int:
+    """Recovery: drop the reports of work that was never acknowledged, which will be done again.
+
+    Only parts that hold such reports are rewritten, each atomically; a part that loses all its rows stays, empty.
+
+    Args:
+        directory: The sweep's directory.
+        covered: The last acknowledged step of each trial; of a trial that is absent nothing is kept.
+
+    Returns:
+        How many rows were dropped.
+    """
+    dropped = 0
+    for path in report_parts(directory.results):
+        keys = pq.read_table(path, columns=["trial", "step"], partitioning=None)
+        keep = _is_covered(keys["trial"].to_numpy(), keys["step"].to_numpy(), covered)
+        if keep.all():
+            continue
+        dropped += int(np.count_nonzero(~keep))
+        table = pq.read_table(path, partitioning=None).filter(pa.array(keep))
+        write_file(path, to_parquet(table), directory.staging)
+    return dropped
+
+
+def _is_covered(
+    trial: npt.NDArray[np.int32], step: npt.NDArray[np.int64], covered: Mapping[int, int]
+) -> npt.NDArray[np.bool_]:
+    trials, rows = np.unique(trial, return_inverse=True)
+    last = np.array([covered.get(number, -1) for number in trials.tolist()], np.int64)
+    return step <= last[rows]
+
+
+def _continued(first: Path, header: Header) -> pa.Schema:
+    """The schema of an existing ledger, if it is one that this sweep can go on with."""
+    schema = pq.read_schema(first)
+    found = Header.from_schema(schema, str(first))
+    for name in ("metric", "mode", "value_types"):
+        if getattr(found, name) != getattr(header, name):
+            raise ResultsError(
+                f"{first.parent} holds results with {name} {getattr(found, name)!r}, not {getattr(header, name)!r}: "
+                f"give the changed sweep a directory of its own."
+            )
+    return schema
+
+
+def _number(part: Path) -> int:
+    digits = part.stem.removeprefix(_PREFIX)
+    if not (part.stem.startswith(_PREFIX) and digits.isdecimal()):
+        raise ResultsError(
+            f"{part} is not one of Caviar's files: only parts may lie in {part.parent}; move it elsewhere."
+        )
+    return int(digits)

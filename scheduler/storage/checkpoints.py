@@ -1,0 +1,156 @@
+"""Checkpoints: a trial's saved state at a step, with a manifest that proves it is what was written.
+
+`<trial>/<step>/` holds the files that the trainer wrote and `manifest.json`: their sizes and SHA-256, the trial, the
+step and what else the caller wants to know about it. A checkpoint appears in one piece, and one that does not verify
+is passed over. Nothing is unpickled here: what the files mean is the trainer's affair.
+"""
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ..errors import SweepError
+from .durable import make_directory, publish, staged_path, sync
+
+_logger = logging.getLogger(__name__)
+
+_MANIFEST = "manifest.json"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint that verified.
+
+    Attributes:
+        trial: The trial's number.
+        step: Steps trained.
+        path: The directory to restore from.
+        meta: What the writer noted down with it.
+    """
+
+    trial: int
+    step: int
+    path: Path
+    meta: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """The checkpoints of a sweep; workers on any machine that sees the directory may write and read them.
+
+    Attributes:
+        directory: Their folder.
+        staging: A folder on the same filesystem.
+    """
+
+    directory: Path
+    staging: Path
+
+    def path(self, trial: int, step: int) -> Path:
+        """Where a trial's checkpoint at a step lies, whether or not it exists."""
+        return self.directory / str(trial) / str(step)
+
+    def steps(self, trial: int) -> list[int]:
+        """The steps at which the trial has a checkpoint, ascending, verified or not."""
+        folder = self.directory / str(trial)
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def write(self, trial: int, step: int, save: Callable[[Path], bool], meta: Mapping[str, Any]) -> bool:
+        """Save a trial's state durably; one that exists at the same step is replaced.
+
+        Args:
+            trial: The trial's number.
+            step: Steps trained.
+            save: Writes the state into the empty directory it is given; false when there is nothing to save.
+            meta: JSON values to keep with it.
+
+        Returns:
+            Whether a checkpoint was written. When `save` raises, its error passes through and nothing is left.
+        """
+        staged = staged_path(self.staging, f"checkpoint-{trial}-{step}")
+        staged.mkdir()
+        try:
+            if not save(staged):
+                return False
+            _seal(staged, {"trial": trial, "step": step, "meta": dict(meta)})
+            self.delete(trial, step)
+            target = self.path(trial, step)
+            make_directory(target.parent)
+            publish(staged, target)
+            return True
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+
+    def newest(self, trial: int, at_most: int | None = None) -> Checkpoint | None:
+        """The trial's checkpoint of the highest step that verifies; None when there is none.
+
+        Args:
+            trial: The trial's number.
+            at_most: Ignore checkpoints of later steps.
+        """
+        for step in reversed(self.steps(trial)):
+            if at_most is not None and step > at_most:
+                continue
+            try:
+                return Checkpoint(trial, step, self.path(trial, step), _verify(self.path(trial, step), trial, step))
+            except (OSError, ValueError) as error:
+                _logger.warning("%s does not verify (%s): an older one is used.", self.path(trial, step), error)
+        return None
+
+    def delete(self, trial: int, step: int) -> None:
+        """Delete a checkpoint in one step; none at that step is no error."""
+        doomed = staged_path(self.staging, f"deleted-{trial}-{step}")
+        try:
+            self.path(trial, step).replace(doomed)
+        except FileNotFoundError:
+            return
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _seal(folder: Path, content: dict[str, Any]) -> None:
+    """Write the manifest of a staged checkpoint and flush all of it to the disk."""
+    if (folder / _MANIFEST).exists():
+        raise SweepError(
+            f"Trial {content['trial']} saved a file named {_MANIFEST}, which is Caviar's own name in a checkpoint: "
+            f"save it under another name."
+        )
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    content["files"] = {path.relative_to(folder).as_posix(): _fingerprint(path) for path in files}
+    manifest = folder / _MANIFEST
+    manifest.write_bytes(orjson.dumps({"sha256": _digest(content), **content}, option=orjson.OPT_INDENT_2))
+    for path in (*files, manifest, *(path for path in folder.rglob("*") if path.is_dir()), folder):
+        sync(path)
+
+
+def _verify(folder: Path, trial: int, step: int) -> dict[str, Any]:
+    """The `meta` of a checkpoint; ValueError or OSError when anything in it is not as it was written."""
+    content = orjson.loads((folder / _MANIFEST).read_bytes())
+    if not isinstance(content, dict) or content.pop("sha256", None) != _digest(content):
+        raise ValueError(f"{_MANIFEST} was changed")
+    if (content["trial"], content["step"]) != (trial, step):
+        raise ValueError(f"it was written for trial {content['trial']}, step {content['step']}")
+    for name, fingerprint in content["files"].items():
+        if _fingerprint(folder / name) != fingerprint:
+            raise ValueError(f"{name} was changed")
+    meta: dict[str, Any] = content["meta"]
+    return meta
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return {"size": path.stat().st_size, "sha256": digest.hexdigest()}

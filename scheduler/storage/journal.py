@@ -1,0 +1,196 @@
+"""The journal: every decision and outcome of a sweep, in order; what a resumed sweep replays.
+
+Each run of a sweep writes one file, `000001.jsonl`, `000002.jsonl`, …, a line an event:
+
+    {"crc32":"5d6d0cb8","event":{"type":"assigned","trial":3}}
+
+The checksum is the CRC-32 of the bytes of all events of the file up to this one, so that a changed, a lost and a
+misplaced line all show. A process that is killed while it writes leaves a last line without its line feed: that line
+was never acknowledged, and it is cut off when the next run opens the journal. Anything else that does not verify
+stops the sweep.
+"""
+
+import logging
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from ..errors import JournalError
+from .durable import list_files, make_directory, sync
+
+_logger = logging.getLogger(__name__)
+
+_SUFFIX = ".jsonl"
+_PREFIX = b'{"crc32":"%08x","event":'
+_PREFIX_LENGTH = len(_PREFIX % 0)
+
+Event = dict[str, Any]
+
+
+class Journal:
+    """The journal open for appending; one process at a time, under the sweep's lock.
+
+    `append` only buffers: an event is durable once the next `commit` has returned.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._descriptor: int | None = descriptor
+        self._lines: list[bytes] = []
+        self._crc = 0
+
+    @classmethod
+    def open(cls, directory: Path) -> "Journal":
+        """Cut off a torn last line, and open the next numbered file.
+
+        Args:
+            directory: The sweep's journal folder; made if it does not exist.
+        """
+        make_directory(directory)
+        files = list_files(directory, _SUFFIX)
+        if files:
+            _cut_torn_line(files[-1])
+        path = directory / f"{len(files) + 1:06d}{_SUFFIX}"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        sync(directory)
+        return cls(path, descriptor)
+
+    @property
+    def path(self) -> Path:
+        """The file this run writes."""
+        return self._path
+
+    @property
+    def pending(self) -> bool:
+        """Whether events wait for a commit."""
+        return bool(self._lines)
+
+    def append(self, event: Event) -> None:
+        """Add an event to what the next commit writes.
+
+        Args:
+            event: JSON values under string keys, integers of at most 64 bits. JSON has no NaN and no infinity: they
+                come back as None. Characters that are not Unicode text (lone surrogates) come back as "?".
+
+        Raises:
+            JournalError: The journal is closed.
+        """
+        if self._descriptor is None:
+            raise JournalError(f"{self._path} is closed: nothing can be added to it.")
+        encoded = _encode(event)
+        self._crc = zlib.crc32(encoded, self._crc)
+        self._lines.append(b"%b%b}\n" % (_PREFIX % self._crc, encoded))
+
+    def commit(self) -> None:
+        """Write the pending events in one piece and wait until they are on the disk.
+
+        Raises:
+            JournalError: They cannot be written, for example because the disk is full. The journal is closed then,
+                and holds everything that was committed before.
+        """
+        if not self._lines or self._descriptor is None:
+            return
+        data = memoryview(b"".join(self._lines))
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+            os.fsync(self._descriptor)
+        except OSError as error:
+            self._release()
+            raise JournalError(
+                f"{self._path} cannot be written ({error.strerror}): remove the cause and resume the sweep; "
+                f"nothing that was recorded before is lost."
+            ) from error
+        self._lines.clear()
+
+    def close(self) -> None:
+        """Commit what is pending and close the file; closing twice is harmless."""
+        try:
+            self.commit()
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        self._lines.clear()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_journal(directory: Path) -> list[Event]:
+    """All committed events of a sweep in order, over all its runs.
+
+    Changes nothing, and may be called while another process writes: a last line without its line feed is left out.
+
+    Raises:
+        JournalError: A line fails its checksum or a file is missing; the message names it and says what to do.
+    """
+    files = list_files(directory, _SUFFIX)
+    for number, path in enumerate(files, start=1):
+        if path.stem != f"{number:06d}":
+            raise JournalError(
+                f"{directory / f'{number:06d}{_SUFFIX}'} is missing, and {path.name} follows it: "
+                f"put the file back from a copy, or move the later files away to continue from before them."
+            )
+    return [event for path in files for event in _read_file(path, is_last=path == files[-1])]
+
+
+def _read_file(path: Path, *, is_last: bool) -> Iterator[Event]:
+    *lines, torn = path.read_bytes().split(b"\n")
+    if torn and not is_last:
+        lines.append(torn)
+    crc = 0
+    for number, line in enumerate(lines, start=1):
+        encoded = line[_PREFIX_LENGTH:-1]
+        crc = zlib.crc32(encoded, crc)
+        if line != b"%b%b}" % (_PREFIX % crc, encoded):
+            raise JournalError(
+                f"{path}, line {number}: the checksum does not match, so the line was changed after it was written: "
+                f"put the file back from a copy, or delete this line and all that follow, later files included, "
+                f"and resume; the work they record is then done again."
+            )
+        event: Event = orjson.loads(encoded)
+        yield event
+
+
+def _cut_torn_line(path: Path) -> None:
+    data = path.read_bytes()
+    size = data.rfind(b"\n") + 1
+    if size == len(data):
+        return
+    _logger.warning("%s ends in a line that was not written whole: it is cut off.", path)
+    os.truncate(path, size)
+    sync(path)
+
+
+def _encode(event: Event) -> bytes:
+    try:
+        return orjson.dumps(event)
+    except TypeError:
+        return orjson.dumps(_as_text(event))
+
+
+def _as_text(value: Any) -> Any:
+    """The same value with "?" for the characters that UTF-8 cannot hold, as in the names of some files."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {_as_text(key): _as_text(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_as_text(item) for item in value]
+        case _:
+            return value
