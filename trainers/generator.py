@@ -1,0 +1,80 @@
+"""Training by a generator function: each `yield` is the end of a step."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from .errors import TrainerError
+from .metrics import to_metrics
+from .randomness import seed_generators
+from .tracking import TrackedObjects
+from .trial import Trial
+
+
+class GeneratorTraining:
+    """An open trial of a generator function. It implements `Training`."""
+
+    def __init__(
+        self, function: Callable[[Trial], Iterator[Any]], name: str, trial: Trial, tracked: TrackedObjects
+    ) -> None:
+        self._function = function
+        self._name = name
+        self._trial = trial
+        self._tracked = tracked
+        self._step = trial.step
+        self._generator: Iterator[Any] | None = None
+
+    def begin(self, stop: int) -> None:
+        """Does nothing: a generator that is not advanced waits at its `yield`."""
+
+    def step(self) -> dict[str, float] | None:
+        """Runs the function to its next `yield`."""
+        try:
+            report = self._advance()
+        except StopIteration:
+            self._check_reported()
+            return None
+        self._tracked.check_restored()
+        metrics = to_metrics(report, self._name)
+        self._count()
+        return metrics
+
+    def save(self, directory: Path) -> bool:
+        """Writes the tracked objects."""
+        return self._tracked.save(directory)
+
+    def close(self) -> None:
+        """Raises `GeneratorExit` at the `yield` where the function waits, so that its `finally` blocks run."""
+        if self._generator is not None and hasattr(self._generator, "close"):
+            self._generator.close()
+
+    def _advance(self) -> object:
+        if self._generator is None:
+            seed_generators(self._trial.seed, 0)
+            self._generator = _started(self._function(self._trial), self._name)
+        elif self._trial.current is None:
+            seed_generators(self._trial.seed, self._step + 1)
+        return next(self._generator)
+
+    def _check_reported(self) -> None:
+        if self._step == 0:
+            raise TrainerError(f"{self._name} ended without a report: it has to yield its metrics after each step")
+
+    def _count(self) -> None:
+        self._step += 1
+        current = self._trial.current
+        if current is not None and current != self._step:
+            raise TrainerError(
+                f"{self._name} made report {self._step} in step {current}: it has to yield exactly once for each "
+                "number of trial.steps()"
+            )
+        self._trial.step = self._step
+
+
+def _started(generator: object, name: str) -> Iterator[Any]:
+    if not isinstance(generator, Iterator):
+        raise TrainerError(
+            f"{name} returned a {type(generator).__name__}: a training function is a generator function, which yields "
+            "its metrics after each step"
+        )
+    return generator

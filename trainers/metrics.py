@@ -1,0 +1,54 @@
+"""What a step reports, made float."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .errors import TrainerError
+
+
+def to_metrics(report: object, source: str) -> dict[str, float]:
+    """Checks a report and makes each value a float.
+
+    Args:
+        report: What the training code gave: a dict from names to bool, int, float, or a numpy or torch scalar.
+        source: The trainer's name, for messages.
+
+    Returns:
+        The metrics, in the order given; NaN and infinities pass.
+
+    Raises:
+        TrainerError: The report is no dict, is empty, or holds anything else.
+    """
+    if not isinstance(report, dict):
+        raise TrainerError(
+            f'{source} reported a {_type_name(report)}: a report is a dict of metrics such as {{"val_loss": 0.3}}'
+        )
+    if not report:
+        raise TrainerError(f"{source} reported an empty dict: a report holds at least one metric")
+    return {
+        name: value if type(value) is float and type(name) is str else _to_float(name, value, source)
+        for name, value in report.items()
+    }
+
+
+def _to_float(name: object, value: Any, source: str) -> float:
+    if not isinstance(name, str) or not name:
+        raise TrainerError(f"{source} reported a metric named {name!r}: a metric's name is a non-empty string")
+    if not isinstance(value, int | float) and getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
+    if not isinstance(value, int | float | np.floating):
+        raise TrainerError(
+            f"{source} reported the metric {name!r} as a {_type_name(value)}: a metric is a number "
+            "(bool, int, float, or a numpy or torch scalar)"
+        )
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+def _type_name(value: object) -> str:
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if shape is None else f"{type(value).__name__} of shape {tuple(shape)}"
