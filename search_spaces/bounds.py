@@ -57,7 +57,7 @@ def floats_within(values: Values, low: float, high: float) -> Units:
     numbers = floats(values)
     outside = ~((numbers >= low) & (numbers <= high))
     if outside.any():
-        raise InvalidSpaceError(f"{numbers[outside][0]!s} is outside the range {low!r} to {high!r}")
+        raise InvalidSpaceError(f"{show(values[int(np.argmax(outside))])} is outside the range {low!r} to {high!r}")
     return numbers
 
 

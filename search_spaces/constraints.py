@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .domain import Domain
 from .errors import InvalidSpaceError
 from .values import ValueType, show
 
@@ -72,8 +73,8 @@ class Constraint:
     evaluate: Callable[[Columns], Array]
 
     @classmethod
-    def parse(cls, text: object, value_types: Mapping[str, ValueType]) -> "Constraint":
-        """The constraint that `text` writes, over hyperparameters of the given types.
+    def parse(cls, text: object, domains: Mapping[str, Domain]) -> "Constraint":
+        """The constraint that `text` writes, over hyperparameters with the given domains.
 
         Raises:
             InvalidSpaceError: The text is no expression of the allowed kind, or names an unknown hyperparameter.
@@ -82,7 +83,7 @@ class Constraint:
             raise InvalidSpaceError(f"needs an expression of at most {_LONGEST} characters, got {show(text)}")
         try:
             tree = ast.parse(text.strip(), mode="eval")
-            parser = _Parser(value_types)
+            parser = _Parser(domains)
             kind, evaluate = parser.term(tree.body)
         except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
             raise InvalidSpaceError(_reason(text, error)) from None
@@ -114,8 +115,8 @@ _Term: TypeAlias = tuple[Kind, Callable[[Columns], Any]]
 class _Parser:
     """Turns syntax into a kind and a function of the columns, and collects the names on the way."""
 
-    def __init__(self, value_types: Mapping[str, ValueType]) -> None:
-        self.value_types = value_types
+    def __init__(self, domains: Mapping[str, Domain]) -> None:
+        self.domains = domains
         self.names: dict[str, None] = {}
 
     def term(self, node: ast.expr) -> _Term:
@@ -144,10 +145,10 @@ class _Parser:
         raise InvalidSpaceError(f"{ast.unparse(node)!r} is not allowed; use arithmetic, comparisons and {_functions()}")
 
     def _name(self, name: str) -> _Term:
-        if name not in self.value_types:
-            raise InvalidSpaceError(f"unknown hyperparameter {name!r}; known are {', '.join(self.value_types)}")
+        if name not in self.domains:
+            raise InvalidSpaceError(f"unknown hyperparameter {name!r}; known are {', '.join(self.domains)}")
         self.names[name] = None
-        kind = _KINDS[self.value_types[name]]
+        kind = _KINDS[self.domains[name].value_type]
         if kind == "number":
             return kind, lambda columns: columns[name].astype(np.float64)
         return kind, lambda columns: columns[name]
@@ -198,7 +199,18 @@ class _Parser:
             raise InvalidSpaceError(
                 f"{ast.unparse(left)!r} is a {left_kind} and never equals the {right_kind} {ast.unparse(right)!r}"
             )
+        self._check_option(left, right)
+        self._check_option(right, left)
         return lambda columns: np.equal(first(columns), second(columns))
+
+    def _check_option(self, named: ast.expr, constant: ast.expr) -> None:
+        # A misspelt option would make the comparison false everywhere, without a word.
+        name = _dotted(named)
+        if name in self.domains and isinstance(constant, ast.Constant) and isinstance(constant.value, str):
+            try:
+                self.domains[name].encode([constant.value])
+            except InvalidSpaceError as error:
+                raise InvalidSpaceError(f"{name}: {error}") from None
 
 
 def _constant(value: object) -> _Term:

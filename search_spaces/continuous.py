@@ -81,10 +81,11 @@ class Uniform:
         if self.step is None:
             return _share_of(numbers, self.low, self.high)
         steps = (numbers - self.low) / self.step
-        between = np.abs(steps - np.rint(steps)) > 1e-6
+        between = np.abs(steps - np.rint(steps)) > _tolerance(self.low, self.high, self.step)
         if between.any():
             raise InvalidSpaceError(
-                f"{numbers[between][0]!s} is not on a step of {self.step!r} from {self.low!r} to {self.high!r}"
+                f"{show(values[int(np.argmax(between))])} is not on a step of {self.step!r} "
+                f"from {self.low!r} to {self.high!r}"
             )
         return middle_of(np.rint(steps).astype(np.int64), self.size or 1)
 
@@ -123,6 +124,7 @@ class Log:
         low, high = checked_bounds("log", self.low, self.high)
         if low <= 0:
             raise InvalidSpaceError(f"log needs low > 0, got {low!r}; use uniform for ranges that include zero")
+        _check_apart("log", low, high, np.log(high) - np.log(low))
         object.__setattr__(self, "low", low)
         object.__setattr__(self, "high", high)
         object.__setattr__(self, "when", checked_condition(self.when))
@@ -195,6 +197,7 @@ class InverseLog:
             raise InvalidSpaceError(
                 f"inverse_log needs high < 1, got {high!r}; use uniform for ranges that include one"
             )
+        _check_apart("inverse_log", low, high, np.log1p(-low) - np.log1p(-high))
         object.__setattr__(self, "low", low)
         object.__setattr__(self, "high", high)
         object.__setattr__(self, "when", checked_condition(self.when))
@@ -247,22 +250,32 @@ def _pinned(unit: Units, values: Units, low: float, high: float) -> Units:
     return np.where(unit <= 0.0, low, np.where(unit >= 1.0, high, np.clip(values, low, high)))
 
 
+def _check_apart(kind: str, low: float, high: float, distance: float) -> None:
+    if distance <= 0:
+        raise InvalidSpaceError(f"{kind} needs bounds whose logarithms differ, got low {low!r} and high {high!r}")
+
+
 def _checked_step(low: float, high: float, step: object) -> float | None:
     if step is None:
         return None
-    if not is_number(step) or not 0 < step <= high - low:  # type: ignore[operator]
+    if not is_number(step) or not 0 < step <= (high - low) * (1 + 1e-6):  # type: ignore[operator]
         raise InvalidSpaceError(f"uniform needs 0 < step <= high - low, which is {high - low!r}, got {show(step)}")
     number = float(step)  # type: ignore[arg-type]
     steps = (high - low) / number
-    if steps > 2**31:
-        raise InvalidSpaceError(f"uniform needs a step of which the range holds at most 2**31, got {number!r}")
-    if abs(steps - round(steps)) > 1e-6:
+    if steps > 2**31 or _tolerance(low, high, number) > 1e-3:
+        raise InvalidSpaceError(f"uniform needs a larger step for {low!r} to {high!r}, got {number!r}; leave step out")
+    if abs(steps - round(steps)) > _tolerance(low, high, number):
         reached = low + int(steps) * number
         raise InvalidSpaceError(
             f"uniform needs a step that divides high - low, got step {number!r} for {low!r} to {high!r}; "
             f"whole steps end at {reached:.12g} or {reached + number:.12g}"
         )
     return number
+
+
+def _tolerance(low: float, high: float, step: float) -> float:
+    """How far from a whole number of steps, in steps, rounding may put a value on a step."""
+    return 1e-6 + 4.0 * float(np.spacing(max(abs(low), abs(high)))) / step
 
 
 def _decimals(number: float) -> int:

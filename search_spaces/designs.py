@@ -14,6 +14,7 @@ from .values import Units
 _LARGEST_GRID = 1_000_000
 _RAREST = 1000
 _FEWEST_DRAWN = 16_384
+_LARGEST_DRAW = 65_536
 
 
 def uniform(n: int, dimensions: int, seed: int, start: int = 0) -> Units:
@@ -83,7 +84,7 @@ def feasible_points(space: SearchSpace, n: int, draw: Callable[[int, int], Units
     found: list[Units] = []
     missing, position = n, start
     while missing:
-        count = max(missing, 256)
+        count = min(max(missing, position - start, 256), _LARGEST_DRAW)
         unit = draw(count, position)
         kept = np.flatnonzero(space.feasible(unit))[:missing]
         found.append(unit[kept])

@@ -1,9 +1,20 @@
 """The written forms of domains, as in `lr: {log: [1.0e-4, 1.0]}`: parsed, written and published as a JSON Schema."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, Strict, StrictBool, StrictInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    Strict,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from .continuous import InverseLog, Log, Uniform
 from .domain import Domain
@@ -15,24 +26,25 @@ from .values import show
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
 """Names of hyperparameters: they become columns and keys in files."""
 
+_Json: TypeAlias = Annotated[JsonValue, WithJsonSchema({})]
 _Real: TypeAlias = Annotated[float, Strict()]
 _Positive: TypeAlias = Annotated[float, Strict(), Field(json_schema_extra={"exclusiveMinimum": 0})]
 _BelowOne: TypeAlias = Annotated[float, Strict(), Field(json_schema_extra={"exclusiveMaximum": 1})]
-_Options: TypeAlias = Annotated[list[JsonValue], Field(json_schema_extra={"minItems": 1, "uniqueItems": True})]
+_Options: TypeAlias = Annotated[list[_Json], Field(json_schema_extra={"minItems": 1, "uniqueItems": True})]
 _When: TypeAlias = Annotated[
-    dict[str, Annotated[list[JsonValue], Field(json_schema_extra={"minItems": 1})]] | None,
+    dict[str, Annotated[list[_Json], Field(json_schema_extra={"minItems": 1})]] | None,
     Field(description="The hyperparameter exists only where each of these has one of the values listed."),
 ]
 
 
-class _Form(BaseModel):
+class _Form(BaseModel, ABC):
     model_config = ConfigDict(extra="forbid")
     kind: ClassVar[str]
     example: ClassVar[str]
     when: _When = None
 
-    def domain(self) -> Domain:
-        raise NotImplementedError
+    @abstractmethod
+    def domain(self) -> Domain: ...
 
 
 class _UniformForm(_Form):
@@ -115,7 +127,7 @@ class _ConstantForm(_Form):
     model_config = ConfigDict(title="constant")
     kind = "constant"
     example = "{constant: value}"
-    constant: Annotated[JsonValue, Field(description="The value.")]
+    constant: Annotated[_Json, Field(description="The value.")]
 
     def domain(self) -> Constant:
         return Constant(self.constant, when=self.when)
@@ -175,14 +187,8 @@ def space_schema() -> dict[str, Any]:
         "type": "object",
         "minProperties": 1,
         "propertyNames": {"pattern": NAME_PATTERN},
-        "additionalProperties": {"oneOf": [_schema_of(form) for form in _FORMS.values()]},
+        "additionalProperties": {"oneOf": [form.model_json_schema() for form in _FORMS.values()]},
     }
-
-
-def _schema_of(form: type[_Form]) -> dict[str, Any]:
-    schema = form.model_json_schema()
-    schema.pop("$defs", None)
-    return schema
 
 
 def _form_class(form: object) -> type[_Form]:

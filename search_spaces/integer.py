@@ -87,9 +87,8 @@ class Integer:
         numbers = floats_within(values, self.low, self.high)
         fractions = numbers != np.rint(numbers)
         if fractions.any():
-            raise InvalidSpaceError(
-                f"{numbers[fractions][0]!s} is not a whole number in the range {self.low} to {self.high}"
-            )
+            first_bad = show(values[int(np.argmax(fractions))])
+            raise InvalidSpaceError(f"{first_bad} is not a whole number in the range {self.low} to {self.high}")
         if not self.log:
             return middle_of((numbers - self.low).astype(np.int64), self.size)
         first, last = self._ends()
@@ -103,7 +102,8 @@ class Integer:
         """At most `points` numbers in [0, 1] of different integers, evenly spread on the scale, both ends included."""
         if points >= self.size:
             return self.encode(np.arange(self.low, self.high + 1))
-        return self.encode(np.unique(self.decode(spread(points))))
+        first, last = self.encode([self.low, self.high])
+        return self.encode(np.unique(self.decode(first + spread(points) * (last - first))))
 
     def _ends(self) -> tuple[float, float]:
         return float(np.log(self.low - 0.5)), float(np.log(self.high + 0.5))

@@ -48,7 +48,6 @@ class SearchSpace:
     def __post_init__(self) -> None:
         domains = _checked_domains(self.domains)
         varying = [name for name, domain in domains.items() if not domain.is_constant]
-        value_types = {name: domain.value_type for name, domain in domains.items()}
         texts = _checked_constraints(self.constraints)
         for attribute, value in {
             "domains": MappingProxyType(domains),
@@ -56,7 +55,7 @@ class SearchSpace:
             "names": tuple(domains),
             "_columns": {name: column for column, name in enumerate(varying)},
             "_conditions": Conditions.of(domains),
-            "_parsed": tuple(_parsed(position, text, value_types) for position, text in enumerate(texts)),
+            "_parsed": tuple(_parsed(position, text, domains) for position, text in enumerate(texts)),
         }.items():
             object.__setattr__(self, attribute, value)
 
@@ -83,15 +82,11 @@ class SearchSpace:
         Raises:
             InvalidSpaceError: `unit` has another shape, or NaN in the column of an active name.
         """
-        values = [
-            deepcopy(column.tolist()) if column.dtype == object else column.tolist()
-            for column in self.columns(unit).values()
-        ]
-        rows = zip(*values, strict=True)
+        active = self.active(unit)
+        rows = zip(*(_plain(column) for column in self.columns(unit).values()), strict=True)
         if not self._conditions.allowed:
-            self.active(unit)
             return [dict(zip(self.names, row, strict=True)) for row in rows]
-        masks = zip(*(mask.tolist() for mask in self.active(unit).values()), strict=True)
+        masks = zip(*(mask.tolist() for mask in active.values()), strict=True)
         return [
             {name: value for name, value, active in zip(self.names, row, mask, strict=True) if active}
             for row, mask in zip(rows, masks, strict=True)
@@ -230,12 +225,17 @@ class SearchSpace:
                 raise InvalidSpaceError(f"{name}: is missing in {show(dict(config))}; every active name needs a value")
 
 
+def _plain(column: npt.NDArray[Any]) -> list[Any]:
+    # Lists and objects are copied one by one: training code may change its configuration, and no other trial's.
+    return [deepcopy(value) for value in column] if column.dtype == object else column.tolist()
+
+
 def _checked_domains(domains: object) -> dict[str, Domain]:
     if not isinstance(domains, Mapping) or not domains:
         raise InvalidSpaceError(f"space needs at least one named domain, got {show(domains)}")
     folded: dict[str, str] = {}
     for name, domain in domains.items():
-        if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN.strip("^$"), name):
+        if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
             raise InvalidSpaceError(f"space: a name consists of letters, digits and _ . -, got {show(name)}")
         if not isinstance(domain, Domain):
             raise InvalidSpaceError(f"space.{name}: needs a domain such as Log(1e-4, 1.0), got {show(domain)}")
@@ -253,8 +253,8 @@ def _checked_constraints(constraints: object) -> tuple[str, ...]:
     return tuple(constraints)
 
 
-def _parsed(position: int, text: object, value_types: Mapping[str, ValueType]) -> Constraint:
+def _parsed(position: int, text: object, domains: Mapping[str, Domain]) -> Constraint:
     try:
-        return Constraint.parse(text, value_types)
+        return Constraint.parse(text, domains)
     except InvalidSpaceError as error:
         raise InvalidSpaceError(f"constraints[{position}]: {error}") from None

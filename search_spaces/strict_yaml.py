@@ -7,10 +7,10 @@ the rest is refused.
 
 import re
 from collections.abc import Hashable
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
-from yaml.nodes import MappingNode, Node, ScalarNode
+from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 
 from .errors import InvalidYamlError
 
@@ -33,9 +33,6 @@ _CORE = (
 
 
 class _Loader(yaml.SafeLoader):
-    # Replaced, not inherited: SafeLoader's own are those of YAML 1.1, and its tags build dates, sets and bytes.
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
-    yaml_constructors: ClassVar[dict[str | None, Any]] = {}  # type: ignore[misc]
     depth = 0
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
@@ -94,14 +91,33 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
+    depth = 0
+
+    def represent_data(self, data: Any) -> Node:
+        self.depth += 1
+        node = super().represent_data(data)
+        self.depth -= 1
+        if isinstance(node, CollectionNode):
+            node.flow_style = self.depth > 1
+        return node
+
+    def represent_str(self, data: str) -> ScalarNode:
+        # PyYAML folds these line breaks and drops the mark in every style but this one.
+        style = '"' if any(character in data for character in "\x85\u2028\u2029\ufeff") else None
+        return self.represent_scalar(_TAG + "str", data, style=style)
+
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
+# Replaced, not inherited: SafeLoader's own are those of YAML 1.1, and its tags build dates, sets and bytes.
+_Loader.yaml_implicit_resolvers = {}
+_Loader.yaml_constructors = {}
 for _name, _pattern, _first in _CORE:
     _Loader.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), _first)
     # Added to those of YAML 1.1, so that what either version would not read as a string is quoted.
     _Dumper.add_implicit_resolver(_TAG + _name, re.compile(f"^(?:{_pattern})$"), _first)
+_Dumper.add_representer(str, _Dumper.represent_str)
 _Loader.add_constructor(_TAG + "map", _Loader.mapping)
 _Loader.add_constructor(_TAG + "seq", _Loader.sequence)
 _Loader.add_constructor(_TAG + "str", _Loader.text)
@@ -135,10 +151,8 @@ def load_yaml(text: str, source: str) -> Any:
 
 
 def dump_yaml(value: Any) -> str:
-    """A JSON value as YAML that `load_yaml` reads back equal; the innermost lists and mappings stand on one line."""
-    return yaml.dump(
-        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=MAX_BYTES
-    )
+    """A JSON value as YAML that `load_yaml` reads back equal; what is nested two deep or deeper stands on one line."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=MAX_BYTES)
 
 
 def _refusal(rule: str, place: Any) -> yaml.MarkedYAMLError:

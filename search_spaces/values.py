@@ -24,7 +24,7 @@ Values: TypeAlias = Sequence[Value] | npt.NDArray[Any]
 
 def show(value: object) -> str:
     """`value` as error messages print it, cut off after 80 characters."""
-    text = repr(value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= 80 else text[:79] + "…"
 
 
