@@ -20,6 +20,8 @@ class Assignment:
         start: Steps already trained.
         stop: Steps trained when the assignment is done; greater than `start`.
         attempt: How often the trial's work was started again after a failure.
+        reported: Steps whose reports are already in the results; a report up to here is not made again.
+        elapsed_s: Seconds of training before this assignment.
     """
 
     trial: int
@@ -30,6 +32,8 @@ class Assignment:
     start: int
     stop: int
     attempt: int = 0
+    reported: int = 0
+    elapsed_s: float = 0.0
 
 
 class OutcomeStatus(str, Enum):

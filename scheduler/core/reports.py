@@ -18,7 +18,7 @@ class ReportBatch:
         rung: int64, the rung of the assignment that made the report.
         step: int64, the step that was just trained, from 1.
         time: int64, microseconds since the epoch, UTC.
-        elapsed_s: float64, seconds of training of the trial's assignment so far.
+        elapsed_s: float64, seconds of training of the trial so far.
         metrics: float64 a name; NaN where a report has no such metric.
     """
 

@@ -1,0 +1,23 @@
+"""Sweeps: what runs, where and for how long, and what came of it."""
+
+from .core.schedule import BracketPlan, Plan
+from .errors import InvalidSpecError, JournalError, ResultsError, SweepError, SweepLockedError, WorkerError
+from .execution.loop import Moment, StopReason
+from .results import Best, Results
+from .sweep import Sweep
+
+__all__ = [
+    "Best",
+    "BracketPlan",
+    "InvalidSpecError",
+    "JournalError",
+    "Moment",
+    "Plan",
+    "Results",
+    "ResultsError",
+    "StopReason",
+    "Sweep",
+    "SweepError",
+    "SweepLockedError",
+    "WorkerError",
+]

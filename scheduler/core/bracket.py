@@ -1,0 +1,130 @@
+"""Successive halving inside one bracket (Jamieson and Talwalkar, AISTATS 2016), decided as early as is certain.
+
+A rung promotes its best k of n results. That set depends on nothing but the n results: losses, with ties to the lower
+trial number. A trial is promoted at the moment when no result that is still missing could displace it, and stopped
+when k others are ahead of it, so workers need not wait for the rung's last trial and the table of trials comes out the
+same in every order of completion.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf, isfinite
+
+import numpy as np
+import numpy.typing as npt
+
+from ...search_spaces import Value
+from .schedule import BracketPlan
+
+Ranked = tuple[float, int]
+"""Loss and trial number: sorted, the best come first and ties go to the lower number."""
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a result settles.
+
+    Attributes:
+        promoted: Trials that go on, each with the index of its next rung.
+        stopped: Trials that do not.
+        completed: Trials that have reached the bracket's last rung.
+    """
+
+    promoted: list[tuple[int, int]] = field(default_factory=list)
+    stopped: list[int] = field(default_factory=list)
+    completed: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Rung:
+    """Results at one resource level.
+
+    Attributes:
+        slots: Trials that the next rung takes.
+        expected: Results that will arrive, or the most that may while a rung below is open.
+        ranked: Results so far.
+        promoted: Trials that are certain to go on.
+        stopped: Trials that are certain not to.
+    """
+
+    slots: int
+    expected: int
+    ranked: list[Ranked] = field(default_factory=list)
+    promoted: set[int] = field(default_factory=set)
+    stopped: set[int] = field(default_factory=set)
+
+    @property
+    def missing(self) -> int:
+        return self.expected - len(self.ranked)
+
+    def settle(self) -> tuple[list[int], list[int]]:
+        """The trials that have just become certain to go on, and certain not to."""
+        finite = bisect_left(self.ranked, (inf, -1))
+        sure = max(0, min(self.slots - self.missing, finite))
+        up = [trial for _, trial in self.ranked[:sure] if trial not in self.promoted]
+        out = [trial for _, trial in self.ranked[self.slots : finite] if trial not in self.stopped]
+        self.promoted.update(up)
+        self.stopped.update(out)
+        return up, out
+
+
+class Bracket:
+    """One bracket in progress.
+
+    Attributes:
+        number: The bracket's number, from 0.
+        plan: Its rungs.
+        first_trial: Number of its first trial; the others follow.
+        points: float64 [n, d], the trials in the unit cube.
+        configs: The trials' configurations.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        plan: BracketPlan,
+        first_trial: int,
+        points: npt.NDArray[np.float64],
+        configs: Sequence[Mapping[str, Value]],
+    ) -> None:
+        self.number, self.plan, self.first_trial = number, plan, first_trial
+        self.points, self.configs = points, configs
+        slots = (*plan.sizes[1:], 0)
+        self._rungs = [_Rung(kept, size) for kept, size in zip(slots, plan.sizes, strict=True)]
+
+    @property
+    def finished(self) -> bool:
+        """Whether every result that can arrive has arrived."""
+        return all(rung.missing == 0 for rung in self._rungs)
+
+    def results(self, rung: int) -> Sequence[Ranked]:
+        """Loss and trial of each result at a rung, best first."""
+        return self._rungs[rung].ranked
+
+    def handle(self, trial: int, rung: int, loss: float) -> Verdict:
+        """Takes one result and says what it settles.
+
+        Args:
+            trial: The trial's number.
+            rung: The rung's index.
+            loss: The value to be minimised; infinite for a trial that diverged or failed, which is never promoted.
+        """
+        insort(self._rungs[rung].ranked, (loss, trial))
+        if rung == len(self._rungs) - 1:
+            return Verdict(completed=[trial] if isfinite(loss) else [])
+        verdict = Verdict()
+        self._settle(rung, verdict)
+        return verdict
+
+    def _settle(self, rung: int, verdict: Verdict) -> None:
+        """Settles a rung and, once it is closed, the rungs above, to which fewer than planned may come."""
+        promoted, stopped = self._rungs[rung].settle()
+        verdict.promoted += [(trial, rung + 1) for trial in promoted]
+        verdict.stopped += stopped
+        if self._rungs[rung].missing or rung + 1 == len(self._rungs):
+            return
+        upper, coming = self._rungs[rung + 1], len(self._rungs[rung].promoted)
+        if upper.expected != coming:
+            upper.expected = coming
+            self._settle(rung + 1, verdict)

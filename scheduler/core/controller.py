@@ -1,0 +1,45 @@
+"""The seam between what runs next and how it runs: results in, assignments out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from ...search_spaces import Value
+from .bracket import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A trial that should be trained up to a rung.
+
+    Attributes:
+        trial: The trial's number.
+        bracket: Its bracket.
+        rung: Index of the rung.
+        level: Resource at the rung, in steps.
+        config: Its configuration.
+    """
+
+    trial: int
+    bracket: int
+    rung: int
+    level: int
+    config: Mapping[str, Value]
+
+
+class Controller(Protocol):
+    """Chooses trials and decides how far each is trained.
+
+    A controller sees nothing but results: no clock, no workers, no files. The same calls in the same order make the
+    same decisions, which is what lets a journal be replayed.
+    """
+
+    @property
+    def finished(self) -> bool:
+        """Whether no decision will follow any more, once all results are in."""
+
+    def decide(self, free: int) -> list[Start]:
+        """At most `free` trials to train next."""
+
+    def handle(self, trial: int, rung: int, loss: float) -> Verdict:
+        """Takes a trial's result at a rung, to be minimised; infinite when it diverged or failed."""

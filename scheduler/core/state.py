@@ -1,0 +1,183 @@
+"""The sweep as a state machine: outcomes in, assignments out, and the table of trials.
+
+Controllers know trials, rungs and losses. This adds what every controller needs around them: attempts and retries,
+work that was interrupted or lost with a crash, and the row that people read for each trial.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from math import inf
+from typing import Literal
+
+from .assignment import Assignment, Outcome, OutcomeStatus
+from .bracket import Verdict
+from .controller import Controller, Start
+from .seeds import derived_seed
+from .trial import TrialRow, TrialState
+
+Mode = Literal["min", "max"]
+
+
+class SweepState:
+    """Everything that a sweep has decided and learnt.
+
+    Args:
+        controller: Chooses trials and promotions.
+        mode: Whether the metric is minimised or maximised.
+        seed: The sweep's seed, from which each trial's seed is derived.
+        max_failures: How often a trial's work is started again after a failure, at least 0.
+    """
+
+    def __init__(self, controller: Controller, mode: Mode, seed: int, max_failures: int = 0) -> None:
+        self._controller, self._seed, self._max_failures = controller, seed, max_failures
+        self._sign = 1.0 if mode == "min" else -1.0
+        self._rows: dict[int, TrialRow] = {}
+        self._outstanding: dict[int, Assignment] = {}
+        self._again: deque[Assignment] = deque()
+        self._best: int | None = None
+        self._spent = 0
+
+    @property
+    def rows(self) -> Sequence[TrialRow]:
+        """The table of trials, in the order of their numbers."""
+        return [self._rows[trial] for trial in sorted(self._rows)]
+
+    @property
+    def outstanding(self) -> Sequence[Assignment]:
+        """The assignments that have been given out and have not ended."""
+        return list(self._outstanding.values())
+
+    @property
+    def best(self) -> TrialRow | None:
+        """The trial with the best value at any rung; ties go to the lower number."""
+        return None if self._best is None else self._rows[self._best]
+
+    @property
+    def spent(self) -> int:
+        """Steps trained, over all trials."""
+        return self._spent
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing runs and nothing will be decided any more."""
+        return self._controller.finished and not self._outstanding and not self._again
+
+    def row(self, trial: int) -> TrialRow:
+        """The row of one trial."""
+        return self._rows[trial]
+
+    def decide(self, free: int) -> list[Assignment]:
+        """At most `free` assignments: first work to be done again, then what the controller chooses."""
+        again = [self._again.popleft() for _ in range(min(free, len(self._again)))]
+        assignments = again + [self._assignment(start) for start in self._controller.decide(free - len(again))]
+        for assignment in assignments:
+            self._outstanding[assignment.trial] = assignment
+            self._set_state(assignment.trial, TrialState.RUNNING)
+        return assignments
+
+    def handle(self, outcome: Outcome) -> None:
+        """Takes the outcome of an assignment; one of a superseded attempt is ignored."""
+        assignment = self._outstanding.get(outcome.trial)
+        if assignment is None or (assignment.rung, assignment.attempt) != (outcome.rung, outcome.attempt):
+            return
+        del self._outstanding[outcome.trial]
+        if outcome.status is OutcomeStatus.INTERRUPTED:
+            self._interrupt(assignment, outcome)
+        elif outcome.status is OutcomeStatus.FAILED and assignment.attempt < self._max_failures:
+            self._retry(assignment, outcome)
+        else:
+            self._finish(assignment, outcome)
+
+    def requeue(self) -> None:
+        """Puts every assignment that has not ended back in the queue: its workers are gone."""
+        self._again.extend(self._outstanding.values())
+        for trial in self._outstanding:
+            self._set_state(trial, TrialState.PENDING)
+        self._outstanding.clear()
+
+    def covered(self) -> dict[int, int]:
+        """For each trial, the step up to which its reports are part of the sweep."""
+        steps = {row.trial: row.step for row in self._rows.values()}
+        for assignment in (*self._again, *self._outstanding.values()):
+            steps[assignment.trial] = max(steps[assignment.trial], assignment.reported)
+        return steps
+
+    def _assignment(self, start: Start) -> Assignment:
+        row = self._rows.get(start.trial)
+        if row is None:
+            seed = derived_seed(self._seed, start.trial)
+            row = TrialRow(start.trial, start.config, seed, TrialState.PENDING, start.bracket)
+            self._rows[start.trial] = row
+        return Assignment(
+            start.trial,
+            row.config,
+            row.seed,
+            row.bracket,
+            start.rung,
+            start=row.step,
+            stop=start.level,
+            attempt=row.attempt,
+            reported=row.step,
+            elapsed_s=row.elapsed_s,
+        )
+
+    def _interrupt(self, assignment: Assignment, outcome: Outcome) -> None:
+        self._advance(assignment, outcome, TrialState.PENDING)
+        row, reported = self._rows[assignment.trial], max(assignment.reported, outcome.step)
+        self._again.append(replace(assignment, start=outcome.step, reported=reported, elapsed_s=row.elapsed_s))
+
+    def _retry(self, assignment: Assignment, outcome: Outcome) -> None:
+        reported = max(assignment.reported, outcome.step)
+        again = replace(assignment, attempt=assignment.attempt + 1, reported=reported)
+        self._again.append(again)
+        row = self._rows[assignment.trial]
+        self._rows[row.trial] = replace(row, state=TrialState.PENDING, attempt=again.attempt, error=outcome.error)
+
+    def _finish(self, assignment: Assignment, outcome: Outcome) -> None:
+        """Passes a result on to the controller and writes down what it settles."""
+        loss = inf
+        if outcome.status is OutcomeStatus.COMPLETED:
+            assert outcome.value is not None, "a completed assignment has a value"
+            loss = self._sign * outcome.value
+            self._advance(assignment, outcome, TrialState.PAUSED)
+            self._compare(assignment.trial, loss)
+        else:
+            self._advance(assignment, outcome, TrialState(outcome.status.value))
+        self._apply(self._controller.handle(assignment.trial, assignment.rung, loss))
+
+    def _advance(self, assignment: Assignment, outcome: Outcome, state: TrialState) -> None:
+        row, step = self._rows[assignment.trial], outcome.step
+        if outcome.status in {OutcomeStatus.DIVERGED, OutcomeStatus.FAILED}:
+            step = max(assignment.reported, step)
+        self._spent += step - row.step
+        row = replace(row, state=state, step=step, elapsed_s=row.elapsed_s + outcome.elapsed_s)
+        if outcome.status is not OutcomeStatus.INTERRUPTED:
+            row = replace(row, value=outcome.value, error=outcome.error)
+        if outcome.status is OutcomeStatus.COMPLETED:
+            row = replace(row, rung=assignment.rung)
+        self._rows[row.trial] = row
+
+    def _compare(self, trial: int, loss: float) -> None:
+        row = self._rows[trial]
+        if row.best_value is None or loss < self._sign * row.best_value:
+            self._rows[trial] = replace(row, best_value=row.value, best_step=row.step)
+        if self._best is None or (loss, trial) < (self._loss(self._best), self._best):
+            self._best = trial
+
+    def _loss(self, trial: int) -> float:
+        value = self._rows[trial].best_value
+        return inf if value is None else self._sign * value
+
+    def _apply(self, verdict: Verdict) -> None:
+        for trial, _ in verdict.promoted:
+            self._set_state(trial, TrialState.PENDING)
+        self._set_states(verdict.stopped, TrialState.STOPPED)
+        self._set_states(verdict.completed, TrialState.COMPLETED)
+
+    def _set_states(self, trials: Iterable[int], state: TrialState) -> None:
+        for trial in trials:
+            self._set_state(trial, state)
+
+    def _set_state(self, trial: int, state: TrialState) -> None:
+        self._rows[trial] = replace(self._rows[trial], state=state)

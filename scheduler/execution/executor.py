@@ -1,0 +1,69 @@
+"""The seam between the loop and whatever trains: assignments in, reports and outcomes out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..core.assignment import Assignment, Outcome
+from ..core.reports import ReportBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """What has arrived since the last `wait`.
+
+    Attributes:
+        reports: All reports, including every report of the assignments in `outcomes`.
+        outcomes: The assignments that have ended.
+    """
+
+    reports: ReportBatch
+    outcomes: Sequence[Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerResources:
+    """What each worker may use.
+
+    Attributes:
+        cpu: CPUs of a worker, above 0.
+        gpu: GPUs of a worker, at least 0; fractions share one.
+        count: Number of workers, at least 1.
+    """
+
+    cpu: float = 1
+    gpu: float = 0
+    count: int = 1
+
+
+class Executor(Protocol):
+    """Trains assignments. Every method returns quickly but `wait`."""
+
+    @property
+    def workers(self) -> int:
+        """Workers that are ready."""
+
+    def now(self) -> float:
+        """Seconds on this executor's own clock, which a simulation advances."""
+
+    def capacity(self) -> int:
+        """How many more assignments it takes now."""
+
+    def idle(self) -> bool:
+        """Whether a worker has nothing to do."""
+
+    def start(self, assignments: Sequence[Assignment]) -> None:
+        """Begins work; each assignment ends in exactly one outcome."""
+
+    def wait(self, timeout: float) -> Arrivals:
+        """Waits until something arrives, at most `timeout` seconds.
+
+        Raises:
+            WorkerError: Workers cannot be started.
+        """
+
+    def cancel(self) -> None:
+        """Asks all work to end as INTERRUPTED after the step it is in; nothing may be started after this."""
+
+    def close(self) -> None:
+        """Ends all workers at once and frees what they hold."""

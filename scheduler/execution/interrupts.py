@@ -1,0 +1,59 @@
+"""Requests to stop: Ctrl-C, SIGTERM and `caviar stop`.
+
+The first request lets running steps finish, saves checkpoints and writes everything; a second Ctrl-C ends the sweep at
+once, which loses nothing that the journal holds.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+
+class Interrupts:
+    """Collects requests to stop.
+
+    Args:
+        stop_file: A file whose appearance is a request; None watches no file.
+    """
+
+    def __init__(self, stop_file: Path | None = None) -> None:
+        self._stop_file = stop_file
+        self.signal: int | None = None
+        """The signal that asked first, if one did."""
+
+    def requested(self) -> bool:
+        """Whether the sweep should stop."""
+        return self.signal is not None or (self._stop_file is not None and self._stop_file.exists())
+
+    @contextmanager
+    def listening(self) -> Iterator["Interrupts"]:
+        """Handles SIGINT and SIGTERM meanwhile, but for threads other than the main one, which get no signals."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def reraise(self) -> None:
+        """Ends the program the way the signal that asked would have; does nothing if none did.
+
+        Raises:
+            KeyboardInterrupt: It was Ctrl-C.
+            SystemExit: It was SIGTERM, with 128 + 15.
+        """
+        if self.signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.signal is not None:
+            raise SystemExit(128 + self.signal)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            raise KeyboardInterrupt
+        self.signal = number

@@ -1,0 +1,155 @@
+"""The loop of a sweep: decide, execute, record, handle.
+
+    state.decide(free) -> executor.start -> executor.wait -> record.commit -> state.handle
+
+An outcome is handled only after the record has made it durable, so that a crash at any instant loses nothing that a
+decision was based on.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from math import inf
+from typing import Protocol
+
+from ..core.assignment import Assignment, Outcome
+from ..core.state import SweepState
+from .executor import Arrivals, Executor
+from .interrupts import Interrupts
+
+_WAIT_S = 0.25
+_TABLE_EVERY_S = 10.0
+_OBSERVE_EVERY_S = 0.5
+
+
+class StopReason(str, Enum):
+    """Why a run of a sweep ended."""
+
+    FINISHED = "finished"
+    """The budget of trials or resource is spent."""
+    OUT_OF_TIME = "out_of_time"
+    """The budget of hours is spent."""
+    INTERRUPTED = "interrupted"
+    """Someone asked it to stop."""
+
+
+class Record(Protocol):
+    """What keeps a sweep's decisions, reports and outcomes."""
+
+    def decided(self, free: int, assignments: Sequence[Assignment]) -> None:
+        """Notes a decision, before it is carried out."""
+
+    def received(self, arrivals: Arrivals, now: float) -> None:
+        """Notes reports and outcomes; they need not be durable yet."""
+
+    def due(self, now: float, *, idle: bool) -> bool:
+        """Whether it is time to commit; `idle` says that a worker waits for work."""
+
+    def commit(self, now: float) -> Sequence[Outcome]:
+        """Makes everything noted durable and returns the outcomes that this settles, in order."""
+
+    def tabulate(self, state: SweepState) -> None:
+        """Replaces the table of trials that people read meanwhile."""
+
+    def close(self, state: SweepState, reason: StopReason) -> None:
+        """Notes why the run ended and writes the last table of trials; nothing follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What an observer sees while a sweep runs.
+
+    Attributes:
+        state: The sweep.
+        workers: Workers that are ready.
+        elapsed_s: Seconds since the run began.
+        stopping: Whether the run has been asked to stop.
+    """
+
+    state: SweepState
+    workers: int
+    elapsed_s: float
+    stopping: bool
+
+
+Observer = Callable[[Moment], None]
+
+
+class SweepLoop:
+    """Runs a sweep to its end.
+
+    Args:
+        state: The sweep's decisions.
+        executor: What trains.
+        record: What keeps.
+        interrupts: Requests to stop.
+        seconds: How long the run may take; then it stops like one that is asked to.
+        observe: Called twice a second at most, and at the end.
+    """
+
+    def __init__(
+        self,
+        state: SweepState,
+        executor: Executor,
+        record: Record,
+        interrupts: Interrupts,
+        seconds: float = inf,
+        observe: Observer | None = None,
+    ) -> None:
+        self._state, self._executor, self._record = state, executor, record
+        self._interrupts, self._seconds, self._observe = interrupts, seconds, observe
+        self._began = executor.now()
+        self._tabulated = self._observed = -inf
+        self._stopping: StopReason | None = None
+
+    def run(self) -> StopReason:
+        """Decides, executes, records and handles until nothing is left to do."""
+        while not self._state.finished:
+            if self._stopping is None:
+                self._assign()
+            elif not self._state.outstanding:
+                break
+            self._record.received(self._executor.wait(_WAIT_S), self._executor.now())
+            self._settle()
+            self._look_up()
+        reason = StopReason.FINISHED if self._state.finished else self._stopping or StopReason.FINISHED
+        self._record.close(self._state, reason)
+        self._tell()
+        return reason
+
+    def _assign(self) -> None:
+        free = self._executor.capacity()
+        assignments = self._state.decide(free) if free else []
+        if assignments:
+            self._record.decided(free, assignments)
+            self._executor.start(assignments)
+
+    def _settle(self) -> None:
+        """Commits when it is time, and lets the state act on what is durable."""
+        idle = self._stopping is not None or self._executor.idle()
+        if self._record.due(self._executor.now(), idle=idle):
+            for outcome in self._record.commit(self._executor.now()):
+                self._state.handle(outcome)
+
+    def _look_up(self) -> None:
+        """What happens now and then: requests to stop, the table of trials, the observer."""
+        now = self._executor.now()
+        if self._stopping is None and (reason := self._stop_reason(now)):
+            self._stopping = reason
+            self._executor.cancel()
+        if now - self._tabulated >= _TABLE_EVERY_S:
+            self._record.tabulate(self._state)
+            self._tabulated = now
+        if now - self._observed >= _OBSERVE_EVERY_S:
+            self._tell()
+            self._observed = now
+
+    def _stop_reason(self, now: float) -> StopReason | None:
+        if self._interrupts.requested():
+            return StopReason.INTERRUPTED
+        return StopReason.OUT_OF_TIME if now - self._began >= self._seconds else None
+
+    def _tell(self) -> None:
+        if self._observe is not None:
+            elapsed = self._executor.now() - self._began
+            self._observe(Moment(self._state, self._executor.workers, elapsed, self._stopping is not None))

@@ -1,0 +1,184 @@
+"""The Ray executor: a long-lived actor a worker, reports and outcomes in batches, promotions to where a trial is warm.
+
+Each worker has one pending `poll` at a time. While the driver is busy a worker's next answer grows, so a sweep of
+trivial trials moves in large batches and one of long trials in single outcomes, without a setting for it.
+"""
+
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
+
+import ray
+from ray import cloudpickle
+from ray.exceptions import ActorDiedError, RayActorError, RayTaskError
+
+from ..core.assignment import Assignment, Outcome, OutcomeStatus
+from ..core.reports import ReportBatch
+from ..errors import WorkerError
+from .engine import EngineSettings
+from .executor import Arrivals, WorkerResources
+from .worker import Worker, WorkerSettings
+
+_AHEAD_S = 0.1
+_AHEAD_MOST = 64
+_POLL_S = 0.25
+_CALLS_AT_ONCE = 3
+"""A worker answers a poll while it takes new work or a request to pause."""
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One worker as the driver sees it.
+
+    Attributes:
+        actor: Its Ray actor.
+        work: Its assignments that have not ended, by trial.
+        last: Trial and step of its last report; it trains one trial at a time.
+        ready: Whether it has answered once.
+    """
+
+    actor: Any
+    work: dict[int, Assignment] = field(default_factory=dict)
+    last: tuple[int, int] = (-1, 0)
+    ready: bool = False
+
+
+class RayExecutor:
+    """Trains on Ray actors; Ray must be initialised.
+
+    Args:
+        settings: What every worker is told.
+        resources: What each worker may use.
+    """
+
+    def __init__(self, settings: EngineSettings, resources: WorkerResources) -> None:
+        self._resources = resources
+        paths = tuple(path for path in sys.path if path)
+        engine = cloudpickle.dumps(settings)  # type: ignore[no-untyped-call]
+        self._settings = ray.put(WorkerSettings(engine, max(1, int(resources.cpu)), paths))
+        self._actor_class = ray.remote(Worker).options(
+            num_cpus=resources.cpu, num_gpus=resources.gpu, max_concurrency=_CALLS_AT_ONCE
+        )
+        self._slots: dict[Any, _Slot] = {}
+        """The slots by their pending poll."""
+        self._home: dict[int, Any] = {}
+        """The actor in whose memory a trial was last."""
+        self._seconds: float | None = None
+        """A moving average of the time that an assignment takes."""
+        self._poll_s = _POLL_S + resources.count / 200
+        self._closing = False
+        for _ in range(resources.count):
+            self._add_worker()
+
+    @property
+    def workers(self) -> int:
+        """Workers that have answered."""
+        return sum(slot.ready for slot in self._slots.values())
+
+    def now(self) -> float:
+        """Seconds on the monotonic clock."""
+        return time.monotonic()
+
+    def capacity(self) -> int:
+        """Room in the workers' queues, which are longer than one only where assignments take under 0.1 s."""
+        if self._closing:
+            return 0
+        ahead = self._ahead()
+        return sum(max(0, ahead - len(slot.work)) for slot in self._slots.values() if slot.ready)
+
+    def idle(self) -> bool:
+        """Whether a worker that is ready has nothing to do."""
+        return any(slot.ready and not slot.work for slot in self._slots.values())
+
+    def start(self, assignments: Sequence[Assignment]) -> None:
+        """Sends each assignment to the worker that holds its trial, unless another one is waiting for work."""
+        ready = [slot for slot in self._slots.values() if slot.ready]
+        batches: dict[Any, list[Assignment]] = defaultdict(list)
+        for assignment in assignments:
+            slot = self._choose(ready, assignment.trial)
+            slot.work[assignment.trial] = assignment
+            self._home[assignment.trial] = slot.actor
+            batches[slot.actor].append(assignment)
+        for actor, batch in batches.items():
+            actor.submit.remote(batch)
+
+    def wait(self, timeout: float) -> Arrivals:
+        """Waits for the first answer and takes all that are there."""
+        polls = list(self._slots)
+        ready, _ = ray.wait(polls, timeout=timeout, fetch_local=True)
+        if ready:
+            ready, _ = ray.wait(polls, num_returns=len(polls), timeout=0, fetch_local=True)
+        arrivals = [self._take(poll) for poll in ready]
+        reports = ReportBatch.concatenate([arrived.reports for arrived in arrivals if len(arrived.reports)])
+        return Arrivals(reports, [outcome for arrived in arrivals for outcome in arrived.outcomes])
+
+    def cancel(self) -> None:
+        """Pauses every worker."""
+        self._closing = True
+        for slot in self._slots.values():
+            slot.actor.pause.remote()
+
+    def close(self) -> None:
+        """Kills the workers."""
+        self._closing = True
+        for slot in self._slots.values():
+            ray.kill(slot.actor)
+        self._slots.clear()
+
+    def _add_worker(self) -> None:
+        actor = self._actor_class.remote(self._settings)
+        self._slots[actor.poll.remote(0.0)] = _Slot(actor)
+
+    def _ahead(self) -> int:
+        if self._seconds is None or self._seconds >= _AHEAD_S:
+            return 1
+        return min(_AHEAD_MOST, ceil(_AHEAD_S / max(self._seconds, 1e-6)))
+
+    def _choose(self, ready: Sequence[_Slot], trial: int) -> _Slot:
+        least = min(ready, key=lambda slot: len(slot.work))
+        home = self._home.get(trial)
+        at_home = next((slot for slot in ready if slot.actor is home), None)
+        if at_home is None or len(at_home.work) > len(least.work) + self._ahead() - 1:
+            return least
+        return at_home
+
+    def _take(self, poll: Any) -> Arrivals:
+        slot = self._slots.pop(poll)
+        try:
+            arrived: Arrivals = ray.get(poll)
+        except RayActorError as error:
+            return self._replace(slot, error)
+        except RayTaskError as error:
+            raise WorkerError(f"A worker failed outside of training code: {error}") from error
+        slot.ready = True
+        self._slots[slot.actor.poll.remote(self._poll_s)] = slot
+        self._note(slot, arrived)
+        return arrived
+
+    def _note(self, slot: _Slot, arrived: Arrivals) -> None:
+        """Keeps track of what the worker still has to do, how long it takes and how far it has reported."""
+        if len(arrived.reports):
+            slot.last = int(arrived.reports.trial[-1]), int(arrived.reports.step[-1])
+        for outcome in arrived.outcomes:
+            slot.work.pop(outcome.trial, None)
+            before = outcome.elapsed_s if self._seconds is None else self._seconds
+            self._seconds = 0.8 * before + 0.2 * outcome.elapsed_s
+
+    def _replace(self, slot: _Slot, error: RayActorError) -> Arrivals:
+        """Starts a new worker for one that died, and fails its assignments."""
+        if isinstance(error, ActorDiedError) and error.actor_init_failed:
+            raise WorkerError(f"A worker could not be started: {error}") from error
+        if not self._closing:
+            self._add_worker()
+        reason = f"The worker died: {error}"
+        return Arrivals(ReportBatch.empty(), [_lost(work, slot, reason) for work in slot.work.values()])
+
+
+def _lost(work: Assignment, slot: _Slot, reason: str) -> Outcome:
+    trial, last = slot.last
+    step = last if trial == work.trial else work.start
+    return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.FAILED, step, None, 0.0, reason)

@@ -1,0 +1,155 @@
+"""Keeping what happens: durably in a sweep's directory, or in memory for simulations."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from time import time
+from typing import Any
+
+from ..core.assignment import Assignment, Outcome
+from ..core.state import SweepState
+from ..results import ReportTable, ReportWriter, write_trials
+from ..storage import Journal, SweepDirectory
+from .executor import Arrivals
+from .loop import StopReason
+
+_FLUSH_ROWS = 20_000
+_FLUSH_S = 10.0
+_OUTCOME_S = 1.0
+_IDLE_S = 0.05
+
+
+@dataclass(slots=True)
+class _Pending:
+    """What has been received and is not durable yet."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    rows: int = 0
+    outcome_since: float | None = None
+    rows_since: float | None = None
+
+
+class DurableRecord:
+    """Journal, Parquet parts and the table of trials.
+
+    Reports are written as a part every 10 s, every 20,000 rows, 1 s after an assignment has ended, and soon when a
+    worker waits for what its outcome decides. An outcome goes into the journal once its reports are durable.
+
+    Args:
+        directory: The sweep's directory.
+        journal: The journal, open.
+        writer: The writer of the parts.
+        value_types: The value type of each hyperparameter.
+    """
+
+    def __init__(
+        self, directory: SweepDirectory, journal: Journal, writer: ReportWriter, value_types: Mapping[str, str]
+    ) -> None:
+        self._directory, self._journal, self._writer = directory, journal, writer
+        self._value_types = value_types
+        self._pending = _Pending()
+        self._committed = 0.0
+
+    def decided(self, free: int, assignments: Sequence[Assignment]) -> None:
+        """Notes a decision; new trials with their configurations."""
+        new = {}
+        for assignment in assignments:
+            self._writer.register(assignment.trial, assignment.config)
+            if assignment.rung == 0 and assignment.start == 0 and assignment.attempt == 0:
+                new[str(assignment.trial)] = dict(assignment.config)
+        self._journal.append(decided_event(free, assignments, new))
+
+    def received(self, arrivals: Arrivals, now: float) -> None:
+        """Buffers reports and outcomes."""
+        pending, rows = self._pending, len(arrivals.reports)
+        if rows:
+            self._writer.append(arrivals.reports)
+            pending.rows += rows
+            pending.rows_since = now if pending.rows_since is None else pending.rows_since
+        if arrivals.outcomes:
+            pending.outcomes += arrivals.outcomes
+            pending.outcome_since = now if pending.outcome_since is None else pending.outcome_since
+
+    def due(self, now: float, *, idle: bool) -> bool:
+        """Whether rows or outcomes have waited long enough."""
+        pending = self._pending
+        if pending.rows >= _FLUSH_ROWS or (pending.rows_since is not None and now - pending.rows_since >= _FLUSH_S):
+            return True
+        if pending.outcome_since is None:
+            return False
+        return now - pending.outcome_since >= _OUTCOME_S or (idle and now - self._committed >= _IDLE_S)
+
+    def commit(self, now: float) -> Sequence[Outcome]:
+        """Writes the part, then the journal, and returns the outcomes."""
+        self._writer.flush()
+        pending, self._pending = self._pending, _Pending()
+        if pending.outcomes:
+            outcomes = [_compact(outcome) for outcome in pending.outcomes]
+            self._journal.append({"type": "ended", "time": time(), "outcomes": outcomes})
+        self._journal.commit()
+        self._committed = now
+        return pending.outcomes
+
+    def tabulate(self, state: SweepState) -> None:
+        """Replaces trials.parquet."""
+        write_trials(self._directory.trials, state.rows, self._value_types, self._directory.staging)
+
+    def close(self, state: SweepState, reason: StopReason) -> None:
+        """Writes what is left, the table of trials and the reason."""
+        self._writer.flush()
+        self.tabulate(state)
+        self._journal.append({"type": "closed", "reason": reason.value, "time": time()})
+        self._journal.commit()
+
+    def release(self) -> None:
+        """Closes the journal; what was decided last need not be in it."""
+        self._journal.close()
+
+
+def decided_event(free: int, assignments: Sequence[Assignment], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The journal's line for a decision: trial, rung and attempt of each assignment, and the new configurations."""
+    work = [[assignment.trial, assignment.rung, assignment.attempt] for assignment in assignments]
+    return {"type": "decided", "free": free, "assignments": work, "configs": new}
+
+
+def _compact(outcome: Outcome) -> dict[str, Any]:
+    """An outcome without the fields that hold nothing."""
+    values = ((name, getattr(outcome, name)) for name in Outcome.__slots__)
+    return {name: value for name, value in values if value is not None}
+
+
+class MemoryRecord:
+    """Keeps reports in memory and settles outcomes at once: for simulations, which nobody resumes.
+
+    Args:
+        reports: Where the reports are gathered.
+    """
+
+    def __init__(self, reports: ReportTable) -> None:
+        self._reports = reports
+        self._outcomes: list[Outcome] = []
+
+    def decided(self, free: int, assignments: Sequence[Assignment]) -> None:
+        """Keeps the configurations of the trials."""
+        for assignment in assignments:
+            self._reports.register(assignment.trial, assignment.config)
+
+    def received(self, arrivals: Arrivals, now: float) -> None:
+        """Keeps reports and outcomes."""
+        if len(arrivals.reports):
+            self._reports.append(arrivals.reports)
+        self._outcomes += arrivals.outcomes
+
+    def due(self, now: float, *, idle: bool) -> bool:
+        """Whether there are outcomes."""
+        return bool(self._outcomes)
+
+    def commit(self, now: float) -> Sequence[Outcome]:
+        """The outcomes since the last commit."""
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def tabulate(self, state: SweepState) -> None:
+        """Does nothing: the table is made from the state at the end."""
+
+    def close(self, state: SweepState, reason: StopReason) -> None:
+        """Does nothing."""

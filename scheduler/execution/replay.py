@@ -1,0 +1,80 @@
+"""Replaying a journal: a fresh state is taken through the recorded decisions and outcomes, and must decide the same."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from ..core.assignment import Outcome, OutcomeStatus
+from ..core.state import SweepState
+from ..errors import JournalError
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a journal tells beyond the state.
+
+    Attributes:
+        runs: Runs so far.
+        seconds: Time that they took, as far as their last event tells.
+        reason: Why the last run ended; None when it was killed, or nothing ran yet.
+    """
+
+    runs: int = 0
+    seconds: float = 0.0
+    reason: str | None = None
+
+
+def replay(events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
+    """Takes a fresh state to where the journal ends; work without an outcome is queued again.
+
+    Args:
+        events: The journal, in order.
+        state: A state with a controller made from the same spec.
+
+    Raises:
+        JournalError: The spec or the code decides something else than what was recorded.
+    """
+    runs, seconds, began, last, reason = 0, 0.0, 0.0, 0.0, None
+    for event in events:
+        kind = event["type"]
+        if kind == "opened":
+            state.requeue()
+            seconds += last - began
+            runs, began, last, reason = runs + 1, event["time"], event["time"], None
+        elif kind == "decided":
+            _redecide(event, state)
+        elif kind == "ended":
+            for outcome in event["outcomes"]:
+                state.handle(Outcome(**{**outcome, "status": OutcomeStatus(outcome["status"])}))
+            last = event.get("time", last)
+        elif kind == "closed":
+            last, reason = event["time"], event["reason"]
+        else:
+            raise JournalError(
+                f"The journal has an event of type {kind!r}, which this version does not know: update Caviar."
+            )
+    state.requeue()
+    return History(runs, seconds + last - began, reason)
+
+
+def _redecide(event: Mapping[str, Any], state: SweepState) -> None:
+    assignments = state.decide(event["free"])
+    decided = [[work.trial, work.rung, work.attempt] for work in assignments]
+    if decided != event["assignments"]:
+        raise JournalError(
+            f"The journal says that trials {_trials(event['assignments'])} were started where this spec starts"
+            f" {_trials(decided)}: resume with the spec and the version that wrote it (see sweep.yaml)."
+        )
+    for work in assignments:
+        recorded = event["configs"].get(str(work.trial))
+        if recorded is not None and orjson.dumps(recorded) != orjson.dumps(dict(work.config)):
+            raise JournalError(
+                f"The journal says that trial {work.trial} is {recorded} where this spec makes it {dict(work.config)}:"
+                " resume with the spec and the versions that wrote it (see sweep.yaml)."
+            )
+
+
+def _trials(assignments: Sequence[Sequence[int]]) -> str:
+    return ", ".join(str(assignment[0]) for assignment in assignments[:10]) or "none"

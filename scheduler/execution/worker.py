@@ -1,0 +1,92 @@
+"""A worker: a Ray actor that trains in one thread and answers the driver in another."""
+
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Condition, Thread
+
+from ray import cloudpickle
+
+from ..core.assignment import Assignment, Outcome
+from .engine import Engine, EngineSettings
+from .executor import Arrivals
+from .report_queue import ReportQueue
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_MANY_REPORTS = 10_000
+_LOOK_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a worker is started with.
+
+    Attributes:
+        engine: `EngineSettings`, pickled by value: it is opened after the thread counts are set, since it may import
+            torch, which reads them once.
+        threads: Threads that numerical libraries may use.
+        paths: The driver's import path, so that what the driver can import the worker can.
+    """
+
+    engine: bytes
+    threads: int
+    paths: tuple[str, ...]
+
+
+class Worker:
+    """Trains assignments in the order in which they are submitted.
+
+    Args:
+        settings: What the worker is started with.
+    """
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(settings.threads)))
+        sys.path += [path for path in settings.paths if path not in sys.path]
+        engine: EngineSettings = cloudpickle.loads(settings.engine)
+        self._reports = ReportQueue()
+        self._engine = Engine(engine, self._reports)
+        self._queue: deque[Assignment] = deque()
+        self._outcomes: deque[Outcome] = deque()
+        self._changed = Condition()
+        Thread(target=self._work, name="training", daemon=True).start()
+
+    def submit(self, assignments: Sequence[Assignment]) -> None:
+        """Queues assignments."""
+        with self._changed:
+            self._queue.extend(assignments)
+            self._changed.notify_all()
+
+    def poll(self, timeout: float) -> Arrivals:
+        """What has happened since the last call: at once if an assignment has ended, else after the timeout.
+
+        Args:
+            timeout: Seconds to wait at most.
+        """
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while not self._outcomes and len(self._reports) < _MANY_REPORTS:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(min(left, _LOOK_S) if len(self._reports) else left)
+            # Outcomes first: the reports of an assignment are queued before its outcome.
+            outcomes = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
+        return Arrivals(self._reports.take(), outcomes)
+
+    def pause(self) -> None:
+        """Ends the running assignment after its step, and every later one before its first."""
+        self._engine.pause()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue)
+                assignment = self._queue.popleft()
+            outcome = self._engine.run(assignment)
+            with self._changed:
+                self._outcomes.append(outcome)
+                self._changed.notify_all()

@@ -1,0 +1,123 @@
+"""Running a sweep in its directory: take the lock, replay what happened, train what is left."""
+
+import time
+from collections.abc import Callable
+from math import inf
+from pathlib import Path
+
+from ..trainers import Trainer
+from .core.controllers import make_controller
+from .core.state import SweepState
+from .errors import SweepError
+from .execution.engine import EngineSettings
+from .execution.executor import Executor
+from .execution.interrupts import Interrupts
+from .execution.loop import Observer, StopReason, SweepLoop
+from .execution.record import DurableRecord
+from .execution.replay import History, replay
+from .results import ReportWriter, drop_uncovered
+from .spec import SweepSpec
+from .storage import Journal, SweepDirectory, SweepLock, read_journal, write_file
+
+
+def new_state(spec: SweepSpec) -> SweepState:
+    """The state of a sweep before its first decision."""
+    return SweepState(make_controller(spec.search), spec.mode, spec.seed, spec.max_failures)
+
+
+def load_spec(path: Path) -> SweepSpec:
+    """The spec in a sweep's directory.
+
+    Raises:
+        SweepError: There is no sweep.
+    """
+    file = SweepDirectory(path).spec
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError:
+        raise SweepError(f"{path}: there is no sweep here; a sweep's directory holds a sweep.yaml.") from None
+    return SweepSpec.from_yaml(text, str(file))
+
+
+def load_state(path: Path, spec: SweepSpec) -> tuple[SweepState, History]:
+    """The state that a sweep's journal leads to; reads only.
+
+    Raises:
+        JournalError: The journal cannot be trusted.
+    """
+    state = new_state(spec)
+    return state, replay(read_journal(SweepDirectory(path).journal), state)
+
+
+def run_in_directory(
+    spec: SweepSpec, trainer: Trainer, interrupts: Interrupts, observe: Observer | None = None, *, resumed: bool
+) -> StopReason:
+    """Runs a sweep until its budget is spent or someone stops it.
+
+    Args:
+        spec: The spec.
+        trainer: The training code.
+        interrupts: Requests to stop.
+        observe: Called about twice a second.
+        resumed: Whether the directory already holds this sweep.
+
+    Raises:
+        SweepError: The directory holds a sweep and `resumed` is false, or it is locked, or workers cannot be started.
+    """
+    layout = SweepDirectory(spec.directory)
+    layout.create()
+    with SweepLock(layout.lock), interrupts.listening():
+        _prepare(layout, spec, resumed=resumed)
+        state, history = load_state(layout.path, spec)
+        record = _open_record(layout, spec, state)
+        try:
+            if state.finished:
+                record.close(state, StopReason.FINISHED)
+                return StopReason.FINISHED
+            seconds = inf if spec.budget.hours is None else spec.budget.hours * 3600 - history.seconds
+            return _train(
+                spec, trainer, lambda executor: SweepLoop(state, executor, record, interrupts, seconds, observe)
+            )
+        finally:
+            record.release()
+
+
+def _prepare(layout: SweepDirectory, spec: SweepSpec, *, resumed: bool) -> None:
+    """Puts the directory in order, as only the process that holds the lock may."""
+    if not resumed and layout.spec.exists():
+        raise SweepError(
+            f"{layout.path} already holds a sweep: go on with it (caviar resume {layout.path}), or choose another name."
+        )
+    layout.clear_staging()
+    layout.stop.unlink(missing_ok=True)
+    if not resumed:
+        write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
+
+
+def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> DurableRecord:
+    """Opens journal and parts for this run; reports that no recorded outcome covers are dropped first."""
+    value_types = spec.search_space.value_types
+    drop_uncovered(layout, state.covered())
+    writer = ReportWriter(layout, value_types, [spec.metric], spec.mode)
+    for row in state.rows:
+        writer.register(row.trial, row.config)
+    journal = Journal.open(layout.journal)
+    journal.append({"type": "opened", "time": time.time(), "versions": spec.versions})
+    journal.commit()
+    return DurableRecord(layout, journal, writer, value_types)
+
+
+def _train(spec: SweepSpec, trainer: Trainer, make_loop: Callable[[Executor], SweepLoop]) -> StopReason:
+    """Runs the loop on Ray workers."""
+    # Ray takes half a second to import, which reading a sweep should not wait for.
+    from .execution.cluster import ray_running, worker_resources  # noqa: PLC0415
+    from .execution.ray_executor import RayExecutor  # noqa: PLC0415
+
+    settings = EngineSettings(trainer, spec.metric, spec.resource.max, spec.directory.resolve(), spec.workers.warm)
+    workers = spec.workers
+    with ray_running(workers.cpu * (workers.count or 1)):
+        executor = RayExecutor(settings, worker_resources(workers.cpu, workers.gpu, workers.count))
+        try:
+            return make_loop(executor).run()
+        finally:
+            executor.close()

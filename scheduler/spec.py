@@ -1,0 +1,242 @@
+"""The spec of a sweep: what a person writes in YAML or Python, checked field by field."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ..search_spaces import CaviarError, Domain, SearchSpace
+from ..search_spaces.strict_yaml import dump_yaml, load_yaml
+from .core.controllers import ControllerName, Search
+from .core.schedule import Budget, Resource
+from .core.state import Mode
+from .errors import InvalidSpecError
+from .results import is_reserved
+from .spec_errors import explain
+
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+"""What a name that becomes a path looks like."""
+
+PositiveInt = Annotated[int, Field(ge=1, strict=True)]
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ResourceSpec(_Model):
+    """What a trial may consume, in whole steps of `unit`: compared from `min` up, `max` in full, halved by `eta`."""
+
+    unit: str = Field("epoch", min_length=1)
+    min: PositiveInt = 1
+    max: PositiveInt
+    eta: Annotated[int, Field(ge=2, strict=True)] = 3
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "ResourceSpec":
+        if self.min > self.max:
+            raise ValueError(f"min is {self.min} and max is {self.max}; min must be at most max")
+        return self
+
+
+class BudgetSpec(_Model):
+    """What the sweep may spend: it ends at the first limit that it meets."""
+
+    trials: PositiveInt | None = None
+    resource: PositiveInt | None = None
+    hours: Annotated[float, Field(gt=0)] | None = None
+
+
+class WorkersSpec(_Model):
+    """What each worker may use, how many there are (as many as fit when absent), and how many trials it keeps warm."""
+
+    cpu: Annotated[float, Field(gt=0)] = 1
+    gpu: Annotated[float, Field(ge=0)] = 0
+    count: PositiveInt | None = None
+    warm: Annotated[int, Field(ge=0, strict=True)] = 8
+
+
+class ControllerSpec(_Model):
+    """Which controller decides, and its settings."""
+
+    name: ControllerName = "coarse_to_fine"
+    pipeline: PositiveInt = 4
+    points: PositiveInt = 5
+
+
+class SweepSpec(_Model):
+    """A sweep as it is asked for.
+
+    Attributes:
+        name: The sweep's name and its directory's.
+        trainer: The training code: "module:name", "file.py:name", or `{command: …}`; None for code without a name.
+        metric: Name of the metric that trials are compared by.
+        mode: Whether it is minimised or maximised.
+        space: The hyperparameters by name, in their YAML forms.
+        constraints: Expressions that every configuration satisfies.
+        resource: What a trial may consume.
+        budget: What the sweep may spend.
+        workers: What the workers may use.
+        controller: Which controller decides.
+        seed: From which every random choice follows.
+        max_failures: How often a failed trial is started again.
+        storage: The folder in which the sweep's directory lies.
+        versions: The versions that ran it, written by Caviar.
+    """
+
+    name: Name
+    trainer: str | dict[str, Any] | None
+    metric: str = Field(min_length=1)
+    mode: Mode = "min"
+    space: dict[str, Any]
+    constraints: tuple[str, ...] = ()
+    resource: ResourceSpec
+    budget: BudgetSpec = BudgetSpec()
+    workers: WorkersSpec = WorkersSpec()
+    controller: ControllerSpec = ControllerSpec()
+    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
+    max_failures: Annotated[int, Field(ge=0, strict=True)] = 1
+    storage: str = Field("sweeps", min_length=1)
+    versions: dict[str, str] = {}
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> "SweepSpec":
+        """Checks the fields of a spec.
+
+        Raises:
+            InvalidSpecError: A field is missing, unknown or not what it may be; one sentence for each.
+        """
+        try:
+            return cls.model_validate(dict(fields))
+        except ValidationError as error:
+            raise InvalidSpecError(explain(error, cls)) from None
+
+    @classmethod
+    def from_yaml(cls, text: str, source: str = "the spec") -> "SweepSpec":
+        """Reads a spec in YAML.
+
+        Args:
+            text: The document.
+            source: What messages call it.
+
+        Raises:
+            InvalidYamlError: It is not strict YAML.
+            InvalidSpecError: It is not a spec.
+        """
+        return cls.parse(read_fields(text, source))
+
+    def to_yaml(self) -> str:
+        """The spec in full, in YAML."""
+        return dump_yaml(self.model_dump(mode="json"))
+
+    @cached_property
+    def search_space(self) -> SearchSpace:
+        """The search space."""
+        return SearchSpace.from_dict(self.space, self.constraints)
+
+    @property
+    def search(self) -> Search:
+        """What the controller is made for."""
+        resource = self.resource
+        return Search(
+            space=self.search_space,
+            resource=Resource(resource.min, resource.max, resource.eta, resource.unit),
+            budget=Budget(self.budget.trials, self.budget.resource),
+            seed=self.seed,
+            controller=self.controller.name,
+            pipeline=self.controller.pipeline,
+            points=self.controller.points,
+        )
+
+    @property
+    def directory(self) -> Path:
+        """The sweep's directory."""
+        return Path(self.storage) / self.name
+
+    @field_validator("controller", mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("storage", mode="before")
+    @classmethod
+    def _local(cls, value: object) -> object:
+        value = str(value) if isinstance(value, Path) else value
+        if isinstance(value, str) and "://" in value:
+            raise ValueError("storage is a local path; object stores are not supported yet")
+        return value
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _forms(cls, value: object) -> object:
+        if isinstance(value, SearchSpace):
+            return value.to_dict()
+        if isinstance(value, Mapping) and any(isinstance(domain, Domain) for domain in value.values()):
+            return {name: _form(name, domain) for name, domain in value.items()}
+        return value
+
+    @field_validator("metric")
+    @classmethod
+    def _free_name(cls, value: str) -> str:
+        if is_reserved(value):
+            raise ValueError("this is the name of another column of the results; report the metric under another name")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "SweepSpec":
+        if self.controller.name != "grid" and not any(self.budget.model_dump().values()):
+            raise ValueError("budget needs at least one of trials, resource and hours")
+        if not self.space:
+            raise ValueError("space is empty; name at least one hyperparameter")
+        try:
+            self.search_space  # noqa: B018 built here, so that its errors are the spec's
+        except CaviarError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+
+def _form(name: str, domain: object) -> object:
+    """A domain's YAML form; anything else as it is, for the space's own check to refuse."""
+    return SearchSpace({name: domain}).to_dict()[name] if isinstance(domain, Domain) else domain
+
+
+def read_fields(text: str, source: str) -> dict[str, Any]:
+    """The fields of a spec in YAML, not yet checked.
+
+    Raises:
+        InvalidYamlError: It is not strict YAML.
+        InvalidSpecError: It is not a mapping.
+    """
+    fields = load_yaml(text, source)
+    if not isinstance(fields, dict):
+        raise InvalidSpecError(f"{source}: a spec is a mapping of fields such as name and space, got {fields!r}.")
+    return fields
+
+
+def read_spec_file(path: Path) -> dict[str, Any]:
+    """The fields of a spec's file, not yet checked.
+
+    Raises:
+        InvalidSpecError: The file cannot be read or is not a mapping.
+        InvalidYamlError: It is not strict YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSpecError(f"{path}: this spec cannot be read ({error}).") from None
+    return read_fields(text, str(path))
+
+
+def spec_schema() -> dict[str, Any]:
+    """The JSON Schema of a spec in YAML, for editors."""
+    schema = SweepSpec.model_json_schema()
+    schema["properties"]["space"] = SearchSpace.json_schema()
+    schema["properties"]["controller"]["anyOf"] = [
+        {"enum": ["coarse_to_fine", "hyperband", "random", "grid"]},
+        {"$ref": "#/$defs/ControllerSpec"},
+    ]
+    schema["properties"]["controller"].pop("$ref", None)
+    return schema

@@ -1,0 +1,230 @@
+"""A sweep: one search, from its spec to its results."""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from ..search_spaces import Domain, SearchSpace
+from ..trainers import Trainer, load_trainer
+from .core.schedule import Plan
+from .errors import InvalidSpecError, SweepError
+from .execution.interrupts import Interrupts
+from .execution.loop import Observer, StopReason, SweepLoop
+from .execution.record import MemoryRecord
+from .execution.simulated import Curve, SimulatedExecutor, StepCost, one_second
+from .planning import plan_sweep
+from .provenance import installed_versions
+from .results import ReportTable, Results, trials_table
+from .run import load_spec, new_state, run_in_directory
+from .spec import SweepSpec, read_spec_file
+from .storage import SweepDirectory
+
+TrainerLike = Callable[..., Any] | str | Sequence[str] | Mapping[str, Any]
+
+
+class Sweep:
+    """One search: a spec, training code and a directory.
+
+    Args:
+        trainer: A generator function, a trainer class, "module:name", "file.py:name", or a command.
+        space: The search space, or its domains by name.
+        metric: Name of the metric that trials are compared by.
+        mode: "min" or "max".
+        resource: What a trial may consume: `{"unit": "epoch", "min": 1, "max": 27, "eta": 3}`.
+        budget: What the sweep may spend: any of `trials`, `resource` (steps over all trials) and `hours`.
+        constraints: Expressions that every configuration satisfies, such as "lr * batch_size <= 1".
+        workers: What each worker may use and how many there are: any of `cpu`, `gpu`, `count` and `warm`.
+        storage: The folder in which the sweep's directory lies.
+        name: The sweep's name; the trainer's with the time when absent.
+        seed: From which every random choice follows.
+        controller: "coarse_to_fine", "hyperband", "random" or "grid", or a mapping with its settings.
+        max_failures: How often a failed trial is started again.
+
+    Raises:
+        InvalidSpecError: A field is not what it may be.
+        TrainerError: The training code cannot be used.
+    """
+
+    def __init__(  # noqa: PLR0913 a sweep has this many independent settings, and all but the trainer go by name
+        self,
+        trainer: TrainerLike,
+        *,
+        space: SearchSpace | Mapping[str, Domain | Mapping[str, Any]],
+        metric: str,
+        mode: str = "min",
+        resource: Mapping[str, Any],
+        budget: Mapping[str, Any] | None = None,
+        constraints: Sequence[str] = (),
+        workers: Mapping[str, Any] | None = None,
+        storage: str | Path = "sweeps",
+        name: str | None = None,
+        seed: int = 0,
+        controller: str | Mapping[str, Any] = "coarse_to_fine",
+        max_failures: int = 1,
+    ) -> None:
+        self._trainer = load_trainer(trainer)
+        if isinstance(space, SearchSpace):
+            constraints = (*space.constraints, *constraints)
+        self._spec = SweepSpec.parse(
+            {
+                "name": _dated_name(self._trainer.name) if name is None else name,
+                "trainer": self._trainer.reference,
+                "metric": metric,
+                "mode": mode,
+                "space": space,
+                "constraints": constraints,
+                "resource": resource,
+                "budget": budget or {},
+                "workers": workers or {},
+                "controller": controller,
+                "seed": seed,
+                "max_failures": max_failures,
+                "storage": storage,
+                "versions": installed_versions(),
+            }
+        )
+        self._resumed = False
+        self._stop_reason: StopReason | None = None
+
+    @classmethod
+    def from_spec(cls, spec: SweepSpec, directory: Path | None = None) -> "Sweep":
+        """The sweep of a spec.
+
+        Args:
+            spec: The spec; its trainer has a name.
+            directory: Where the trainer's relative path starts; the working directory if None.
+
+        Raises:
+            TrainerError: The training code cannot be used.
+        """
+        if spec.trainer is None:
+            raise InvalidSpecError("trainer: this field is missing; name the training code, such as train.py:train.")
+        trainer = load_trainer(spec.trainer, directory)
+        update = {"trainer": trainer.reference, "versions": installed_versions()}
+        return cls._of(trainer, spec.model_copy(update=update))
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, **fields: Any) -> "Sweep":
+        """The sweep of a spec in YAML.
+
+        Args:
+            path: The file; the trainer's relative path starts in its folder.
+            fields: Fields of the spec that replace the file's.
+
+        Raises:
+            InvalidSpecError: A field is not what it may be.
+            TrainerError: The training code cannot be used.
+        """
+        path = Path(path)
+        spec = SweepSpec.parse({**read_spec_file(path), **fields})
+        return cls.from_spec(spec, path.parent)
+
+    @classmethod
+    def resume(cls, path: str | Path, trainer: TrainerLike | None = None) -> "Sweep":
+        """A sweep that ran before, to go on from where its directory says it was.
+
+        Args:
+            path: The sweep's directory.
+            trainer: The training code, where the directory has no name for it: a function of a notebook.
+
+        Raises:
+            SweepError: There is no sweep.
+            TrainerError: The training code cannot be used.
+        """
+        layout = SweepDirectory(Path(path).resolve())
+        spec = load_spec(layout.path)
+        if trainer is None and spec.trainer is None:
+            raise SweepError(
+                f"{layout.path}: its training code has no name to find it by; use Sweep.resume(path, trainer=train)."
+            )
+        loaded = load_trainer(trainer if trainer is not None else spec.trainer or "")
+        where = {"name": layout.path.name, "storage": str(layout.path.parent)}
+        sweep = cls._of(loaded, spec.model_copy(update=where))
+        sweep._resumed = True
+        return sweep
+
+    @property
+    def spec(self) -> SweepSpec:
+        """The spec as resolved."""
+        return self._spec
+
+    @property
+    def directory(self) -> Path:
+        """The sweep's directory."""
+        return self._spec.directory
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """Why the last run ended; None before it has."""
+        return self._stop_reason
+
+    def run(self, observe: Observer | None = None) -> Results:
+        """Runs the sweep to its end, on the Ray that is initialised or on this machine's cores.
+
+        Ctrl-C lets the running steps finish, saves checkpoints, writes everything and raises KeyboardInterrupt; a
+        second one stops at once. Either way `Sweep.resume` goes on.
+
+        Args:
+            observe: Called with a `Moment` about twice a second.
+
+        Raises:
+            SweepError: The directory holds a sweep already, another process runs it, or workers cannot be started.
+        """
+        interrupts = Interrupts(SweepDirectory(self.directory).stop)
+        self._stop_reason = run_in_directory(
+            self._spec, self._trainer, resumed=self._resumed, interrupts=interrupts, observe=observe
+        )
+        self._resumed = True
+        interrupts.reraise()
+        return self.results
+
+    @property
+    def results(self) -> Results:
+        """The results so far."""
+        return Results.open(self.directory)
+
+    def simulate(self, curve: Curve, workers: int = 1, step_seconds: StepCost = one_second) -> Results:
+        """Runs the sweep in virtual time with curves instead of training; nothing is written.
+
+        Args:
+            curve: `curve(config, seed)` returns the metric after each step, at least `resource.max` values.
+            workers: Number of simulated workers, at least 1.
+            step_seconds: `step_seconds(config, seed)` returns the seconds that a step of that trial takes.
+        """
+        spec, value_types = self._spec, self._spec.search_space.value_types
+        table = ReportTable(value_types, spec.metric, spec.mode)
+        state = new_state(spec)
+        executor = SimulatedExecutor(curve, spec.metric, workers, step_seconds)
+        seconds = inf if spec.budget.hours is None else spec.budget.hours * 3600
+        self._stop_reason = SweepLoop(state, executor, MemoryRecord(table), Interrupts(), seconds).run()
+        trials = trials_table(state.rows, value_types)
+        return Results.from_tables(trials, table.table(), spec.metric, spec.mode, value_types)
+
+    def plan(self, step_seconds: float | None = None, workers: int | None = None) -> Plan:
+        """What the sweep will run, before any result.
+
+        Args:
+            step_seconds: What one step costs, if known; with it the plan has its expected time, and a budget of hours
+                becomes one of resource.
+            workers: Number of workers; the spec's if None.
+
+        Raises:
+            InvalidSpecError: The budget is one of hours alone and the cost of a step is not known.
+        """
+        return plan_sweep(self._spec, step_seconds, workers)
+
+    @classmethod
+    def _of(cls, trainer: Trainer, spec: SweepSpec) -> "Sweep":
+        sweep = cls.__new__(cls)
+        sweep._trainer, sweep._spec = trainer, spec
+        sweep._resumed, sweep._stop_reason = False, None
+        return sweep
+
+
+def _dated_name(trainer: str) -> str:
+    """A name that can be a path, from the trainer's and the time."""
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", trainer.rpartition(":")[2]).strip("-")[:40]
+    return f"{stem or 'sweep'}-{time.strftime('%Y%m%d-%H%M%S')}"
