@@ -46,7 +46,7 @@ def _to_float(name: object, value: Any, source: str) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def _type_name(value: object) -> str:

@@ -1,6 +1,7 @@
 """Tensors in a checkpoint: written by `torch.save`, read with `weights_only=True`."""
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,8 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         ValueError: The file is damaged, or holds anything but tensors. Nothing in it is run.
     """
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path.name} is no file of tensors")
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
