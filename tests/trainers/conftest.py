@@ -3,10 +3,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from caviar.trainers import Training, load_trainer, open_training
 
-Metrics = dict[str, float]
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """As a worker with one CPU has it. The networks here are too small for more."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -24,7 +24,10 @@ Start = Callable[..., Training]
 CONTINUE = """
 import json, sys
 from pathlib import Path
+import torch
 from caviar.trainers import load_trainer, open_training
+
+torch.set_num_threads(1)
 
 def rest(reference, config, step, checkpoint):
     training = open_training(load_trainer(reference), number=0, config=config, seed=7, resource_max=6,

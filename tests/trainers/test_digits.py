@@ -1,0 +1,155 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from caviar.trainers import TrainerError, Training
+from caviar.trainers.pytorch.data import digits
+from caviar.trainers.pytorch.digits import epoch_order, evaluate_on_test, train
+from caviar.trainers.pytorch.hyperparameters import Hyperparameters
+from caviar.trainers.pytorch.models import build_model
+from caviar.trainers.pytorch.optimizers import build_optimizer, set_learning_rate
+
+Start = Callable[..., Training]
+
+GOOD = {"hidden": 128, "layers": 2, "batch_norm": True, "dropout": 0.2, "lr": 0.1, "momentum": 0.9}
+
+
+def test_the_parts_have_all_examples_once_and_equal_shares_of_the_classes() -> None:
+    data = digits()
+    parts = (data.train, data.dev, data.test)
+    assert [len(part) for part in parts] == [1078, 359, 360]
+    assert sum(len(part) for part in parts) == 1797
+    shares = [torch.bincount(part.labels, minlength=10) / len(part) for part in parts]
+    assert max((shares[0] - share).abs().max().item() for share in shares) < 0.005
+
+
+def test_the_normalisation_is_fitted_on_the_training_part_alone() -> None:
+    data = digits()
+    assert data.train.images.mean().item() == pytest.approx(0, abs=1e-5)
+    assert data.train.images.std().item() == pytest.approx(1, abs=1e-4)
+    assert abs(data.dev.images.mean().item()) > 1e-4
+    assert data.train.images.dtype == torch.float32
+
+
+def test_another_split_seed_gives_other_parts() -> None:
+    assert not torch.equal(digits().dev.labels, digits(1).dev.labels)
+
+
+def test_a_good_configuration_classifies_at_least_97_of_100_dev_and_test_images(start: Start, tmp_path: Path) -> None:
+    training = start(train, config=GOOD, resource_max=20)
+    reports = [training.step() or {} for _ in range(20)]
+    assert list(reports[0]) == ["train_loss", "train_acc", "val_loss", "val_acc"]
+    assert reports[-1]["val_acc"] >= 0.97
+    assert reports[-1]["train_loss"] < reports[0]["train_loss"] / 5
+    training.save(tmp_path)
+    test = evaluate_on_test(GOOD, tmp_path)
+    assert list(test) == ["test_loss", "test_acc"]
+    assert test["test_acc"] >= 0.96
+
+
+def test_a_good_cnn_classifies_at_least_97_of_100_dev_images(start: Start) -> None:
+    training = start(train, config={"model": "cnn", "optimizer": "adam", "lr": 0.003, "batch_norm": True})
+    assert max((training.step() or {})["val_acc"] for _ in range(6)) >= 0.97
+
+
+def test_every_trial_sees_the_same_dev_examples_in_its_own_order() -> None:
+    orders = [epoch_order(100, seed, epoch).tolist() for seed in (0, 1) for epoch in (1, 2)]
+    assert len({tuple(order) for order in orders}) == 4
+    assert all(sorted(order) == list(range(100)) for order in orders)
+    assert epoch_order(100, 0, 1).tolist() == orders[0]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "adamw"])
+def test_every_optimizer_learns(start: Start, optimizer: str) -> None:
+    training = start(train, config={"optimizer": optimizer, "lr": 0.03 if optimizer[0] in "smn" else 0.003})
+    reports = [training.step() or {} for _ in range(4)]
+    assert reports[-1]["train_loss"] < 0.8 * reports[0]["train_loss"]
+    assert reports[-1]["val_acc"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"optimizer": "sgd", "momentum": 0.95}, {"momentum": 0.0, "nesterov": False}),
+        ({"momentum": 0.95, "weight_decay": 0.1}, {"momentum": 0.95, "nesterov": False, "weight_decay": 0.1}),
+        ({"optimizer": "nesterov"}, {"momentum": 0.9, "nesterov": True}),
+        ({"optimizer": "rmsprop", "beta2": 0.98}, {"alpha": 0.98, "momentum": 0}),
+        ({"optimizer": "adam", "momentum": 0.8, "beta2": 0.98}, {"betas": (0.8, 0.98)}),
+        ({"optimizer": "adamw", "weight_decay": 0.1}, {"betas": (0.9, 0.999), "weight_decay": 0.1}),
+        ({"optimizer": "adagrad", "lr": 0.2}, {"lr": 0.2}),
+    ],
+)
+def test_hyperparameters_reach_the_optimizer(config: dict[str, Any], expected: dict[str, Any]) -> None:
+    settings = Hyperparameters.from_config(config)
+    group = build_optimizer(settings, nn.Linear(1, 1).parameters()).param_groups[0]
+    assert {name: group[name] for name in expected} == expected
+
+
+def test_the_learning_rate_decays_hyperbolically() -> None:
+    settings = Hyperparameters.from_config({"lr": 0.3, "decay": 0.5})
+    optimizer = build_optimizer(settings, nn.Linear(1, 1).parameters())
+    rates = []
+    for epoch in range(3):
+        set_learning_rate(optimizer, settings, epoch)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([0.3, 0.2, 0.15])
+
+
+def kinds(model: nn.Module) -> list[str]:
+    return [type(layer).__name__ for layer in model.children()]
+
+
+def test_an_mlp_has_the_layers_that_the_configuration_names() -> None:
+    settings = Hyperparameters.from_config(
+        {"hidden": 32, "layers": 2, "batch_norm": True, "dropout": 0.1, "activation": "tanh"}
+    )
+    model = build_model(settings)
+    assert kinds(model) == ["Linear", "BatchNorm1d", "Tanh", "Dropout"] * 2 + ["Linear"]
+    assert sum(weights.numel() for weights in model.parameters()) == 64 * 32 + 64 + 32 * 32 + 64 + 32 * 10 + 10
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_a_cnn_of_any_depth_gives_ten_logits(layers: int) -> None:
+    model = build_model(Hyperparameters.from_config({"model": "cnn", "layers": layers, "batch_norm": True}))
+    assert kinds(model).count("Conv2d") == layers
+    assert model(torch.zeros(3, 64)).shape == (3, 10)
+
+
+@pytest.mark.parametrize(("init", "variance"), [("he", 2 / 64), ("xavier", 2 / (64 + 2000))])
+def test_initial_weights_have_the_variance_of_their_rule(init: str, variance: float) -> None:
+    torch.manual_seed(0)
+    model = build_model(Hyperparameters.from_config({"hidden": 2000, "layers": 1, "init": init}))
+    first = next(layer for layer in model.children() if isinstance(layer, nn.Linear))
+    assert first.weight.var().item() == pytest.approx(variance, rel=0.03)
+    assert not first.bias.any()
+
+
+def test_a_last_batch_of_one_example_does_not_break_batch_norm(start: Start) -> None:
+    assert len(digits().train) % 359 == 1
+    assert start(train, config={"batch_norm": True, "batch_size": 359}).step() is not None
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"momentun": 0.9}, "the digits trainer has no hyperparameter 'momentun': did you mean 'momentum'?"),
+        ({"temperature": 0.9}, "has no hyperparameter 'temperature': it has model, hidden, layers"),
+        ({"lr": 0}, "lr is 0: it should be greater than 0"),
+        ({"dropout": 1.0}, "dropout is 1.0: it should be less than 1"),
+        ({"lr": float("nan")}, "lr is nan: it should be a finite number"),
+        ({"hidden": 3.5}, "hidden is 3.5: it should be a valid integer"),
+        ({"batch_size": 1}, "batch_size is 1: it should be greater than or equal to 2"),
+        ({"optimizer": "lbfgs"}, "optimizer is 'lbfgs': it should be 'sgd', 'momentum'"),
+    ],
+)
+def test_a_configuration_that_cannot_be_trained_is_refused_in_one_sentence(
+    start: Start, config: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TrainerError) as caught:
+        start(train, config=config).step()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
