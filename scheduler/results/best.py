@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...search_spaces import Value
+from ..storage.checkpoints import Checkpoints
 from ..storage.layout import SweepDirectory
 from .configurations import configuration_of
 from .schema import Header
@@ -68,5 +69,6 @@ def ranked(table: pa.Table, value: str, step: str, mode: str) -> pa.Table:
 def _checkpoint(path: Path | None, trial: int, step: int) -> Path | None:
     if path is None:
         return None
-    checkpoint = SweepDirectory(path).checkpoints / str(trial) / str(step)
+    directory = SweepDirectory(path)
+    checkpoint = Checkpoints(directory.checkpoints, directory.staging).path(trial, step)
     return checkpoint if checkpoint.is_dir() else None

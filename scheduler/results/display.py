@@ -28,7 +28,7 @@ def results_as_text(source: Source, header: Header) -> str:
 
 
 def results_as_html(source: Source, header: Header) -> str:
-    """A small table that needs nothing else: the ten best trials, the best first and marked."""
+    """A small table that needs nothing else: the best configuration and the ten best trials."""
     trials = source.trials()
     best = find_best(source, header)
     title = f"<p><b>{escape(str(source.path or 'Results in memory'))}</b>: {escape(_states(trials))}</p>"

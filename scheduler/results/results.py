@@ -123,8 +123,8 @@ class Results:
         """
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            self._source.define_views(connection)
             try:
+                self._source.define_views(connection)
                 answer = connection.sql(query)
                 if answer is None:
                     raise ResultsError(f"The query {query!r} returns no rows: give a select statement.")

@@ -50,7 +50,7 @@ class DirectorySource:
     def __init__(self, path: Path) -> None:
         self._directory = SweepDirectory(path)
         first = self._parts()[0]
-        self.header = Header.from_schema(pq.read_schema(first), str(first))
+        self.header = Header.from_schema(_read(first, columns=[]).schema, str(first))
 
     @property
     def path(self) -> Path:
@@ -61,19 +61,18 @@ class DirectorySource:
         """`trials.parquet`; a table without rows if the file is not there."""
         if not self._directory.trials.is_file():
             return trials_schema(self.header.value_types).empty_table()
-        return pq.read_table(self._directory.trials, partitioning=None).sort_by("trial")
+        return _read(self._directory.trials).sort_by("trial")
 
     def reports(self) -> pa.Table:
         """The rows of all parts by trial, step and attempt, with a column a metric."""
-        parts = self._parts()
-        tables = [pq.read_table(part, partitioning=None) for part in parts]
+        tables = [_read(part) for part in self._parts()]
         return expand_extra(pa.concat_tables(tables).sort_by(_ORDER))
 
     def define_views(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Define `trials` and `reports` on the files themselves: a query reads only the columns it names."""
-        connection.read_parquet([str(part) for part in self._parts()]).create_view("reports")
+        _create_view(connection, "reports", self._parts())
         if self._directory.trials.is_file():
-            connection.read_parquet(str(self._directory.trials)).create_view("trials")
+            _create_view(connection, "trials", [self._directory.trials])
         else:
             connection.register("trials", self.trials())
 
@@ -116,3 +115,15 @@ class TableSource:
         """Define `trials` and `reports` on the tables."""
         connection.register("trials", self._trials)
         connection.register("reports", self._reports)
+
+
+def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=columns, partitioning=None)
+    except pa.ArrowException as error:
+        raise ResultsError(f"{path} cannot be read: {error}. Take it from a copy of the sweep.") from error
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, name: str, files: list[Path]) -> None:
+    # Without the option, a folder such as `lr=3` in the path would become a column.
+    connection.read_parquet([str(path) for path in files], hive_partitioning=False).create_view(name)

@@ -125,7 +125,7 @@ def _seal(folder: Path, content: dict[str, Any]) -> None:
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     content["files"] = {path.relative_to(folder).as_posix(): _fingerprint(path) for path in files}
     manifest = folder / _MANIFEST
-    manifest.write_bytes(orjson.dumps({"sha256": _digest(content), **content}, option=orjson.OPT_INDENT_2))
+    manifest.write_bytes(orjson.dumps({"sha256": _digest(content), **content}))
     for path in (*files, manifest, *(path for path in folder.rglob("*") if path.is_dir()), folder):
         sync(path)
 

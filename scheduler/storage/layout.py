@@ -28,6 +28,11 @@ class SweepDirectory:
         return self.path / "lock"
 
     @property
+    def stop(self) -> Path:
+        """A file whose appearance asks the running process to stop."""
+        return self.path / "stop"
+
+    @property
     def journal(self) -> Path:
         """Folder of the journal's numbered files."""
         return self.path / "journal"

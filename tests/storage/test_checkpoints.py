@@ -1,0 +1,183 @@
+"""A checkpoint is what was saved, or it is passed over."""
+
+import logging
+import pickle
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from caviar.scheduler.errors import SweepError
+from caviar.scheduler.storage import Checkpoints, SweepDirectory
+
+
+def checkpoints_in(path: Path) -> Checkpoints:
+    directory = SweepDirectory(path / "sweep")
+    directory.create()
+    return Checkpoints(directory.checkpoints, directory.staging)
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Checkpoints:
+    return checkpoints_in(tmp_path)
+
+
+def saving(text: str) -> Callable[[Path], bool]:
+    def save(directory: Path) -> bool:
+        (directory / "state.json").write_text(text)
+        (directory / "model").mkdir()
+        (directory / "model" / "weights.pt").write_bytes(text.encode() * 100)
+        return True
+
+    return save
+
+
+def test_a_saved_state_comes_back_with_what_was_noted(checkpoints: Checkpoints) -> None:
+    assert checkpoints.write(3, 9, saving("nine"), {"attempt": 1})
+
+    found = checkpoints.newest(3)
+    assert found is not None
+    assert (found.trial, found.step, found.meta) == (3, 9, {"attempt": 1})
+    assert found.path == checkpoints.path(3, 9)
+    assert (found.path / "state.json").read_text() == "nine"
+    assert (found.path / "model" / "weights.pt").read_bytes() == b"nine" * 100
+
+
+def test_the_newest_is_of_the_highest_step_asked_for(checkpoints: Checkpoints) -> None:
+    for step in (1, 3, 27, 9):
+        checkpoints.write(0, step, saving(str(step)), {})
+
+    steps = [found and found.step for found in (checkpoints.newest(0, at_most) for at_most in (None, 26, 9, 2, 0))]
+    assert steps == [27, 9, 9, 1, None]
+    assert checkpoints.steps(0) == [1, 3, 9, 27]
+
+
+def test_a_trial_without_checkpoints_has_none(checkpoints: Checkpoints) -> None:
+    assert checkpoints.newest(5) is None
+    assert checkpoints.steps(5) == []
+
+
+def test_nothing_to_save_leaves_nothing(checkpoints: Checkpoints) -> None:
+    assert not checkpoints.write(0, 1, lambda directory: False, {})
+
+    assert checkpoints.newest(0) is None
+    assert not list(checkpoints.staging.iterdir())
+
+
+def test_an_error_while_saving_passes_through_and_leaves_nothing(checkpoints: Checkpoints) -> None:
+    def fail(directory: Path) -> bool:
+        saving("half")(directory)
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        checkpoints.write(0, 1, fail, {})
+
+    assert checkpoints.newest(0) is None
+    assert not list(checkpoints.staging.iterdir())
+
+
+def test_a_step_that_is_trained_again_replaces_its_checkpoint(checkpoints: Checkpoints) -> None:
+    checkpoints.write(0, 3, saving("first"), {"attempt": 0})
+    checkpoints.write(0, 3, saving("second"), {"attempt": 1})
+
+    found = checkpoints.newest(0)
+    assert found is not None
+    assert found.meta == {"attempt": 1}
+    assert (found.path / "state.json").read_text() == "second"
+    assert not list(checkpoints.staging.iterdir())
+
+
+def test_a_deleted_checkpoint_is_gone_and_deleting_it_again_is_harmless(checkpoints: Checkpoints) -> None:
+    checkpoints.write(0, 3, saving("three"), {})
+
+    checkpoints.delete(0, 3)
+    checkpoints.delete(0, 3)
+
+    assert checkpoints.newest(0) is None
+    assert not list(checkpoints.staging.iterdir())
+
+
+def test_the_name_of_the_manifest_is_refused(checkpoints: Checkpoints) -> None:
+    def save(directory: Path) -> bool:
+        (directory / "manifest.json").write_text("{}")
+        return True
+
+    with pytest.raises(SweepError, match=r"Trial 4 saved a file named manifest\.json"):
+        checkpoints.write(4, 1, save, {})
+
+
+def test_it_can_be_sent_to_workers(checkpoints: Checkpoints) -> None:
+    checkpoints.write(0, 3, saving("three"), {})
+
+    elsewhere: Checkpoints = pickle.loads(pickle.dumps(checkpoints))
+
+    assert elsewhere.newest(0) == checkpoints.newest(0)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    file=st.sampled_from(["state.json", "model/weights.pt", "manifest.json"]),
+    at=st.integers(0, 10_000),
+    bit=st.integers(0, 7),
+)
+def test_one_flipped_bit_anywhere_makes_an_older_one_count(file: str, at: int, bit: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints = checkpoints_in(Path(folder))
+        checkpoints.write(0, 1, saving("one"), {"elapsed_s": 0.25})
+        checkpoints.write(0, 3, saving("three"), {"elapsed_s": 0.75})
+        damaged = checkpoints.path(0, 3) / file
+        content = bytearray(damaged.read_bytes())
+        content[at % len(content)] ^= 1 << bit
+        damaged.write_bytes(content)
+
+        found = checkpoints.newest(0)
+
+    assert found is not None
+    assert (found.step, found.meta) == (1, {"elapsed_s": 0.25})
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    file=st.sampled_from(["state.json", "model/weights.pt", "manifest.json"]), part=st.floats(0, 1, exclude_max=True)
+)
+def test_a_torn_file_makes_an_older_one_count(file: str, part: float) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints = checkpoints_in(Path(folder))
+        checkpoints.write(0, 1, saving("one"), {})
+        checkpoints.write(0, 3, saving("three"), {})
+        torn = checkpoints.path(0, 3) / file
+        torn.write_bytes(torn.read_bytes()[: int(part * torn.stat().st_size)])
+
+        found = checkpoints.newest(0)
+
+    assert found is not None
+    assert found.step == 1
+
+
+@pytest.mark.parametrize("file", ["state.json", "model/weights.pt", "manifest.json"])
+def test_a_missing_file_makes_an_older_one_count_and_is_logged(
+    checkpoints: Checkpoints, file: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoints.write(0, 1, saving("one"), {})
+    checkpoints.write(0, 3, saving("three"), {})
+    (checkpoints.path(0, 3) / file).unlink()
+
+    with caplog.at_level(logging.WARNING):
+        found = checkpoints.newest(0)
+
+    assert found is not None
+    assert found.step == 1
+    assert f"{checkpoints.path(0, 3)} does not verify" in caplog.text
+
+
+def test_a_checkpoint_of_another_trial_does_not_count(checkpoints: Checkpoints) -> None:
+    checkpoints.write(0, 3, saving("zero"), {})
+    checkpoints.write(1, 1, saving("one"), {})
+    checkpoints.path(0, 3).rename(checkpoints.path(1, 3))
+
+    found = checkpoints.newest(1)
+    assert found is not None
+    assert found.step == 1

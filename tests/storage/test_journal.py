@@ -1,0 +1,194 @@
+"""The journal gives back exactly what was committed, or says where it cannot be trusted."""
+
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from caviar.scheduler.errors import JournalError
+from caviar.scheduler.storage import Journal, read_journal
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
+    max_leaves=6,
+)
+events = st.lists(st.dictionaries(st.text(), json_values, max_size=4), min_size=1, max_size=6)
+
+
+def write(directory: Path, events: list[dict[str, Any]]) -> Path:
+    with Journal.open(directory) as journal:
+        for event in events:
+            journal.append(event)
+    return journal.path
+
+
+def test_events_come_back_in_order_over_all_runs(tmp_path: Path) -> None:
+    write(tmp_path, [{"n": 1}, {"n": 2}])
+    write(tmp_path, [])
+    write(tmp_path, [{"n": 3}])
+
+    assert read_journal(tmp_path) == [{"n": 1}, {"n": 2}, {"n": 3}]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["000001.jsonl", "000002.jsonl", "000003.jsonl"]
+
+
+def test_a_sweep_without_a_journal_has_no_events(tmp_path: Path) -> None:
+    assert read_journal(tmp_path / "journal") == []
+
+
+def test_every_line_is_json_that_other_tools_can_read(tmp_path: Path) -> None:
+    path = write(tmp_path, [{"type": "assigned", "trial": 3}])
+
+    (line,) = path.read_text().splitlines()
+    assert json.loads(line)["event"] == {"type": "assigned", "trial": 3}
+
+
+def test_events_are_pending_until_one_write_and_one_sync_commit_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    write_bytes, fsync = os.write, os.fsync
+
+    def recorded_write(descriptor: int, data: memoryview) -> int:
+        calls.append("write")
+        return write_bytes(descriptor, data)
+
+    def recorded_fsync(descriptor: int) -> None:
+        calls.append("fsync")
+        fsync(descriptor)
+
+    with Journal.open(tmp_path) as journal:
+        monkeypatch.setattr(os, "write", recorded_write)
+        monkeypatch.setattr(os, "fsync", recorded_fsync)
+        for number in range(100):
+            journal.append({"n": number})
+        assert journal.pending
+        assert read_journal(tmp_path) == []
+
+        journal.commit()
+        journal.commit()
+
+        assert not journal.pending
+        assert calls == ["write", "fsync"]
+    assert len(read_journal(tmp_path)) == 100
+
+
+def test_what_json_cannot_say_is_written_as_null_or_a_question_mark(tmp_path: Path) -> None:
+    write(tmp_path, [{"value": float("nan"), "error": "cannot open '\udcff.npz'", "steps": ("\ud800", 1)}])
+
+    assert read_journal(tmp_path) == [{"value": None, "error": "cannot open '?.npz'", "steps": ["?", 1]}]
+
+
+def test_a_closed_journal_takes_no_more_events(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path)
+    journal.close()
+    journal.close()
+
+    with pytest.raises(JournalError, match=r"000001\.jsonl is closed"):
+        journal.append({})
+
+
+def test_a_full_disk_is_reported_and_loses_nothing_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal.open(tmp_path)
+    journal.append({"n": 1})
+    journal.commit()
+    journal.append({"n": 2})
+    write_bytes = os.write
+
+    def half(descriptor: int, data: memoryview) -> int:
+        if len(data) < 30:
+            raise OSError(28, "No space left on device")
+        return write_bytes(descriptor, data[: len(data) // 2])
+
+    monkeypatch.setattr(os, "write", half)
+    with pytest.raises(JournalError, match=r"000001\.jsonl cannot be written \(No space left on device\)"):
+        journal.commit()
+    monkeypatch.undo()
+    journal.close()
+
+    assert read_journal(tmp_path) == [{"n": 1}]
+    write(tmp_path, [{"n": 3}])
+    assert read_journal(tmp_path) == [{"n": 1}, {"n": 3}]
+
+
+@settings(deadline=None, max_examples=50)
+@given(events)
+def test_any_json_object_comes_back_equal(events: list[dict[str, Any]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder), events)
+
+        assert read_journal(Path(folder)) == events
+
+
+@settings(deadline=None, max_examples=50)
+@given(events, st.data())
+def test_a_last_line_torn_at_any_byte_is_cut_off_and_the_sweep_goes_on(
+    events: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder), events)
+        content = path.read_bytes()
+        start = content[:-1].rfind(b"\n") + 1
+        path.write_bytes(content[: data.draw(st.integers(start, len(content) - 1))])
+
+        assert read_journal(Path(folder)) == events[:-1]
+        write(Path(folder), [{"resumed": True}])
+
+        assert read_journal(Path(folder)) == [*events[:-1], {"resumed": True}]
+        assert path.read_bytes() == content[:start]
+
+
+@settings(deadline=None, max_examples=50)
+@given(events, st.data())
+def test_any_flipped_byte_is_refused_with_file_and_line(events: list[dict[str, Any]], data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder), [*events, {"last": True}])
+        content = bytearray(path.read_bytes())
+        earlier = bytes(content[:-1]).rfind(b"\n") + 1
+        at = data.draw(st.integers(0, earlier - 1))
+        line = bytes(content[:at]).count(b"\n") + 1
+        content[at] ^= data.draw(st.integers(1, 255))
+        path.write_bytes(content)
+
+        with pytest.raises(JournalError, match=rf"{re.escape(str(path))}, line {line}: .* put the file back"):
+            read_journal(Path(folder))
+
+
+def test_a_torn_line_in_a_file_that_others_follow_is_refused(tmp_path: Path) -> None:
+    first = write(tmp_path, [{"n": 1}, {"n": 2}])
+    write(tmp_path, [{"n": 3}])
+    first.write_bytes(first.read_bytes()[:-5])
+
+    with pytest.raises(JournalError, match=r"000001\.jsonl, line 2:"):
+        read_journal(tmp_path)
+
+
+@pytest.mark.parametrize("change", ["lost", "repeated", "swapped"])
+def test_lines_that_are_lost_repeated_or_out_of_order_are_refused(tmp_path: Path, change: str) -> None:
+    path = write(tmp_path, [{"n": 1}, {"n": 2}, {"n": 3}])
+    first, second, third = path.read_bytes().splitlines(keepends=True)
+    changed = {"lost": [first, third], "repeated": [first, second, second, third], "swapped": [first, third, second]}
+    path.write_bytes(b"".join(changed[change]))
+
+    with pytest.raises(JournalError, match=r"000001\.jsonl, line [23]:"):
+        read_journal(tmp_path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, [{"n": 1}])
+    lost = write(tmp_path, [{"n": 2}])
+    write(tmp_path, [{"n": 3}])
+    lost.unlink()
+
+    with pytest.raises(JournalError, match=r"000002\.jsonl is missing, and 000003\.jsonl follows it"):
+        read_journal(tmp_path)

@@ -1,0 +1,93 @@
+"""One process runs a sweep at a time; a killed one holds nothing."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from caviar.scheduler.errors import SweepLockedError
+from caviar.scheduler.storage import SweepLock, holder
+
+HOLD = """
+import sys
+from pathlib import Path
+from caviar.scheduler.storage import SweepLock
+with SweepLock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def second_process(path: Path) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_second_process_is_named_in_the_refusal(tmp_path: Path) -> None:
+    with (
+        second_process(tmp_path / "lock") as other,
+        pytest.raises(SweepLockedError) as refusal,
+        SweepLock(tmp_path / "lock"),
+    ):
+        pass
+
+    message = str(refusal.value)
+    assert str(tmp_path) in message
+    assert f"process {other.pid} on {socket.gethostname()}, since 20" in message
+
+
+def test_the_lock_is_free_at_once_when_its_process_is_killed(tmp_path: Path) -> None:
+    with second_process(tmp_path / "lock") as other:
+        other.kill()
+        other.wait()
+
+        assert holder(tmp_path / "lock") is None
+        with SweepLock(tmp_path / "lock"):
+            found = holder(tmp_path / "lock")
+    assert found is not None
+    assert found.pid == os.getpid()
+
+
+def test_the_same_process_cannot_run_a_sweep_twice(tmp_path: Path) -> None:
+    with (
+        SweepLock(tmp_path / "lock"),
+        pytest.raises(SweepLockedError, match=f"process {os.getpid()} "),
+        SweepLock(tmp_path / "lock"),
+    ):
+        pass
+
+
+def test_the_holder_is_known_while_the_lock_is_held(tmp_path: Path) -> None:
+    before = datetime.now(timezone.utc) - timedelta(seconds=1)
+    with SweepLock(tmp_path / "lock"):
+        found = holder(tmp_path / "lock")
+
+    assert found is not None
+    assert (found.pid, found.host) == (os.getpid(), socket.gethostname())
+    assert before <= found.since <= datetime.now(timezone.utc)
+    assert holder(tmp_path / "lock") is None
+
+
+def test_a_directory_that_was_never_run_has_no_holder(tmp_path: Path) -> None:
+    assert holder(tmp_path / "lock") is None
+
+
+def test_a_freed_lock_can_be_taken_again(tmp_path: Path) -> None:
+    lock = SweepLock(tmp_path / "lock")
+    for _ in range(2):
+        with lock:
+            assert holder(tmp_path / "lock") is not None
+    assert holder(tmp_path / "lock") is None
