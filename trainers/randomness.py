@@ -2,6 +2,11 @@
 
 import random
 import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
 
 import numpy as np
 
@@ -24,11 +29,54 @@ def mix(seed: int, step: int) -> int:
 
 
 def seed_generators(seed: int, step: int) -> None:
-    """Seeds the global generators of `random`, numpy and, when it is imported, torch."""
+    """Seeds the global generators of `random`, numpy and torch; the last one when it is imported, now or later."""
     mixed = mix(seed, step)
     random.seed(mixed)
     np.random.seed(mixed & 0xFFFFFFFF)
     if "torch" in sys.modules:
-        from .pytorch.randomness import seed_torch  # noqa: PLC0415 torch is only touched where it is imported
+        _seed_torch(mixed)
+    else:
+        _torch_import.expect(mixed)
 
-        seed_torch(mixed)
+
+def _seed_torch(seed: int) -> None:
+    from .pytorch.randomness import seed_torch  # noqa: PLC0415 torch is only touched where it is imported
+
+    seed_torch(seed)
+
+
+class _TorchImport(MetaPathFinder):
+    """Seeds torch at the moment when training code imports it.
+
+    Without this, the first trial of a process would draw its weights from torch's own default seed if its code imports
+    torch inside the training function, and all later ones would not.
+    """
+
+    _seed = 0
+
+    def expect(self, seed: int) -> None:
+        """Sets the seed that torch gets."""
+        self._seed = seed
+        if self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Lets the other finders find torch, and adds the seeding to its loading."""
+        if fullname != "torch":
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            load = spec.loader.exec_module
+
+            def load_and_seed(module: ModuleType) -> None:
+                load(module)
+                _seed_torch(self._seed)
+
+            setattr(spec.loader, "exec_module", load_and_seed)  # noqa: B010 mypy allows no assignment to a method
+        return spec
+
+
+_torch_import = _TorchImport()

@@ -1,6 +1,7 @@
 """What training code receives."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..search_spaces import Value
 from .randomness import seed_generators
@@ -31,7 +32,7 @@ class Trial:
         step: int = 0,
         tracked: TrackedObjects | None = None,
     ) -> None:
-        self.config = dict(config)
+        self.config: dict[str, Any] = dict(config)
         self.number = number
         self.seed = seed
         self.resource_max = resource_max

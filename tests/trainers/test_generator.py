@@ -1,4 +1,6 @@
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -176,3 +178,23 @@ def test_a_training_that_tracks_nothing_has_nothing_to_save(start: Start, tmp_pa
     training.step()
     assert not training.save(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+IMPORTS_TORCH = """
+from caviar.trainers import load_trainer, open_training
+
+def train(trial):
+    import torch
+    weights = torch.rand(2).tolist()
+    for _ in trial.steps():
+        yield {"first": weights[0], "second": weights[1], "drawn": torch.rand(()).item()}
+
+for _ in range(2):
+    print(open_training(load_trainer(train), number=0, config={}, seed=3, resource_max=1).step())
+"""
+
+
+def test_torch_is_seeded_even_if_the_training_function_is_what_imports_it() -> None:
+    command = [sys.executable, "-c", IMPORTS_TORCH]
+    first, second = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert first == second

@@ -1,14 +1,15 @@
 import functools
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
+from ray import cloudpickle
 
-from caviar.trainers import TrainerError, TrainerKind, Training, Trial, load_trainer
+from caviar.trainers import Trainer, TrainerError, TrainerKind, Training, Trial, load_trainer
 
 Start = Callable[..., Training]
 
@@ -120,18 +121,24 @@ def nested() -> Callable[[Trial], Iterator[dict[str, float]]]:
     return train
 
 
+def pickled(trainer: Trainer) -> bytes:
+    """A trainer as Ray sends it to its workers."""
+    data: bytes = cloudpickle.dumps(trainer)  # type: ignore[no-untyped-call]
+    return data
+
+
 def test_a_nested_function_has_no_reference_and_travels_by_value(start: Start) -> None:
     trainer = load_trainer(nested())
     assert trainer.reference is None
-    copy = cloudpickle.loads(cloudpickle.dumps(trainer))
+    copy = pickle.loads(pickled(trainer))
     assert start(copy.target).step() == {"step": 11.0}
 
 
 def test_a_function_of_a_file_travels_by_its_path(tmp_path: Path) -> None:
     write(tmp_path / "travels.py", TRAIN)
-    pickled = cloudpickle.dumps(load_trainer("travels.py:train", tmp_path))
+    sent = pickled(load_trainer("travels.py:train", tmp_path))
     program = "import sys, pickle; print(pickle.loads(bytes.fromhex(sys.argv[1])).name)"
-    command = [sys.executable, "-c", program, pickled.hex()]
+    command = [sys.executable, "-c", program, sent.hex()]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "travels.py:train\n"
 
 
