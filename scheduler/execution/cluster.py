@@ -18,29 +18,48 @@ _OBJECT_STORE_BYTES = 150 * 1024 * 1024
 
 @contextmanager
 def ray_running(cpus: float) -> Iterator[None]:
-    """Uses the Ray that is initialised, or starts one that ends with the block.
+    """Uses the Ray that is initialised or that RAY_ADDRESS names, or starts a private one that ends with the block.
 
     Args:
         cpus: CPUs that the sweep's workers need together; a Ray of our own has at least as many slots, so that a
             person who asks for more workers than cores gets them.
+
+    Raises:
+        WorkerError: There is no Ray at RAY_ADDRESS.
     """
     if ray.is_initialized():
         yield
         return
     _configure()
+    # Ray warns at every start that authentication is on, before it looks at the level it is given.
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    if os.environ.get("RAY_ADDRESS"):
+        _connect()
+    else:
+        _start(cpus)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _connect() -> None:
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError) as error:
+        raise WorkerError(f"RAY_ADDRESS: no Ray answers at {os.environ['RAY_ADDRESS']} ({error}).") from error
+
+
+def _start(cpus: float) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     ray.init(
+        address="local",
         num_cpus=max(cores, ceil(cpus)),
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,
         object_store_memory=_OBJECT_STORE_BYTES,
-        configure_logging=False,
     )
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def worker_resources(cpu: float, gpu: float, count: int | None) -> WorkerResources:
