@@ -122,9 +122,10 @@ class Bracket:
         promoted, stopped = self._rungs[rung].settle()
         verdict.promoted += [(trial, rung + 1) for trial in promoted]
         verdict.stopped += stopped
-        if self._rungs[rung].missing or rung + 1 == len(self._rungs):
+        if self._rungs[rung].missing:
             return
         upper, coming = self._rungs[rung + 1], len(self._rungs[rung].promoted)
         if upper.expected != coming:
             upper.expected = coming
-            self._settle(rung + 1, verdict)
+            if rung + 2 < len(self._rungs):  # at the last rung nothing is left to settle: its trials have completed
+                self._settle(rung + 1, verdict)

@@ -1,0 +1,109 @@
+"""What the tests of the core share: a driver that plays the workers, and the invariants that hold after every event."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import isfinite
+from random import Random
+
+import pytest
+
+from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.state import SweepState
+from caviar.scheduler.core.trial import TrialRow, TrialState
+
+Work = Callable[[Assignment], Outcome]
+ENDED = {TrialState.STOPPED, TrialState.COMPLETED, TrialState.DIVERGED, TrialState.FAILED}
+
+
+class InvariantChecker:
+    """Looks at a state after each event, and at how it got there since the event before."""
+
+    def __init__(self, state: SweepState, mode: str) -> None:
+        self._state, self._mode = state, mode
+        self._before: dict[int, TrialRow] = {}
+
+    def __call__(self) -> None:
+        rows, outstanding = self._state.rows, [work.trial for work in self._state.outstanding]
+        assert [row.trial for row in rows] == list(range(len(rows)))
+        assert len(outstanding) == len(set(outstanding))
+        assert {row.trial for row in rows if row.state is TrialState.RUNNING} == set(outstanding)
+        assert self._state.spent == sum(row.step for row in rows)
+        covered = self._state.covered()
+        for row in rows:
+            assert covered[row.trial] >= row.step
+            self._check_row(row)
+        self._check_best()
+        if self._state.finished:
+            assert not outstanding
+            assert all(row.state in ENDED for row in rows)
+        self._before = {row.trial: row for row in rows}
+
+    def _check_row(self, row: TrialRow) -> None:
+        before = self._before.get(row.trial)
+        assert (row.best_value is None) == (row.best_step is None) == (row.rung == -1)
+        assert row.value is None or isfinite(row.value)
+        if row.state in {TrialState.FAILED, TrialState.DIVERGED}:
+            assert row.value is None
+            assert row.error is not None
+        if before is None:
+            return
+        assert (row.config, row.seed, row.bracket) == (before.config, before.seed, before.bracket)
+        assert row.step >= before.step
+        assert row.rung >= before.rung
+        assert row.attempt >= before.attempt
+        assert before.state not in ENDED or row == before
+
+    def _check_best(self) -> None:
+        ranked = [row for row in self._state.rows if row.best_value is not None]
+        sign = 1 if self._mode == "min" else -1
+        expected = min(ranked, key=lambda row: (sign * (row.best_value or 0.0), row.trial), default=None)
+        assert self._state.best == expected
+
+
+@pytest.fixture(scope="session")
+def drive() -> Callable[..., list[TrialRow]]:
+    """Runs a state to its end with workers that finish in a random order, checking the invariants at every event."""
+
+    def run(state: SweepState, work: Work, workers: int = 1, order: int = 0, mode: str = "min") -> list[TrialRow]:
+        check, random, running = InvariantChecker(state, mode), Random(order), list[Assignment]()
+        while not state.finished:
+            assignments = state.decide(workers - len(running))
+            assert len(assignments) <= workers - len(running)
+            running += assignments
+            check()
+            assert running, "nothing runs and nothing is decided, but the sweep is not finished"
+            state.handle(work(running.pop(random.randrange(len(running)))))
+            check()
+        assert state.decide(workers) == []
+        return list(state.rows)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def uneven_work() -> Callable[[float], Work]:
+    """Work whose outcome is a function of trial, rung and attempt: some fail, some diverge, some end early."""
+
+    def make(trouble: float) -> Work:
+        def work(assignment: Assignment) -> Outcome:
+            draw = Random(f"{assignment.seed}-{assignment.rung}-{assignment.attempt}")
+            step = draw.randint(assignment.start, assignment.stop)
+            fate, value = draw.random(), draw.choice([draw.random(), 0.5])
+            outcome = Outcome(
+                assignment.trial, assignment.rung, assignment.attempt, OutcomeStatus.COMPLETED, assignment.stop, value
+            )
+            if fate < trouble:
+                return replace(outcome, status=OutcomeStatus.FAILED, step=step, value=None, error="it raised")
+            if fate < 1.5 * trouble:
+                return replace(outcome, status=OutcomeStatus.DIVERGED, step=step, value=None, error="val_loss is nan")
+            return outcome
+
+        return work
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def check_of() -> Callable[..., InvariantChecker]:
+    """The invariants of one state, to be called after each event."""
+    return lambda state, mode="min": InvariantChecker(state, mode)
