@@ -33,6 +33,8 @@ class SweepState:
         self._controller, self._seed, self._max_failures = controller, seed, max_failures
         self._sign = 1.0 if mode == "min" else -1.0
         self._rows: dict[int, TrialRow] = {}
+        self._reported: dict[int, int] = {}
+        """The step up to which a trial has reported, in whichever attempt got furthest."""
         self._outstanding: dict[int, Assignment] = {}
         self._again: deque[Assignment] = deque()
         self._best: int | None = None
@@ -82,6 +84,7 @@ class SweepState:
         if assignment is None or (assignment.rung, assignment.attempt) != (outcome.rung, outcome.attempt):
             return
         del self._outstanding[outcome.trial]
+        self._reported[outcome.trial] = max(assignment.reported, outcome.step)
         if outcome.status is OutcomeStatus.INTERRUPTED:
             self._interrupt(assignment, outcome)
         elif outcome.status is OutcomeStatus.FAILED and assignment.attempt < self._max_failures:
@@ -98,10 +101,7 @@ class SweepState:
 
     def covered(self) -> dict[int, int]:
         """For each trial, the step up to which its reports are part of the sweep."""
-        steps = {row.trial: row.step for row in self._rows.values()}
-        for assignment in (*self._again, *self._outstanding.values()):
-            steps[assignment.trial] = max(steps[assignment.trial], assignment.reported)
-        return steps
+        return {trial: self._reported.get(trial, 0) for trial in self._rows}
 
     def _assignment(self, start: Start) -> Assignment:
         row = self._rows.get(start.trial)
@@ -118,18 +118,17 @@ class SweepState:
             start=row.step,
             stop=start.level,
             attempt=row.attempt,
-            reported=row.step,
+            reported=self._reported.get(start.trial, 0),
             elapsed_s=row.elapsed_s,
         )
 
     def _interrupt(self, assignment: Assignment, outcome: Outcome) -> None:
         self._advance(assignment, outcome, TrialState.PENDING)
-        row, reported = self._rows[assignment.trial], max(assignment.reported, outcome.step)
+        row, reported = self._rows[assignment.trial], self._reported[assignment.trial]
         self._again.append(replace(assignment, start=outcome.step, reported=reported, elapsed_s=row.elapsed_s))
 
     def _retry(self, assignment: Assignment, outcome: Outcome) -> None:
-        reported = max(assignment.reported, outcome.step)
-        again = replace(assignment, attempt=assignment.attempt + 1, reported=reported)
+        again = replace(assignment, attempt=assignment.attempt + 1, reported=self._reported[assignment.trial])
         self._again.append(again)
         row = self._rows[assignment.trial]
         self._rows[row.trial] = replace(row, state=TrialState.PENDING, attempt=again.attempt, error=outcome.error)
@@ -149,7 +148,7 @@ class SweepState:
     def _advance(self, assignment: Assignment, outcome: Outcome, state: TrialState) -> None:
         row, step = self._rows[assignment.trial], outcome.step
         if outcome.status in {OutcomeStatus.DIVERGED, OutcomeStatus.FAILED}:
-            step = max(assignment.reported, step)
+            step = self._reported[assignment.trial]
         self._spent += step - row.step
         row = replace(row, state=state, step=step, elapsed_s=row.elapsed_s + outcome.elapsed_s)
         if outcome.status is not OutcomeStatus.INTERRUPTED:

@@ -1,0 +1,144 @@
+"""What every controller promises, whichever it is."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from caviar.scheduler.core.controllers import Search, bracket_schedule, make_controller
+from caviar.scheduler.core.schedule import Budget, Resource
+from caviar.scheduler.core.state import SweepState
+from caviar.scheduler.core.trial import TrialRow, TrialState
+from caviar.search_spaces import Choice, Integer, InverseLog, Log, SearchSpace, Uniform
+
+SPACE = SearchSpace(
+    {
+        "optimizer": Choice(["sgd", "adam"]),
+        "lr": Log(1e-4, 1.0),
+        "momentum": InverseLog(0.9, 0.999, when={"optimizer": ["sgd"]}),
+        "hidden": Integer(8, 64),
+        "dropout": Uniform(0.0, 0.5),
+    },
+    ["lr * hidden <= 32"],
+)
+SEARCHES = {
+    "coarse_to_fine": Search(SPACE, Resource(1, 27, 3), Budget(trials=70), 5, "coarse_to_fine", pipeline=2),
+    "coarse_to_fine, one bracket at a time": Search(
+        SPACE, Resource(2, 9, 2), Budget(trials=40), 5, "coarse_to_fine", pipeline=1
+    ),
+    "hyperband": Search(SPACE, Resource(1, 9, 3), Budget(resource=250), 5, "hyperband"),
+    "random": Search(SPACE, Resource(1, 5, 3), Budget(trials=70), 5, "random"),
+    "grid": Search(SPACE, Resource(1, 4, 2), Budget(), 5, "grid", points=2),
+    "grid, cut short": Search(SPACE, Resource(1, 4, 2), Budget(trials=7), 5, "grid", points=2),
+}
+every_controller = pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES.keys())
+
+
+def state_of(search: Search, mode: str = "min", max_failures: int = 1) -> SweepState:
+    return SweepState(make_controller(search), mode, search.seed, max_failures)  # type: ignore[arg-type]
+
+
+def timeless(rows: list[TrialRow]) -> list[TrialRow]:
+    return [replace(row, elapsed_s=0.0) for row in rows]
+
+
+@every_controller
+@settings(max_examples=15)
+@given(
+    workers=st.sampled_from([1, 3, 16, 64]),
+    order=st.integers(0, 10**6),
+    trouble=st.sampled_from([0.0, 0.1, 0.6]),
+    mode=st.sampled_from(["min", "max"]),
+)
+def test_any_number_of_workers_in_any_order_gives_the_table_of_one(
+    drive: Callable[..., list[TrialRow]],
+    uneven_work: Callable[[float], Callable[..., object]],
+    search: Search,
+    workers: int,
+    order: int,
+    trouble: float,
+    mode: str,
+) -> None:
+    work = uneven_work(trouble)
+    alone = drive(state_of(search, mode), work, workers=1, mode=mode)
+    together = drive(state_of(search, mode), work, workers=workers, order=order, mode=mode)
+    assert timeless(together) == timeless(alone)
+
+
+@every_controller
+def test_the_trials_and_steps_are_those_of_the_plan_when_nothing_fails(
+    drive: Callable[..., list[TrialRow]], uneven_work: Callable[[float], Callable[..., object]], search: Search
+) -> None:
+    plans = list(bracket_schedule(search))
+    rows = drive(state_of(search), uneven_work(0.0), workers=4)
+    assert len(rows) == sum(plan.trials for plan in plans)
+    assert sum(row.step for row in rows) == sum(plan.cost for plan in plans)
+    for number, plan in enumerate(plans):
+        reached = [row.rung for row in rows if row.bracket == number]
+        assert [sum(rung >= height for rung in reached) for height in range(len(plan.sizes))] == list(plan.sizes)
+
+
+@every_controller
+def test_no_budget_is_exceeded_when_trials_fail(
+    drive: Callable[..., list[TrialRow]], uneven_work: Callable[[float], Callable[..., object]], search: Search
+) -> None:
+    rows = drive(state_of(search), uneven_work(0.5), workers=4)
+    assert search.budget.trials is None or len(rows) <= search.budget.trials
+    assert search.budget.resource is None or sum(row.step for row in rows) <= search.budget.resource
+
+
+@every_controller
+def test_every_configuration_is_one_of_the_space(
+    drive: Callable[..., list[TrialRow]], uneven_work: Callable[[float], Callable[..., object]], search: Search
+) -> None:
+    rows = drive(state_of(search), uneven_work(0.0), workers=4)
+    configs = [row.config for row in rows]
+    units = SPACE.encode(configs)
+    assert SPACE.feasible(units).all()
+    for config in configs:
+        assert ("momentum" in config) == (config["optimizer"] == "sgd")
+        assert 1e-4 <= float(str(config["lr"])) <= 1.0
+
+
+@every_controller
+def test_another_seed_starts_other_trials_but_for_the_grid(
+    drive: Callable[..., list[TrialRow]], uneven_work: Callable[[float], Callable[..., object]], search: Search
+) -> None:
+    first = [row.config for row in drive(state_of(search), uneven_work(0.0))]
+    other = [row.config for row in drive(state_of(replace(search, seed=6)), uneven_work(0.0))]
+    assert (first == other) == (search.controller == "grid")
+
+
+@every_controller
+def test_when_everything_fails_the_sweep_ends_all_the_same(
+    drive: Callable[..., list[TrialRow]], search: Search
+) -> None:
+    control = make_controller(search)
+    assert not control.finished
+    while not control.finished:
+        starts = control.decide(5)
+        assert starts
+        for start in starts:
+            assert control.handle(start.trial, start.rung, inf).promoted == []
+    assert control.decide(5) == []
+
+
+def test_a_grid_holds_every_combination_once() -> None:
+    control = make_controller(SEARCHES["grid"])
+    configs = [start.config for start in control.decide(1_000)]
+    assert len(configs) == len(
+        {tuple(sorted((name, str(value)) for name, value in config.items())) for config in configs}
+    )
+    assert {config["optimizer"] for config in configs} == {"sgd", "adam"}
+
+
+def test_full_resource_controllers_train_every_trial_to_the_end(
+    drive: Callable[..., list[TrialRow]], uneven_work: Callable[[float], Callable[..., object]]
+) -> None:
+    for name in ("random", "grid"):
+        rows = drive(state_of(SEARCHES[name]), uneven_work(0.0), workers=3)
+        assert {row.state for row in rows} == {TrialState.COMPLETED}
+        assert {row.step for row in rows} == {SEARCHES[name].resource.max}
