@@ -13,6 +13,7 @@ from .execution.engine import EngineSettings
 from .execution.executor import Executor
 from .execution.interrupts import Interrupts
 from .execution.loop import Observer, StopReason, SweepLoop
+from .execution.ray_environment import configure_ray_environment
 from .execution.record import DurableRecord
 from .execution.replay import History, replay
 from .results import ReportWriter, drop_uncovered
@@ -109,6 +110,7 @@ def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> 
 
 def _train(spec: SweepSpec, trainer: Trainer, make_loop: Callable[[Executor], SweepLoop]) -> StopReason:
     """Runs the loop on Ray workers."""
+    configure_ray_environment()
     # Ray takes half a second to import, which reading a sweep should not wait for.
     from .execution.cluster import ray_running, worker_resources  # noqa: PLC0415
     from .execution.ray_executor import RayExecutor  # noqa: PLC0415

@@ -59,6 +59,11 @@ class CommandTraining:
             self._finish(process)
         return metrics
 
+    @property
+    def stateful(self) -> bool:
+        """True, but for a command that is in the middle of a run which ends with its checkpoint."""
+        return not self._command.keeps_checkpoint or self._process is None
+
     def save(self, directory: Path) -> bool:
         """Copies what the command wrote into `{checkpoint}`, or notes how many reports there were."""
         if not self._command.keeps_checkpoint:

@@ -39,6 +39,11 @@ class GeneratorTraining:
         self._count()
         return metrics
 
+    @property
+    def stateful(self) -> bool:
+        """Whether anything is tracked."""
+        return len(self._tracked) > 0
+
     def save(self, directory: Path) -> bool:
         """Writes the tracked objects."""
         return self._tracked.save(directory)

@@ -21,6 +21,10 @@ class Training(Protocol):
             Exception: Whatever the training code raises.
         """
 
+    @property
+    def stateful(self) -> bool:
+        """Whether `save` has anything to write now; asked before a folder is made for it."""
+
     def save(self, directory: Path) -> bool:
         """Writes the state after the last step into an existing empty directory.
 

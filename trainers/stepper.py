@@ -41,6 +41,11 @@ class StepperTraining:
         self._trial.step = number
         return metrics
 
+    @property
+    def stateful(self) -> bool:
+        """Whether anything is tracked."""
+        return len(self._tracked) > 0
+
     def save(self, directory: Path) -> bool:
         """Writes the object's `state_dict` and whatever it tracks."""
         return self._tracked.save(directory)

@@ -41,6 +41,9 @@ class TrackedObjects:
             raise TrainerError(f"the checkpoint holds the state of {names}, which the training code does not track")
         self._restored = None
 
+    def __len__(self) -> int:
+        return len(self._access)
+
     def save(self, directory: Path) -> bool:
         """Writes the state of all objects; False when there are none."""
         if not self._access:

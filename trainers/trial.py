@@ -38,7 +38,7 @@ class Trial:
         self.resource_max = resource_max
         self.step = step
         self.current: int | None = None
-        self._tracked = tracked or TrackedObjects()
+        self._tracked = TrackedObjects() if tracked is None else tracked
 
     def track(self, **objects: object) -> None:
         """Names the objects that are the trial's state: restored here when it continues, saved at each pause.

@@ -2,11 +2,9 @@
 
 import logging
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
-from pathlib import Path
 
 import ray
 
@@ -30,7 +28,6 @@ def ray_running(cpus: float) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    _configure()
     # Ray warns at every start that authentication is on, before it looks at the level it is given.
     logging.getLogger("ray").setLevel(logging.ERROR)
     if os.environ.get("RAY_ADDRESS"):
@@ -77,25 +74,3 @@ def worker_resources(cpu: float, gpu: float, count: int | None) -> WorkerResourc
             f" {have.get('GPU', 0):g} in all; ask for less."
         )
     return WorkerResources(cpu, gpu, fits if count is None else count)
-
-
-def _configure() -> None:
-    """Sets what Ray reads from the environment, where the person has not set it."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    # A local ray.init turns token authentication on by itself unless RAY_AUTH_MODE says otherwise; setting the mode
-    # here would come too late for this process, which read it when Ray was imported.
-    if os.environ.get("RAY_AUTH_MODE", "token") == "token" and "RAY_AUTH_TOKEN" not in os.environ:
-        _make_private_token(Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"))
-
-
-def _make_private_token(path: Path) -> None:
-    """Makes Ray's token file if there is none, readable by its owner alone: Ray's own is readable by everybody."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        path.chmod(0o600)
-        return
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(32))

@@ -82,7 +82,7 @@ class Engine:
         with captured_output(self._layout.log(assignment.trial)) as log:
             try:
                 return self._train(run)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 text = _describe(error)
                 log.write(text if text.endswith("\n") else text + "\n")
                 return run.outcome(OutcomeStatus.FAILED, error=text)
@@ -162,7 +162,7 @@ class Engine:
         return _OpenTrial(training, found.step, found.meta["metrics"], found.meta["ended"])
 
     def _save(self, trial: _OpenTrial, assignment: Assignment) -> None:
-        if trial.step > 0:
+        if trial.step > 0 and trial.training.stateful:
             meta = {"metrics": dict(trial.metrics), "ended": trial.ended}
             self._checkpoints.write(assignment.trial, trial.step, trial.training.save, meta)
 
@@ -171,7 +171,11 @@ class Engine:
             self._close(next(iter(self._warm)))
 
     def _close(self, trial: int) -> None:
-        self._warm.pop(trial).training.close()
+        """Closes a warm trial; what its code raises then changes no result and goes to the log that is open."""
+        try:
+            self._warm.pop(trial).training.close()
+        except (Exception, SystemExit):
+            traceback.print_exc()
 
 
 @dataclass(slots=True)
@@ -201,7 +205,7 @@ class _Run:
 _OWN_FOLDERS = (str(Path(__file__).parent), str(Path(open_training.__code__.co_filename).parent))
 
 
-def _describe(error: Exception) -> str:
+def _describe(error: BaseException) -> str:
     """The traceback of a person's code without our frames above it; our own message alone where it says it all."""
     if isinstance(error, TrainerError):
         return str(error)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
+import numpy as np
 import ray
 from ray import cloudpickle
 from ray.exceptions import ActorDiedError, RayActorError, RayTaskError
@@ -37,13 +38,13 @@ class _Slot:
     Attributes:
         actor: Its Ray actor.
         work: Its assignments that have not ended, by trial.
-        last: Trial and step of its last report; it trains one trial at a time.
+        reported: The step of the last report of each trial in `work` that has reported.
         ready: Whether it has answered once.
     """
 
     actor: Any
     work: dict[int, Assignment] = field(default_factory=dict)
-    last: tuple[int, int] = (-1, 0)
+    reported: dict[int, int] = field(default_factory=dict)
     ready: bool = False
 
 
@@ -161,24 +162,38 @@ class RayExecutor:
 
     def _note(self, slot: _Slot, arrived: Arrivals) -> None:
         """Keeps track of what the worker still has to do, how long it takes and how far it has reported."""
-        if len(arrived.reports):
-            slot.last = int(arrived.reports.trial[-1]), int(arrived.reports.step[-1])
+        slot.reported.update(_last_steps(arrived.reports))
         for outcome in arrived.outcomes:
             slot.work.pop(outcome.trial, None)
+            slot.reported.pop(outcome.trial, None)
             before = outcome.elapsed_s if self._seconds is None else self._seconds
             self._seconds = 0.8 * before + 0.2 * outcome.elapsed_s
 
     def _replace(self, slot: _Slot, error: RayActorError) -> Arrivals:
-        """Starts a new worker for one that died, and fails its assignments."""
+        """Starts a new worker for one that died, and fails what it trained; what was queued behind that only waits."""
         if isinstance(error, ActorDiedError) and error.actor_init_failed:
             raise WorkerError(f"A worker could not be started: {error}") from error
         if not self._closing:
             self._add_worker()
-        reason = f"The worker died: {error}"
-        return Arrivals(ReportBatch.empty(), [_lost(work, slot, reason) for work in slot.work.values()])
+        # It may be alive and only out of reach: it must not go on with work that another worker is given.
+        ray.kill(slot.actor)
+        return Arrivals(ReportBatch.empty(), _lost(slot, f"The worker died: {error}"))
 
 
-def _lost(work: Assignment, slot: _Slot, reason: str) -> Outcome:
-    trial, last = slot.last
-    step = last if trial == work.trial else work.start
-    return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.FAILED, step, None, 0.0, reason)
+def _last_steps(reports: ReportBatch) -> dict[int, int]:
+    """The last step that each trial reports; a trial's reports stand together and in order."""
+    if not len(reports):
+        return {}
+    ends = np.append(np.flatnonzero(np.diff(reports.trial)), len(reports) - 1)
+    return dict(zip(reports.trial[ends].tolist(), reports.step[ends].tolist(), strict=True))
+
+
+def _lost(slot: _Slot, reason: str) -> list[Outcome]:
+    """The outcomes of a dead worker's assignments: it trained the oldest, and had not begun the others."""
+    outcomes = []
+    for place, work in enumerate(slot.work.values()):
+        step = slot.reported.get(work.trial, work.start)
+        begun = place == 0 or work.trial in slot.reported
+        status, error = (OutcomeStatus.FAILED, reason) if begun else (OutcomeStatus.INTERRUPTED, None)
+        outcomes.append(Outcome(work.trial, work.rung, work.attempt, status, step, None, 0.0, error))
+    return outcomes

@@ -51,6 +51,7 @@ class Worker:
         self._engine = Engine(engine, self._reports)
         self._queue: deque[Assignment] = deque()
         self._outcomes: deque[Outcome] = deque()
+        self._crash: BaseException | None = None
         self._changed = Condition()
         Thread(target=self._work, name="training", daemon=True).start()
 
@@ -68,13 +69,15 @@ class Worker:
         """
         deadline = time.monotonic() + timeout
         with self._changed:
-            while not self._outcomes and len(self._reports) < _MANY_REPORTS:
+            while not self._outcomes and self._crash is None and len(self._reports) < _MANY_REPORTS:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     break
                 self._changed.wait(min(left, _LOOK_S) if len(self._reports) else left)
             # Outcomes first: the reports of an assignment are queued before its outcome.
             outcomes = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
+            if self._crash is not None and not outcomes:
+                raise self._crash
         return Arrivals(self._reports.take(), outcomes)
 
     def pause(self) -> None:
@@ -82,6 +85,14 @@ class Worker:
         self._engine.pause()
 
     def _work(self) -> None:
+        try:
+            self._train()
+        except BaseException as error:  # noqa: BLE001 a thread that ends silently would leave the sweep waiting
+            with self._changed:
+                self._crash = error
+                self._changed.notify_all()
+
+    def _train(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue)
