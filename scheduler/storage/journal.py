@@ -95,18 +95,22 @@ class Journal:
         """
         if not self._lines or self._descriptor is None:
             return
-        data = memoryview(b"".join(self._lines))
+        data, written = memoryview(b"".join(self._lines)), False
         try:
             while data:
                 data = data[os.write(self._descriptor, data) :]
             os.fsync(self._descriptor)
+            written = True
         except OSError as error:
-            self._release()
             raise JournalError(
                 f"{self._path} cannot be written ({error.strerror}): remove the cause and resume the sweep; "
                 f"nothing that was recorded before is lost."
             ) from error
-        self._lines.clear()
+        finally:
+            # Lines that may be in the file must not be written a second time, whatever came in between: Ctrl-C too.
+            self._lines.clear()
+            if not written:
+                self._release()
 
     def close(self) -> None:
         """Commit what is pending and close the file; closing twice is harmless."""
