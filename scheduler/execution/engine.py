@@ -87,18 +87,17 @@ class Engine:
                 log.write(text if text.endswith("\n") else text + "\n")
                 return run.outcome(OutcomeStatus.FAILED, error=text)
             finally:
-                self._trim()
+                self._trim(self._settings.warm)
 
     def close(self) -> None:
         """Closes every open trial."""
-        while self._warm:
-            self._close(next(iter(self._warm)))
+        self._trim(0)
 
     def _train(self, run: "_Run") -> Outcome:
         assignment = run.assignment
         trial = self._warm.pop(assignment.trial, None)
         if trial is not None and trial.step != assignment.start:
-            trial.training.close()
+            _close(trial.training)
             trial = None
         trial = trial or self._open(assignment)
         keep = False
@@ -110,7 +109,7 @@ class Engine:
             if keep:
                 self._warm[assignment.trial] = trial
             else:
-                trial.training.close()
+                _close(trial.training)
 
     def _advance(self, trial: _OpenTrial, run: "_Run") -> Outcome:
         """Trains up to the rung, or to whatever comes before it."""
@@ -166,16 +165,9 @@ class Engine:
             meta = {"metrics": dict(trial.metrics), "ended": trial.ended}
             self._checkpoints.write(assignment.trial, trial.step, trial.training.save, meta)
 
-    def _trim(self) -> None:
-        while len(self._warm) > self._settings.warm:
-            self._close(next(iter(self._warm)))
-
-    def _close(self, trial: int) -> None:
-        """Closes a warm trial; what its code raises then changes no result and goes to the log that is open."""
-        try:
-            self._warm.pop(trial).training.close()
-        except (Exception, SystemExit):
-            traceback.print_exc()
+    def _trim(self, warm: int) -> None:
+        while len(self._warm) > warm:
+            _close(self._warm.popitem(last=False)[1].training)
 
 
 @dataclass(slots=True)
@@ -200,6 +192,14 @@ class _Run:
         step = max(self.step, self.assignment.start)
         work = self.assignment
         return Outcome(work.trial, work.rung, work.attempt, status, step, value, self.elapsed_s, error)
+
+
+def _close(training: Training) -> None:
+    """Closes a training; what its code raises then changes no result and is only printed."""
+    try:
+        training.close()
+    except (Exception, SystemExit):
+        traceback.print_exc()
 
 
 _OWN_FOLDERS = (str(Path(__file__).parent), str(Path(open_training.__code__.co_filename).parent))

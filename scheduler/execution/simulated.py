@@ -94,13 +94,12 @@ class SimulatedExecutor:
         self._closed = True
 
     def _replay(self, assignment: Assignment, cost: float) -> Arrivals:
-        curve = np.asarray(self._curve(assignment.config, assignment.seed), np.float64)
-        values = curve[assignment.start : assignment.stop]
-        bad = np.flatnonzero(~np.isfinite(values))
+        curve = np.asarray(self._curve(assignment.config, assignment.seed), np.float64)[: assignment.stop]
+        bad = np.flatnonzero(~np.isfinite(curve))
         if len(bad):
-            values = values[: bad[0] + 1]
-        reports = self._reports(assignment, values, cost)
-        return Arrivals(reports, [_outcome(assignment, values, cost)])
+            curve = curve[: bad[0] + 1]
+        reports = self._reports(assignment, curve[assignment.start :], cost)
+        return Arrivals(reports, [_outcome(assignment, curve, cost)])
 
     def _reports(self, work: Assignment, values: npt.NDArray[np.float64], cost: float) -> ReportBatch:
         n = len(values)
@@ -115,15 +114,17 @@ class SimulatedExecutor:
             ((begin + trained) * 1e6).astype(np.int64),
             work.elapsed_s + trained,
             {self._metric: values},
-        )
+        ).select(np.arange(work.start + 1, work.start + n + 1) > work.reported)
 
 
-def _outcome(work: Assignment, values: npt.NDArray[np.float64], cost: float) -> Outcome:
-    step, elapsed = work.start + len(values), cost * len(values)
-    if not len(values):
-        error = f"the curve has {work.start} values or fewer; it needs one a step, up to {work.stop}"
+def _outcome(work: Assignment, curve: npt.NDArray[np.float64], cost: float) -> Outcome:
+    """The end of an assignment: at its stop, at a value that is not finite, or where the curve ends."""
+    step = max(len(curve), work.start)
+    elapsed = cost * (step - work.start)
+    if not len(curve):
+        error = f"the curve has no values; it needs one a step, up to {work.stop}"
         return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.FAILED, step, None, elapsed, error)
-    last = float(values[-1])
+    last = float(curve[-1])
     if not isfinite(last):
         error = f"the metric is {last} at step {step}"
         return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.DIVERGED, step, None, elapsed, error)

@@ -9,15 +9,27 @@ from typing import TextIO
 
 
 class TrialLog(TextIOBase):
-    """A text stream that opens its file, for appending, at the first write.
+    """A text stream into the log of whichever trial is being trained.
 
-    Args:
-        path: The log file; None sends everything to the process's own standard error.
+    A worker has one for all of its trials: a logging handler that the first trial made keeps writing to it, and its
+    lines have to reach the trial that logs them. Outside of a trial it is the process's own standard error.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
+    def __init__(self) -> None:
+        self._path: Path | None = None
         self._file: TextIO | None = None
+
+    @contextmanager
+    def open(self, path: Path) -> Iterator[None]:
+        """Writes to a file meanwhile; the file is opened, for appending, at the first write."""
+        self._path = path
+        try:
+            yield
+        finally:
+            self._path = None
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
     def writable(self) -> bool:
         """True: it is written like standard output."""
@@ -29,7 +41,7 @@ class TrialLog(TextIOBase):
             return (sys.__stderr__ or sys.stderr).write(text)
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("a", encoding="utf-8", buffering=1)
+            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
         return self._file.write(text)
 
     def flush(self) -> None:
@@ -37,20 +49,13 @@ class TrialLog(TextIOBase):
         if self._file is not None:
             self._file.flush()
 
-    def close(self) -> None:
-        """Closes the file if it was opened."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        super().close()
+
+_LOG = TrialLog()
+"""The one of this process, as `sys.stdout` is."""
 
 
 @contextmanager
-def captured_output(path: Path | None) -> Iterator[TrialLog]:
+def captured_output(path: Path) -> Iterator[TrialLog]:
     """Sends what Python code prints meanwhile to a trial's log."""
-    log = TrialLog(path)
-    with redirect_stdout(log), redirect_stderr(log):
-        try:
-            yield log
-        finally:
-            log.close()
+    with _LOG.open(path), redirect_stdout(_LOG), redirect_stderr(_LOG):
+        yield _LOG

@@ -87,7 +87,7 @@ class Worker:
     def _work(self) -> None:
         try:
             self._train()
-        except BaseException as error:  # noqa: BLE001 a thread that ends silently would leave the sweep waiting
+        except BaseException as error:  # a thread that ends silently would leave the sweep waiting
             with self._changed:
                 self._crash = error
                 self._changed.notify_all()
