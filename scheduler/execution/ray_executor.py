@@ -27,6 +27,7 @@ from .worker import Worker, WorkerSettings
 _AHEAD_S = 0.1
 _AHEAD_MOST = 64
 _POLL_S = 0.25
+_STILLBORN_MOST = 10
 _CALLS_AT_ONCE = 3
 """A worker answers a poll while it takes new work or a request to pause."""
 
@@ -72,6 +73,8 @@ class RayExecutor:
         """A moving average of the time that an assignment takes."""
         self._poll_s = _POLL_S + resources.count / 200
         self._closing = False
+        self._stillborn = 0
+        """Workers in a row that died before they answered once."""
         for _ in range(resources.count):
             self._add_worker()
 
@@ -155,7 +158,7 @@ class RayExecutor:
             return self._replace(slot, error)
         except RayTaskError as error:
             raise WorkerError(f"A worker failed outside of training code: {error}") from error
-        slot.ready = True
+        slot.ready, self._stillborn = True, 0
         self._slots[slot.actor.poll.remote(self._poll_s)] = slot
         self._note(slot, arrived)
         return arrived
@@ -173,6 +176,12 @@ class RayExecutor:
         """Starts a new worker for one that died, and fails what it trained; what was queued behind that only waits."""
         if isinstance(error, ActorDiedError) and error.actor_init_failed:
             raise WorkerError(f"A worker could not be started: {error}") from error
+        self._stillborn += not slot.ready
+        if self._stillborn > _STILLBORN_MOST:
+            raise WorkerError(
+                f"{self._stillborn} workers in a row died before they answered; if the cluster runs without token"
+                f" authentication, set RAY_AUTH_MODE=disabled here too: {error}"
+            ) from error
         if not self._closing:
             self._add_worker()
         # It may be alive and only out of reach: it must not go on with work that another worker is given.
