@@ -69,6 +69,11 @@ class Results:
         return self._header.mode
 
     @property
+    def value_types(self) -> Mapping[str, str]:
+        """Of each hyperparameter: "float", "integer", "boolean", "string" or "json" (a column of JSON texts)."""
+        return self._header.value_types
+
+    @property
     def best(self) -> Best:
         """The trial with the best value at any rung; ties go to the lower trial.
 

@@ -1,0 +1,55 @@
+"""The program `caviar`: its commands put together."""
+
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from . import read_commands, run_commands, spec_commands
+from .console import log_to_stderr
+from .exit_codes import exit_codes
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a command; what it raises becomes an exit code."""
+        with exit_codes():
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Hyperparameter sweeps: many trials in parallel, the compute on those that deserve it, results in Parquet.",
+    epilog="Exit codes: 0 finished, 1 failed, 2 bad input, 130 stopped, 143 terminated.",
+)
+for commands in (spec_commands, run_commands, read_commands):
+    app.registered_commands += commands.app.registered_commands
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"caviar {version('caviar')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version_asked: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    log_to_stderr()
+
+
+def main() -> None:
+    """Runs the program `caviar`.
+
+    Raises:
+        SystemExit: Always, with the command's exit code.
+    """
+    app(prog_name="caviar")

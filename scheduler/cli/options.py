@@ -1,0 +1,53 @@
+"""The arguments and options that commands share."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ...search_spaces.errors import InvalidYamlError
+from ...search_spaces.strict_yaml import load_yaml
+from ..errors import InvalidSpecError
+
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="The spec, a YAML file.", show_default=False)]
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The sweep's directory.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Replace a field of the spec, such as budget.trials=50; the value is YAML. May be repeated.",
+        show_default=False,
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Number of workers, as workers.count.", show_default=False)
+]
+
+
+def parse_settings(settings: Sequence[str] | None, **fields: Any) -> dict[str, Any]:
+    """The values of `--set` and of options that stand for a field, by dotted path.
+
+    Args:
+        settings: What was given with `--set`, if anything.
+        fields: Values of options by path with `_` for the dot; None where the option was not given.
+
+    Raises:
+        InvalidSpecError: A setting is not of the form path=value.
+        InvalidYamlError: A value is not strict YAML.
+    """
+    values = dict(map(_parse, settings or ()))
+    given = {name.replace("_", "."): value for name, value in fields.items() if value is not None}
+    return values | given
+
+
+def _parse(setting: str) -> tuple[str, Any]:
+    path, equals, text = setting.partition("=")
+    if not equals or not path:
+        raise InvalidSpecError(f"--set {setting}: it must be path=value, such as --set budget.trials=50.")
+    try:
+        return path, load_yaml(text, f"--set {path}")
+    except InvalidYamlError as error:
+        raise InvalidSpecError(f"{error}; the value is YAML, got {text!r}.") from None

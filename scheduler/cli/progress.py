@@ -1,0 +1,126 @@
+"""Progress of a run on standard error: a live display on a terminal, a line now and then elsewhere."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from ..core.trial import TrialRow
+from ..execution.loop import Moment
+from ..progress import BracketProgress, Progress, ProgressMeter
+from ..spec import SweepSpec
+from .console import plural, progress_console, show_config, show_count, show_duration, show_value
+from .tables import bracket_table
+
+_LINE_EVERY_S = 5.0
+_BRACKETS_SHOWN = 8
+
+
+class RunProgress:
+    """Observes a run and shows how it gets on; a context manager around the run.
+
+    Args:
+        spec: The sweep's spec.
+        earlier_s: Seconds that earlier runs of the sweep took.
+    """
+
+    def __init__(self, spec: SweepSpec, earlier_s: float = 0.0) -> None:
+        self._spec, self._meter = spec, ProgressMeter(spec, earlier_s)
+        self._console = progress_console()
+        self._live: Live | None = None
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._last_line_s: float | None = None
+        self._last: tuple[Moment, Progress] | None = None
+        self._stopping = False
+
+    def __enter__(self) -> "RunProgress":
+        self._shown().__enter__()
+        self._show(Text(f"{self._spec.name}: {self._planned()}starting workers …", "dim"))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._shown().__exit__(None, None, None)
+
+    def __call__(self, moment: Moment) -> None:
+        """Shows a moment of the run."""
+        progress = self._meter.measure(moment.state.rows, moment.state.spent)
+        left = self._meter.seconds_left(moment, progress)
+        self._last = moment, progress
+        if self._live is not None:
+            self._show(live_view(self._spec, moment, progress, left))
+            return
+        due = self._last_line_s is None or moment.elapsed_s - self._last_line_s >= _LINE_EVERY_S
+        if due or moment.stopping != self._stopping:
+            self._show(line_view(self._spec, moment, progress, left))
+            self._last_line_s, self._stopping = moment.elapsed_s, moment.stopping
+
+    def tell_end(self) -> None:
+        """Says in one line what the run did, once it has ended."""
+        if self._last is not None:
+            moment, progress = self._last
+            words = _counts(self._spec, replace(moment, stopping=False), progress, None)
+            self._console.print(Text(f"{self._spec.name}: ended · " + " · ".join(words)))
+
+    def _planned(self) -> str:
+        plan = self._meter.measure((), 0)
+        if plan.planned_trials is None or plan.planned_brackets is None or plan.planned_resource is None:
+            return ""
+        unit = plural(plan.planned_resource, self._spec.resource.unit)
+        return f"{plural(plan.planned_trials, 'trial')} in {plural(plan.planned_brackets, 'bracket')}, {unit}; "
+
+    def _shown(self) -> AbstractContextManager[object]:
+        return nullcontext() if self._live is None else self._live
+
+    def _show(self, view: RenderableType) -> None:
+        if self._live is None:
+            self._console.print(view)
+        else:
+            self._live.update(view, refresh=True)
+
+
+def line_view(spec: SweepSpec, moment: Moment, progress: Progress, left: float | None) -> Text:
+    """A moment in one line."""
+    return Text(" · ".join([*_counts(spec, moment, progress, left), *_best_words(spec, moment.state.best)]))
+
+
+def live_view(spec: SweepSpec, moment: Moment, progress: Progress, left: float | None) -> RenderableType:
+    """A moment on some lines: what is spent, the brackets that are open with their rungs, the incumbent."""
+    title = Text.assemble((spec.name, "bold"), ("  stopping …" if moment.stopping else "", "yellow"))
+    parts: list[RenderableType] = [title, Text(" · ".join(_counts(spec, moment, progress, left)))]
+    if brackets := _shown_brackets(progress):
+        parts += ["", bracket_table(brackets, spec.resource.unit)]
+        finished = sum(bracket.finished for bracket in progress.brackets)
+        parts.append(Text(f"{show_count(finished, progress.planned_brackets)} brackets finished", "dim"))
+    if moment.state.best is not None:
+        parts += ["", Text(" ".join(_best_words(spec, moment.state.best))), show_config(moment.state.best.config)]
+    return Group(*parts)
+
+
+def _counts(spec: SweepSpec, moment: Moment, progress: Progress, left: float | None) -> list[str]:
+    unit, bad = spec.resource.unit, {state: progress.states.get(state, 0) for state in ("failed", "diverged")}
+    words = [
+        f"trials {show_count(progress.trials, progress.planned_trials)}",
+        *(f"{count:,} {state}" for state, count in bad.items() if count),
+        f"{unit}s {show_count(progress.resource, progress.planned_resource)}",
+        plural(moment.workers, "worker"),
+        f"{show_duration(moment.elapsed_s)} elapsed",
+    ]
+    if moment.stopping:
+        return [*words, "stopping …"]
+    return words if left is None else [*words, f"about {show_duration(left)} left"]
+
+
+def _best_words(spec: SweepSpec, best: TrialRow | None) -> list[str]:
+    if best is None or best.best_value is None:
+        return []
+    where = f"{spec.resource.unit} {best.best_step} of trial {best.trial}"
+    return [f"best {spec.metric} {show_value(best.best_value)} at {where}"]
+
+
+def _shown_brackets(progress: Progress) -> list[BracketProgress]:
+    """The brackets that are open, the latest where there are many; the last one where none is."""
+    opened = [bracket for bracket in progress.brackets if not bracket.finished]
+    return opened[-_BRACKETS_SHOWN:] or list(progress.brackets[-1:])

@@ -1,0 +1,133 @@
+"""Commands that read a sweep's directory: status, trials, best, report."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ..results import Best, Results
+from ..results.page import write_page
+from ..results.rows import metrics_at, trial_rows
+from ..run import load_spec
+from ..status import SweepCondition, SweepStatus, sweep_status
+from .best import best_as_dict, print_best
+from .console import note, plural, print_json, results_console, show_command, show_count, show_duration, show_path
+from .options import Directory, Json
+from .tables import TrialColumns, bracket_table, trials_table
+
+app = typer.Typer()
+
+_TRIALS_SHOWN = 20
+
+
+@app.command()
+def status(directory: Directory, json: Json = False) -> None:
+    """Show where a sweep stands."""
+    found = sweep_status(directory)
+    if json:
+        print_json(_status_as_dict(found))
+        return
+    out, progress, spec = results_console(), found.progress, found.spec
+    condition = found.condition.value.replace("_", " ")
+    out.print(f"{spec.name}: {condition}" + (f", by {found.holder}" if found.holder else ""), style="bold")
+    states = ", ".join(f"{count:,} {state}" for state, count in progress.states.items())
+    out.print(f"trials    {show_count(progress.trials, progress.planned_trials)}" + (f": {states}" if states else ""))
+    out.print(f"{spec.resource.unit + 's':<10}{show_count(progress.resource, progress.planned_resource)}")
+    out.print(f"time      {show_duration(found.seconds)} in {plural(found.runs, 'run')}")
+    if progress.brackets:
+        out.print()
+        out.print(bracket_table(progress.brackets, spec.resource.unit))
+    out.print()
+    if found.best is None:
+        out.print(f"no trial has reached a rung yet; its prints are in {show_path(directory / 'logs')}")
+    else:
+        print_best(out, _best_of(found), spec.metric, spec.resource.unit)
+    if found.condition in {SweepCondition.INTERRUPTED, SweepCondition.KILLED}:
+        out.print(f"\ngo on:  {show_command('caviar', 'resume', directory)}")
+
+
+@app.command()
+def trials(
+    directory: Directory,
+    sort: Annotated[Literal["value", "trial"], typer.Option(help="The best value first, or by number.")] = "value",
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, help=f"At most so many; 0 for all. {_TRIALS_SHOWN} if not given, all with --json."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the trials of a sweep."""
+    results = Results.open(directory)
+    shown = (0 if json else _TRIALS_SHOWN) if limit is None else limit
+    rows = trial_rows(results, sort, shown or None)
+    if json:
+        print_json(rows)
+        return
+    out = results_console()
+    out.print(trials_table(rows, TrialColumns(results.metric, "step", list(results.value_types)), out))
+    count = len(results.trials())
+    if len(rows) < count:
+        note(f"{len(rows):,} of {plural(count, 'trial')}; --limit 0 shows all")
+
+
+@app.command()
+def best(directory: Directory, json: Json = False) -> None:
+    """Print the best configuration."""
+    results = Results.open(directory)
+    found = results.best
+    metrics = metrics_at(results, found.trial, found.step)
+    if json:
+        print_json(best_as_dict(found, metrics))
+        return
+    print_best(results_console(), found, results.metric, _unit(directory), metrics)
+
+
+@app.command()
+def report(
+    directory: Directory,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where the page goes; DIR/report.html if not given.", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write a page with the learning curves and what they say; one file that needs nothing else."""
+    page = output or directory / "report.html"
+    write_page(Results.open(directory), page)
+    if json:
+        print_json({"page": str(page)})
+        return
+    typer.echo(f"wrote {show_path(page)}")
+
+
+def _unit(directory: Path) -> str:
+    """What a step is called; a copy of the results alone does not say."""
+    return load_spec(directory).resource.unit if (directory / "sweep.yaml").is_file() else "step"
+
+
+def _best_of(found: SweepStatus) -> Best:
+    row = found.best
+    assert row is not None, "asked only of a sweep with a best trial"
+    assert row.best_value is not None, "the best trial has a value"
+    assert row.best_step is not None, "the best trial has a step"
+    return Best(row.trial, row.config, row.best_value, row.best_step, None)
+
+
+def _status_as_dict(found: SweepStatus) -> dict[str, Any]:
+    spec = found.spec
+    return {
+        "name": spec.name,
+        "directory": str(found.directory),
+        "condition": found.condition.value,
+        "holder": found.holder and asdict(found.holder),
+        "runs": found.runs,
+        "seconds": found.seconds,
+        "metric": spec.metric,
+        "mode": spec.mode,
+        "unit": spec.resource.unit,
+        "progress": asdict(found.progress),
+        "best": None if found.best is None else best_as_dict(_best_of(found), None),
+    }

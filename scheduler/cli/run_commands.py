@@ -1,0 +1,138 @@
+"""Commands that run a sweep or stop one: run, resume, stop."""
+
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..core.trial import TrialState
+from ..execution.loop import StopReason
+from ..results import Results
+from ..results.rows import metrics_at
+from ..status import sweep_status
+from ..stopping import stop_sweep
+from ..storage import SweepDirectory
+from ..sweep import Sweep
+from ..validation import validate_spec
+from .best import best_as_dict, print_best
+from .console import note, plural, print_json, results_console, show_command, show_path, show_value
+from .exit_codes import ExitCode, fail
+from .options import Directory, Json, Settings, SpecFile, Workers, parse_settings
+from .progress import RunProgress
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    spec_file: SpecFile,
+    settings: Settings = None,
+    workers: Workers = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The sweep's name and its directory's.", show_default=False)
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="The folder in which the sweep's directory lies.", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run a sweep to its end and print the best configuration."""
+    values = parse_settings(settings, name=name, storage=storage, workers_count=workers)
+    # What a person's code prints when it is imported is no result.
+    with redirect_stdout(sys.stderr):
+        sweep = Sweep.from_spec(validate_spec(spec_file, values), spec_file.parent)
+    _run(sweep, json=json)
+
+
+@app.command()
+def resume(directory: Directory, json: Json = False) -> None:
+    """Go on with a sweep that was stopped or killed."""
+    with redirect_stdout(sys.stderr):
+        sweep = Sweep.resume(directory)
+    _run(sweep, earlier_s=sweep_status(directory).seconds, json=json)
+
+
+@app.command()
+def stop(
+    directory: Directory,
+    timeout: Annotated[
+        float | None,
+        typer.Option(metavar="S", min=0, help="Seconds to wait; as long as it takes if not given.", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Ask a running sweep to stop, and wait until it has; `caviar resume` goes on with it."""
+    stopped = stop_sweep(directory, timeout)
+    if json:
+        print_json({"stopped": stopped is not None})
+        return
+    typer.echo("no process is running this sweep" if stopped is None else f"stopped: {stopped}")
+
+
+def _run(sweep: Sweep, *, earlier_s: float = 0.0, json: bool) -> None:
+    try:
+        with redirect_stdout(sys.stderr), RunProgress(sweep.spec, earlier_s) as progress:
+            results = sweep.run(progress)
+    except KeyboardInterrupt:
+        _say_how_to_go_on(sweep)
+        raise
+    except SystemExit:
+        _say_how_to_go_on(sweep)
+        raise
+    progress.tell_end()
+    if sweep.stop_reason is StopReason.INTERRUPTED:
+        _say_how_to_go_on(sweep)
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    _check_success(results, sweep.directory)
+    if json:
+        print_json(_outcome(sweep, results))
+    else:
+        _print_outcome(sweep, results)
+
+
+def _say_how_to_go_on(sweep: Sweep) -> None:
+    if SweepDirectory(sweep.directory).spec.exists():
+        note(f"stopped; go on with: {show_command('caviar', 'resume', sweep.directory)}")
+
+
+def _check_success(results: Results, directory: Path) -> None:
+    """Says which trials failed, and ends the program as failed if no trial has a result."""
+    trials = results.trials()
+    states = trials["state"].to_pylist()
+    counts = {state.value: states.count(state.value) for state in (TrialState.FAILED, TrialState.DIVERGED)}
+    bad = " and ".join(f"{count:,} {state}" for state, count in counts.items() if count)
+    errors = [error.strip().splitlines()[-1] for error in trials["error"].to_pylist() if error and error.strip()]
+    reason = f"{bad}; the first said {show_value(errors[0])}; see {show_path(SweepDirectory(directory).logs)}"
+    if trials["best_value"].null_count == len(trials):
+        cause = reason if errors else "none reached a rung"
+        fail(f"no trial of {len(trials):,} succeeded: {cause}", ExitCode.FAILED)
+    if counts[TrialState.FAILED.value]:
+        note(f"warning: of {plural(len(trials), 'trial')} {reason}")
+
+
+def _outcome(sweep: Sweep, results: Results) -> dict[str, Any]:
+    best, reason = results.best, sweep.stop_reason
+    trials = results.trials()
+    return {
+        "directory": str(sweep.directory),
+        "reason": None if reason is None else reason.value,
+        "trials": len(trials),
+        "metric": results.metric,
+        "best": best_as_dict(best, metrics_at(results, best.trial, best.step)),
+    }
+
+
+def _print_outcome(sweep: Sweep, results: Results) -> None:
+    out, best, layout = results_console(), results.best, SweepDirectory(sweep.directory)
+    print_best(out, best, results.metric, sweep.spec.resource.unit, metrics_at(results, best.trial, best.step))
+    out.print()
+    out.print(f"reports     {show_path(layout.results)}/*.parquet")
+    out.print(f"trials      {show_path(layout.trials)}")
+    if best.checkpoint is not None:
+        out.print(f"checkpoint  {show_path(best.checkpoint)}")
+    out.print()
+    out.print(f"{show_command('caviar', 'trials', layout.path)}    the trials, best first")
+    out.print(f"{show_command('caviar', 'report', layout.path)}    a page with the learning curves")

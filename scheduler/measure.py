@@ -1,0 +1,100 @@
+"""What one step of training costs, measured in this process."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from math import isfinite
+from pathlib import Path
+
+from ..trainers import Trainer, TrainerError, load_trainer, open_training
+from .core.assignment import Assignment
+from .errors import InvalidSpecError
+from .run import new_state
+from .spec import SweepSpec
+
+_TRIALS = 4
+_STEPS = 3
+_ENOUGH_S = 30.0
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def measure_step_seconds(spec: SweepSpec, directory: Path | None = None, trainer: Trainer | None = None) -> float:
+    """Seconds that one step takes, over the first steps of the first configurations of a sweep.
+
+    The first configuration is trained for one step that does not count, because it also reads the data; then come up
+    to three configurations with up to three steps each, as far as half a minute allows. Numerical libraries use as
+    many threads as in a worker, unless they were loaded before. What the code prints goes to standard error.
+
+    Args:
+        spec: The spec.
+        directory: Where the trainer's relative path starts; the working directory if None.
+        trainer: The training code; the spec's if None.
+
+    Raises:
+        TrainerError: The training code cannot be used, or it raises.
+    """
+    with _threads(max(1, int(spec.workers.cpu))), redirect_stdout(sys.stderr):
+        if trainer is None:
+            if spec.trainer is None:
+                raise InvalidSpecError(
+                    "trainer: this field is missing; name the code to measure, as in train.py:train."
+                )
+            trainer = load_trainer(spec.trainer, directory)
+        assignments = new_state(spec).decide(_TRIALS)
+        if not assignments:
+            raise InvalidSpecError("budget: it is too small for a single trial, so there is nothing to measure.")
+        first, *others = assignments
+        warm_up, _ = _train(trainer, first, spec.resource.max, 1)
+        seconds, steps = 0.0, 0
+        for assignment in others or [first]:
+            if steps and seconds + warm_up >= _ENOUGH_S:
+                break
+            taken, trained = _train(trainer, assignment, spec.resource.max, min(_STEPS, spec.resource.max))
+            seconds, steps = seconds + taken, steps + trained
+    return seconds / max(1, steps)
+
+
+def _train(trainer: Trainer, assignment: Assignment, resource_max: int, steps: int) -> tuple[float, int]:
+    """Trains the first steps of a trial; returns the seconds and the steps, fewer when it ends or diverges."""
+    began, trained = time.perf_counter(), 0
+    try:
+        training = open_training(
+            trainer,
+            number=assignment.trial,
+            config=assignment.config,
+            seed=assignment.seed,
+            resource_max=resource_max,
+        )
+        try:
+            training.begin(steps)
+            while trained < steps and (metrics := training.step()) is not None:
+                trained += 1
+                if time.perf_counter() - began > _ENOUGH_S or not all(map(isfinite, metrics.values())):
+                    break
+        finally:
+            training.close()
+    except TrainerError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise TrainerError(
+            f"{trainer.name} raised in step {trained + 1} of {dict(assignment.config)}: {reason}"
+        ) from error
+    return time.perf_counter() - began, trained
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Sets the thread counts that numerical libraries read when they are loaded."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, str(count)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,140 @@
+"""How far a sweep is: its brackets with their rungs, and what it has spent of what it may spend."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from .core.controllers import bracket_schedule
+from .core.schedule import BracketPlan
+from .core.trial import TrialRow, TrialState
+from .execution.loop import Moment
+from .spec import SweepSpec
+
+_OPEN = (TrialState.PENDING, TrialState.RUNNING, TrialState.PAUSED)
+_BAD = (TrialState.DIVERGED, TrialState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class RungProgress:
+    """One rung of a bracket.
+
+    Attributes:
+        level: Resource at the rung, in steps.
+        planned: Trials that the plan takes to it; fewer come where too many diverge or fail below it.
+        results: Trials that have reached it, or diverged or failed on the way to it.
+    """
+
+    level: int
+    planned: int
+    results: int
+
+
+@dataclass(frozen=True, slots=True)
+class BracketProgress:
+    """One bracket that has been opened.
+
+    Attributes:
+        number: Its number, from 0.
+        rungs: Its rungs, from the lowest.
+        running: Trials that are being trained.
+        finished: Whether nothing of it is left to do.
+    """
+
+    number: int
+    rungs: tuple[RungProgress, ...]
+    running: int
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a sweep is.
+
+    Attributes:
+        brackets: The brackets that have been opened, in order.
+        planned_brackets: Brackets in all; None where only the time is limited.
+        trials: Trials that have been started.
+        planned_trials: Trials in all; None where only the time is limited.
+        resource: Steps trained.
+        planned_resource: Steps in all; None where only the time is limited.
+        states: Number of trials in each state that occurs.
+    """
+
+    brackets: tuple[BracketProgress, ...]
+    planned_brackets: int | None
+    trials: int
+    planned_trials: int | None
+    resource: int
+    planned_resource: int | None
+    states: Mapping[str, int]
+
+
+class ProgressMeter:
+    """Measures the progress of one sweep again and again.
+
+    Args:
+        spec: The sweep's spec.
+        earlier_s: Seconds that earlier runs of the sweep took.
+    """
+
+    def __init__(self, spec: SweepSpec, earlier_s: float = 0.0) -> None:
+        self._hours = spec.budget.hours
+        self._earlier_s = earlier_s
+        self._schedule = bracket_schedule(spec.search)
+        self._plans: list[BracketPlan] = []
+        self._ends = spec.controller.name == "grid" or bool(spec.budget.trials or spec.budget.resource)
+        if self._ends:
+            self._plans.extend(self._schedule)
+        self._began: tuple[float, int] | None = None
+
+    def measure(self, rows: Sequence[TrialRow], resource: int) -> Progress:
+        """The progress at a moment.
+
+        Args:
+            rows: The table of trials.
+            resource: Steps trained over all trials.
+        """
+        brackets: dict[int, list[TrialRow]] = defaultdict(list)
+        for row in rows:
+            brackets[row.bracket].append(row)
+        self._plans.extend(islice(self._schedule, max(0, len(brackets) - len(self._plans))))
+        return Progress(
+            brackets=tuple(_measured(number, self._plans[number], brackets[number]) for number in sorted(brackets)),
+            planned_brackets=len(self._plans) if self._ends else None,
+            trials=len(rows),
+            planned_trials=sum(plan.trials for plan in self._plans) if self._ends else None,
+            resource=resource,
+            planned_resource=sum(plan.cost for plan in self._plans) if self._ends else None,
+            states=Counter(row.state.value for row in rows),
+        )
+
+    def seconds_left(self, moment: Moment, progress: Progress) -> float | None:
+        """Estimated seconds to the end of a run that is observed, at the pace so far; None while it is not known."""
+        limits = []
+        if self._hours is not None:
+            limits.append(self._hours * 3600 - self._earlier_s - moment.elapsed_s)
+        if self._began is None and moment.workers:
+            self._began = moment.elapsed_s, progress.resource
+        if self._began is not None and progress.planned_resource is not None:
+            began_s, before = self._began
+            trained = progress.resource - before
+            if trained > 0:
+                pace = (moment.elapsed_s - began_s) / trained
+                limits.append(pace * (progress.planned_resource - progress.resource))
+        return max(0.0, min(limits)) if limits else None
+
+
+def _measured(number: int, plan: BracketPlan, rows: Sequence[TrialRow]) -> BracketProgress:
+    results = [0] * len(plan.levels)
+    for row in rows:
+        reached = row.rung + (row.state in _BAD)
+        for rung in range(min(reached + 1, len(results))):
+            results[rung] += 1
+    rungs = zip(plan.levels, plan.sizes, results, strict=True)
+    return BracketProgress(
+        number,
+        tuple(RungProgress(level, planned, done) for level, planned, done in rungs),
+        running=sum(row.state is TrialState.RUNNING for row in rows),
+        finished=len(rows) == plan.trials and not any(row.state in _OPEN for row in rows),
+    )

@@ -1,0 +1,47 @@
+"""Rows of the tables as plain Python values."""
+
+from typing import Any, Literal
+
+from .configurations import configuration_of
+from .results import Results
+from .schema import CONFIG_PREFIX, EXTRA, metric_names
+
+
+def trial_rows(
+    results: Results, order: Literal["value", "trial"] = "value", limit: int | None = None
+) -> list[dict[str, Any]]:
+    """The trials, a dict each: the columns of `trials.parquet`, and the configuration under `config`.
+
+    Args:
+        results: The results.
+        order: By the best value, best first and trials without one last, or by number.
+        limit: At most so many; all if None.
+    """
+    table = results.trials()
+    if order == "value":
+        direction = "ascending" if results.mode == "min" else "descending"
+        table = table.sort_by([("best_value", direction), ("trial", "ascending")])
+    rows = table.slice(0, limit).to_pylist()
+    return [
+        {name: value for name, value in row.items() if not name.startswith(CONFIG_PREFIX)}
+        | {"config": configuration_of(row, results.value_types)}
+        for row in rows
+    ]
+
+
+def metrics_at(results: Results, trial: int, step: int) -> dict[str, float]:
+    """The metrics that a trial reported at a step, by name; of a step that was trained again, those of the last time.
+
+    Args:
+        results: The results.
+        trial: The trial's number.
+        step: The step.
+    """
+    rows = results.sql(
+        f"select * from reports where trial = {int(trial)} and step = {int(step)} order by attempt desc limit 1"
+    )
+    if not len(rows):
+        return {}
+    row = rows.to_pylist()[0]
+    metrics = {name: row[name] for name in metric_names(rows.schema)} | dict(row[EXTRA] or ())
+    return {name: float(value) for name, value in metrics.items() if value is not None}

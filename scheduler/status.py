@@ -1,0 +1,97 @@
+"""Where a sweep stands, read from its directory; the sweep may be running meanwhile, in this process or another."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from .core.trial import TrialRow, TrialState
+from .execution.loop import StopReason
+from .execution.replay import History, replay
+from .progress import Progress, ProgressMeter
+from .run import load_spec, new_state
+from .spec import SweepSpec
+from .storage import Holder, SweepDirectory, holder, read_journal
+
+
+class SweepCondition(str, Enum):
+    """What a sweep is doing, or why it does nothing."""
+
+    RUNNING = "running"
+    """A process is running it."""
+    FINISHED = "finished"
+    """Its budget of trials or resource is spent."""
+    OUT_OF_TIME = "out_of_time"
+    """Its budget of hours is spent."""
+    INTERRUPTED = "interrupted"
+    """Someone asked it to stop; it can be resumed."""
+    KILLED = "killed"
+    """Its last run ended without a word; it can be resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepStatus:
+    """Where a sweep stands.
+
+    Attributes:
+        directory: The sweep's directory.
+        spec: Its spec.
+        condition: What it is doing.
+        holder: The process that runs it; None when none does.
+        runs: How often it was started or resumed.
+        seconds: Time that its runs took, up to what was recorded last.
+        progress: How far it is.
+        best: The trial with the best value at any rung; None before the first rung.
+    """
+
+    directory: Path
+    spec: SweepSpec
+    condition: SweepCondition
+    holder: Holder | None
+    runs: int
+    seconds: float
+    progress: Progress
+    best: TrialRow | None
+
+
+def sweep_status(path: str | Path) -> SweepStatus:
+    """Where the sweep in a directory stands; reads only.
+
+    Raises:
+        SweepError: There is no sweep.
+        JournalError: The journal cannot be trusted.
+    """
+    layout = SweepDirectory(Path(path))
+    spec = load_spec(layout.path)
+    held_by = holder(layout.lock)
+    events, state = read_journal(layout.journal), new_state(spec)
+    history = replay(events, state)
+    rows = _marked(state.rows, events) if held_by else state.rows
+    return SweepStatus(
+        directory=layout.path,
+        spec=spec,
+        condition=SweepCondition.RUNNING if held_by else _condition(history),
+        holder=held_by,
+        runs=history.runs,
+        seconds=history.seconds,
+        progress=ProgressMeter(spec).measure(rows, state.spent),
+        best=state.best,
+    )
+
+
+def _condition(history: History) -> SweepCondition:
+    return SweepCondition.KILLED if history.reason is None else SweepCondition(StopReason(history.reason).value)
+
+
+def _marked(rows: Sequence[TrialRow], events: Sequence[Mapping[str, Any]]) -> list[TrialRow]:
+    """The rows with the trials that are being trained as running: to a replay they are work to be done again."""
+    running: set[int] = set()
+    for event in events:
+        if event["type"] == "opened":
+            running.clear()
+        elif event["type"] == "decided":
+            running.update(trial for trial, _, _ in event["assignments"])
+        elif event["type"] == "ended":
+            running.difference_update(outcome["trial"] for outcome in event["outcomes"])
+    return [replace(row, state=TrialState.RUNNING) if row.trial in running else row for row in rows]

@@ -1,0 +1,47 @@
+"""Stopping a sweep that another process runs."""
+
+import time
+from math import inf
+from pathlib import Path
+
+from .run import load_spec
+from .storage import Holder, SweepDirectory, holder
+
+_LOOK_S = 0.1
+
+
+def stop_sweep(path: str | Path, timeout: float | None = None) -> Holder | None:
+    """Asks a running sweep to stop and waits until it has: the steps being trained finish, and everything is saved.
+
+    Args:
+        path: The sweep's directory.
+        timeout: Seconds to wait at most; as long as it takes if None.
+
+    Returns:
+        The process that ran the sweep; None when none did.
+
+    Raises:
+        SweepError: There is no sweep.
+        TimeoutError: It is still running after the timeout; it stops all the same.
+    """
+    layout = SweepDirectory(Path(path))
+    load_spec(layout.path)
+    asked = holder(layout.lock)
+    if asked is None:
+        return None
+    layout.stop.touch()
+    deadline = time.monotonic() + (inf if timeout is None else timeout)
+    while _runs(layout, asked):
+        if time.monotonic() >= deadline:
+            raise TimeoutError(
+                f"{layout.path}: {asked} was asked to stop and is still training after {timeout:g} s;"
+                " it stops when the steps that are being trained end."
+            )
+        time.sleep(_LOOK_S)
+    layout.stop.unlink(missing_ok=True)
+    return asked
+
+
+def _runs(layout: SweepDirectory, asked: Holder) -> bool:
+    """Whether the process that was asked still holds the lock; another one may have resumed the sweep since."""
+    return holder(layout.lock) == asked

@@ -1,0 +1,63 @@
+"""Reading a spec's file, and checking all of it that can be checked without running the training code."""
+
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from .core.controllers import bracket_schedule
+from .errors import InvalidSpecError
+from .overrides import override
+from .spec import SweepSpec, read_spec_file
+
+
+def read_spec(path: str | Path, values: Mapping[str, Any] | None = None) -> SweepSpec:
+    """The spec in a YAML file.
+
+    Args:
+        path: The file.
+        values: Fields that replace the file's, by dotted path, such as `{"budget.trials": 50}`.
+
+    Raises:
+        InvalidSpecError: The file cannot be read, or a field is not what it may be.
+        InvalidYamlError: It is not strict YAML.
+    """
+    return SweepSpec.parse(override(read_spec_file(Path(path)), values or {}))
+
+
+def validate_spec(path: str | Path, values: Mapping[str, Any] | None = None) -> SweepSpec:
+    """The spec in a YAML file, which a sweep can be run from as far as that shows without importing its trainer.
+
+    Args:
+        path: The file.
+        values: Fields that replace the file's, by dotted path.
+
+    Raises:
+        InvalidSpecError: A field is not what it may be, the trainer's file is missing, or the budget is too small.
+        InvalidYamlError: It is not strict YAML.
+    """
+    spec = read_spec(path, values)
+    _check_trainer(spec.trainer, Path(path).parent)
+    if not list(islice(bracket_schedule(spec.search), 1)):
+        raise InvalidSpecError(
+            f"budget.resource: {spec.budget.resource} is too little for one trial;"
+            f" it must be at least resource.max, {spec.resource.max}."
+        )
+    return spec
+
+
+def _check_trainer(trainer: str | dict[str, Any] | None, directory: Path) -> None:
+    if trainer is None:
+        raise InvalidSpecError("trainer: this field is missing; name the training code, such as train.py:train.")
+    if not isinstance(trainer, str):
+        return
+    module, _, name = trainer.rpartition(":")
+    if not module or not name.isidentifier():
+        raise InvalidSpecError(
+            f"trainer: it must be module:name or file.py:name, such as train.py:train, got {trainer!r}."
+        )
+    file = directory / module
+    if module.endswith(".py") and not file.is_file():
+        raise InvalidSpecError(
+            f"trainer: there is no file {file}; its path starts in the spec's folder, got {trainer!r}."
+        )
