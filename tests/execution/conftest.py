@@ -1,0 +1,52 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from caviar.scheduler.core.assignment import Assignment
+from caviar.scheduler.execution.cluster import ray_running
+from caviar.scheduler.execution.engine import EngineSettings
+from caviar.scheduler.execution.ray_environment import configure_ray_environment
+from caviar.scheduler.storage import SweepDirectory
+from caviar.trainers import load_trainer
+
+CODE = Path(__file__).with_name("training_code.py")
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> SweepDirectory:
+    layout = SweepDirectory(tmp_path / "sweep")
+    layout.create()
+    return layout
+
+
+@pytest.fixture(scope="session")
+def work() -> Callable[..., Assignment]:
+    """Makes assignments, with defaults for what a test does not care about."""
+
+    def make(trial: int = 0, stop: int = 3, **facts: Any) -> Assignment:
+        defaults: dict[str, Any] = {"config": {"x": 0.5}, "seed": 100 + trial, "bracket": 0, "rung": 0, "start": 0}
+        return Assignment(trial=trial, stop=stop, **{**defaults, **facts})
+
+    return make
+
+
+@pytest.fixture
+def settings(layout: SweepDirectory) -> Callable[..., EngineSettings]:
+    """What workers are told about a function of `training_code.py`."""
+
+    def make(function: str, resource_max: int = 9, warm: int = 8) -> EngineSettings:
+        return EngineSettings(load_trainer(f"{CODE}:{function}"), "loss", resource_max, layout.path, warm)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def running_ray() -> Iterator[None]:
+    """A private Ray with two CPUs, shared by the tests of a module."""
+    configure_ray_environment()
+    with ray_running(2):
+        yield
+    assert not ray.is_initialized()

@@ -1,0 +1,152 @@
+"""What every executor promises the loop, whichever it is."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.reports import ReportBatch
+from caviar.scheduler.execution.engine import EngineSettings
+from caviar.scheduler.execution.executor import Executor, WorkerResources
+from caviar.scheduler.execution.ray_executor import RayExecutor
+from caviar.scheduler.execution.simulated import Config, SimulatedExecutor
+
+Work = Callable[..., Assignment]
+WORKERS = 2
+
+
+def fated_curve(config: Config, seed: int) -> list[float]:
+    """The same fates as `fated` in training_code.py."""
+    fate = config["fate"]
+    if fate == "fails":
+        return []
+    curve = [1 / step for step in range(1, 10)]
+    return curve[:2] if fate == "ends" else [curve[0], float("nan")] if fate == "diverges" else curve
+
+
+@pytest.fixture(params=["simulated", "ray"])
+def executor(request: pytest.FixtureRequest, settings: Callable[..., EngineSettings]) -> Iterator[Executor]:
+    made: Executor
+    if request.param == "ray":
+        request.getfixturevalue("running_ray")
+        made = RayExecutor(settings("fated"), WorkerResources(count=WORKERS))
+    else:
+        made = SimulatedExecutor(fated_curve, "loss", WORKERS)
+    yield made
+    made.close()
+
+
+def await_workers(executor: Executor) -> None:
+    while executor.capacity() == 0:
+        executor.wait(1.0)
+
+
+def carry_out(executor: Executor, assignments: Sequence[Assignment]) -> tuple[list[Outcome], ReportBatch]:
+    """Starts each assignment when there is room, and waits for all of them; looks at every arrival."""
+    waiting, outcomes, batches = list(assignments), list[Outcome](), list[ReportBatch]()
+    expected = {assignment.trial: assignment for assignment in assignments}
+    while len(outcomes) < len(assignments):
+        room = executor.capacity()
+        assert room >= 0
+        if room and waiting:
+            executor.start(waiting[:room])
+            del waiting[:room]
+            assert executor.capacity() >= 0
+        arrived = executor.wait(1.0)
+        batches.append(arrived.reports)
+        for outcome in arrived.outcomes:
+            assignment = expected[outcome.trial]
+            assert (outcome.rung, outcome.attempt) == (assignment.rung, assignment.attempt)
+            reports = ReportBatch.concatenate([batch for batch in batches if len(batch)])
+            steps = reports.step[reports.trial == outcome.trial].tolist()
+            assert steps == list(range(max(assignment.start, assignment.reported) + 1, outcome.step + 1))
+        outcomes += arrived.outcomes
+    return outcomes, ReportBatch.concatenate([batch for batch in batches if len(batch)])
+
+
+def test_each_assignment_ends_in_one_outcome_no_earlier_than_its_reports(executor: Executor, work: Work) -> None:
+    fates = ["good", "good", "diverges", "fails", "ends", "good", "good"]
+    assignments = [work(trial, stop=5, config={"fate": fate}) for trial, fate in enumerate(fates)]
+    outcomes, _ = carry_out(executor, assignments)
+    ended = {outcome.trial: (outcome.status, outcome.step, outcome.value) for outcome in outcomes}
+    completed = (OutcomeStatus.COMPLETED, 5, 0.2)
+    assert ended == {
+        0: completed,
+        1: completed,
+        2: (OutcomeStatus.DIVERGED, 2, None),
+        3: (OutcomeStatus.FAILED, 0, None),
+        4: (OutcomeStatus.COMPLETED, 2, 0.5),
+        5: completed,
+        6: completed,
+    }
+    assert all(bool(outcome.error) == (outcome.status in {"failed", "diverged"}) for outcome in outcomes)
+    assert len(executor.wait(0.01).outcomes) == 0
+
+
+def test_a_trial_goes_on_where_its_last_assignment_stopped(executor: Executor, work: Work) -> None:
+    first = work(config={"fate": "good"})
+    carry_out(executor, [first])
+    outcomes, reports = carry_out(executor, [replace(first, start=3, stop=9, rung=1, reported=3)])
+    assert (outcomes[0].step, outcomes[0].value) == (9, 1 / 9)
+    assert reports.metrics["loss"].tolist() == [1 / step for step in range(4, 10)]
+
+
+def test_reports_that_a_failed_attempt_made_are_not_made_again(executor: Executor, work: Work) -> None:
+    _, reports = carry_out(executor, [work(stop=5, attempt=1, reported=3, config={"fate": "good"})])
+    assert reports.step.tolist() == [4, 5]
+    assert reports.attempt.tolist() == [1, 1]
+
+
+def test_a_trial_that_ended_by_itself_completes_again_at_the_same_step_when_promoted(
+    executor: Executor, work: Work
+) -> None:
+    first = work(config={"fate": "ends"})
+    carry_out(executor, [first])
+    outcomes, reports = carry_out(executor, [replace(first, start=2, stop=9, rung=1, reported=2)])
+    assert (outcomes[0].status, outcomes[0].step, outcomes[0].value) == (OutcomeStatus.COMPLETED, 2, 0.5)
+    assert len(reports) == 0
+
+
+def test_capacity_is_taken_by_work_and_given_back_by_outcomes(executor: Executor, work: Work) -> None:
+    while executor.workers < WORKERS or executor.capacity() < WORKERS:
+        executor.wait(1.0)
+    assert executor.idle()
+    executor.start([work(trial, config={"fate": "good"}) for trial in range(WORKERS)])
+    assert executor.capacity() == 0
+    assert not executor.idle()
+    ended = 0
+    while ended < WORKERS:
+        ended += len(executor.wait(1.0).outcomes)
+    assert executor.capacity() >= WORKERS
+    assert executor.idle()
+
+
+def test_cancelled_work_ends_as_interrupted_and_nothing_runs_after(executor: Executor, work: Work) -> None:
+    await_workers(executor)
+    room = executor.capacity()
+    assignments = [work(trial, stop=10**6, config={"fate": "endless"}) for trial in range(room)]
+    executor.start(assignments)
+    executor.cancel()
+    assert executor.capacity() == 0
+    outcomes = list[Outcome]()
+    reports: dict[int, list[int]] = {assignment.trial: [] for assignment in assignments}
+    while len(outcomes) < room:
+        arrived = executor.wait(1.0)
+        outcomes += arrived.outcomes
+        for trial, step in zip(arrived.reports.trial.tolist(), arrived.reports.step.tolist(), strict=True):
+            reports[trial].append(step)
+    assert {outcome.status for outcome in outcomes} == {OutcomeStatus.INTERRUPTED}
+    assert {outcome.trial: outcome.step for outcome in outcomes} == {
+        trial: len(steps) for trial, steps in reports.items()
+    }
+    assert executor.capacity() == 0
+    after = executor.wait(0.5)
+    assert (len(after.reports), len(after.outcomes)) == (0, 0)
+
+
+def test_the_clock_never_goes_back_and_elapsed_time_adds_up(executor: Executor, work: Work) -> None:
+    began = executor.now()
+    outcomes, reports = carry_out(executor, [work(stop=3, config={"fate": "good"}, elapsed_s=100.0)])
+    assert executor.now() >= began
+    assert 100.0 <= reports.elapsed_s[-1] <= 100.0 + outcomes[0].elapsed_s

@@ -1,0 +1,139 @@
+"""What only real workers do: keep trials warm, die, and cannot be started."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.reports import ReportBatch
+from caviar.scheduler.errors import WorkerError
+from caviar.scheduler.execution.cluster import worker_resources
+from caviar.scheduler.execution.engine import EngineSettings
+from caviar.scheduler.execution.executor import WorkerResources
+from caviar.scheduler.execution.ray_executor import RayExecutor
+
+Work = Callable[..., Assignment]
+pytestmark = pytest.mark.usefixtures("running_ray")
+
+
+@pytest.fixture
+def executor_of(settings: Callable[..., EngineSettings]) -> Iterator[Callable[..., RayExecutor]]:
+    """Makes executors whose workers are all ready; they are closed at the end."""
+    made: list[RayExecutor] = []
+
+    def make(function: str, workers: int = 1, warm: int = 8) -> RayExecutor:
+        made.append(RayExecutor(settings(function, warm=warm), WorkerResources(count=workers)))
+        while made[-1].workers < workers:
+            made[-1].wait(1.0)
+        return made[-1]
+
+    yield make
+    for executor in made:
+        executor.close()
+
+
+def wait_for_workers(executor: RayExecutor) -> None:
+    while executor.capacity() == 0:
+        executor.wait(1.0)
+
+
+def finish(executor: RayExecutor, count: int = 1) -> tuple[list[Outcome], ReportBatch]:
+    outcomes, batches = list[Outcome](), list[ReportBatch]()
+    while len(outcomes) < count:
+        arrived = executor.wait(1.0)
+        outcomes += arrived.outcomes
+        batches += [arrived.reports] if len(arrived.reports) else []
+    return outcomes, ReportBatch.concatenate(batches)
+
+
+def test_a_promoted_trial_goes_to_the_worker_that_holds_it(executor_of: Callable[..., RayExecutor], work: Work) -> None:
+    executor = executor_of("names_its_process", workers=2)
+    first = [work(trial, stop=1) for trial in range(2)]
+    executor.start(first)
+    _, before = finish(executor, 2)
+    executor.start([replace(assignment, start=1, stop=3, rung=1, reported=1) for assignment in reversed(first)])
+    _, after = finish(executor, 2)
+    homes = dict(zip(before.trial.tolist(), before.metrics["process"].tolist(), strict=True))
+    assert len(set(homes.values())) == 2
+    assert dict(zip(after.trial.tolist(), after.metrics["process"].tolist(), strict=True)) == homes
+
+
+def test_a_worker_that_dies_fails_the_trial_it_trained_and_another_takes_its_place(
+    executor_of: Callable[..., RayExecutor], work: Work, tmp_path: Path
+) -> None:
+    executor = executor_of("kills_its_process_once")
+    first = work(stop=3, config={"marker": str(tmp_path / "died")})
+    executor.start([first])
+    outcomes, reports = finish(executor)
+    assert (outcomes[0].status, outcomes[0].attempt) == (OutcomeStatus.FAILED, 0)
+    assert str(outcomes[0].error).startswith("The worker died: ")
+    assert reports.step.tolist() == list(range(1, outcomes[0].step + 1))
+    wait_for_workers(executor)
+    executor.start([replace(first, attempt=1, reported=outcomes[0].step)])
+    again, rest = finish(executor)
+    assert (again[0].status, again[0].step) == (OutcomeStatus.COMPLETED, 3)
+    assert rest.step.tolist() == list(range(outcomes[0].step + 1, 4))
+
+
+def test_work_that_was_only_queued_at_a_worker_that_died_is_not_held_against_it(
+    executor_of: Callable[..., RayExecutor], work: Work, tmp_path: Path
+) -> None:
+    executor = executor_of("kills_its_process_once")
+    executor.start([work(trial, stop=3, config={"marker": str(tmp_path / "died")}) for trial in range(4)])
+    outcomes, reports = finish(executor, 4)
+    assert [(outcome.trial, outcome.status) for outcome in outcomes] == [
+        (0, OutcomeStatus.FAILED),
+        (1, OutcomeStatus.INTERRUPTED),
+        (2, OutcomeStatus.INTERRUPTED),
+        (3, OutcomeStatus.INTERRUPTED),
+    ]
+    assert [outcome.step for outcome in outcomes[1:]] == [0, 0, 0]
+    assert set(reports.trial.tolist()) <= {0}
+
+
+def test_an_idle_worker_that_dies_is_replaced_without_an_outcome(
+    executor_of: Callable[..., RayExecutor], work: Work
+) -> None:
+    executor = executor_of("names_its_process")
+    executor.start([work(stop=1)])
+    _, reports = finish(executor)
+    process = int(reports.metrics["process"][0])
+    os.kill(process, signal.SIGKILL)
+    while executor.workers == 1 and executor.capacity():
+        assert len(executor.wait(1.0).outcomes) == 0
+    wait_for_workers(executor)
+    executor.start([work(stop=3, start=1, reported=1)])
+    outcomes, reports = finish(executor)
+    assert outcomes[0].status is OutcomeStatus.COMPLETED
+    assert process not in reports.metrics["process"]
+
+
+def test_workers_that_cannot_be_started_are_one_error(settings: Callable[..., EngineSettings], tmp_path: Path) -> None:
+    lost = settings("walk")
+    file = tmp_path / "gone.py"
+    file.write_text((Path(__file__).with_name("training_code.py")).read_text())
+    trainer = replace(lost.trainer, loaded_from=(f"{file}:walk", tmp_path))
+    file.unlink()
+    executor = RayExecutor(replace(lost, trainer=trainer), WorkerResources())
+    try:
+        with pytest.raises(WorkerError, match=r"^A worker could not be started: "):
+            wait_for_workers(executor)
+    finally:
+        executor.close()
+
+
+def test_resources_that_are_not_there_are_one_sentence() -> None:
+    with pytest.raises(WorkerError) as refusal:
+        worker_resources(cpu=1, gpu=1, count=None)
+    assert str(refusal.value) == (
+        "workers: a worker needs 1 CPUs and 1 GPUs, and Ray has 2 and 0 in all; ask for less."
+    )
+
+
+def test_without_a_number_there_are_as_many_workers_as_fit() -> None:
+    assert worker_resources(cpu=0.5, gpu=0, count=None).count == 4
+    assert worker_resources(cpu=1, gpu=0, count=7).count == 7

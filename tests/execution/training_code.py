@@ -1,0 +1,117 @@
+# ruff: noqa: T201
+"""Training code that the tests of the executors run: each function is one way in which a trial can go."""
+
+import logging
+import os
+import random
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from caviar.trainers import Trial
+
+Metrics = dict[str, Any]
+
+
+def walk(trial: Trial) -> Iterator[Metrics]:
+    """A random walk that depends on everything that a checkpoint and a seed have to bring back."""
+    state, generator = {"position": float(str(trial.config.get("x", 0.5)))}, np.random.default_rng(trial.seed)
+    trial.track(state=state, generator=generator)
+    for _ in trial.steps():
+        state["position"] += generator.normal() + random.random() + float(np.random.random())
+        yield {"loss": state["position"]}
+
+
+def fated(trial: Trial) -> Iterator[Metrics]:
+    """Goes as its configuration says."""
+    fate = trial.config["fate"]
+    for step in trial.steps():
+        if fate == "ends" and step == 3:
+            return
+        if fate == "fails" and step == 1:
+            raise ValueError("the learning rate is too large")
+        if fate == "endless":
+            time.sleep(0.001)
+        yield {"loss": float("nan") if fate == "diverges" and step == 2 else 1 / step}
+
+
+def forgetful(trial: Trial) -> Iterator[Metrics]:
+    """Tracks nothing."""
+    for step in trial.steps():
+        yield {"loss": 1 / step}
+
+
+def ends_after_two(trial: Trial) -> Iterator[Metrics]:
+    """Stops by itself after two steps, however many it may take."""
+    state = {"steps": 0}
+    trial.track(state=state)
+    for step in trial.steps():
+        if state["steps"] == 2:
+            return
+        state["steps"] += 1
+        yield {"loss": 1 / step}
+
+
+def fails_in_step_two_once(trial: Trial) -> Iterator[Metrics]:
+    """Fails in its second step, the first time."""
+    marker = Path(str(trial.config["marker"]))
+    for step in trial.steps():
+        if step == 2 and not marker.exists():
+            marker.touch()
+            raise RuntimeError("out of memory, this once")
+        yield {"loss": 1 / step}
+
+
+def exits(trial: Trial) -> Iterator[Metrics]:
+    """Ends the program, as some scripts do when they are not content."""
+    sys.exit("no such data set")
+    yield {}
+
+
+def reports_something_else(trial: Trial) -> Iterator[Metrics]:
+    """Forgets the sweep's metric."""
+    for _ in trial.steps():
+        yield {"accuracy": 0.5, "time": 1.0}
+
+
+def talkative(trial: Trial) -> Iterator[Metrics]:
+    """Prints, warns and logs by a handler that the first trial of a process makes."""
+    logging.basicConfig(format="%(message)s")
+    for step in trial.steps():
+        print(f"trial {trial.number} prints")
+        print(f"trial {trial.number} warns", file=sys.stderr)
+        logging.getLogger("training").warning("trial %d logs", trial.number)
+        yield {"loss": 1 / step}
+
+
+def notes_its_end(trial: Trial) -> Iterator[Metrics]:
+    """Leaves a file when it is closed, and fails to tidy up."""
+    try:
+        for step in trial.steps():
+            yield {"loss": 1 / step}
+    finally:
+        Path(str(trial.config["folder"]), str(trial.number)).touch()
+        raise RuntimeError("could not tidy up")
+
+
+def names_its_process(trial: Trial) -> Iterator[Metrics]:
+    """Reports the process that trains it."""
+    state = {"steps": 0}
+    trial.track(state=state)
+    for step in trial.steps():
+        state["steps"] = step
+        yield {"loss": 1 / step, "process": os.getpid()}
+
+
+def kills_its_process_once(trial: Trial) -> Iterator[Metrics]:
+    """Dies in its second step, the first time, if it is trial 0."""
+    marker = Path(str(trial.config["marker"]))
+    for step in trial.steps():
+        if trial.number == 0 and step == 2 and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), 9)
+        yield {"loss": 1 / step}
