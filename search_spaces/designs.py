@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from math import prod
 
 import numpy as np
-from scipy.stats import qmc
 
 from .errors import InvalidSpaceError
 from .options import Choice
@@ -32,6 +31,9 @@ def sobol(n: int, dimensions: int, seed: int, start: int = 0) -> Units:
     """
     if n == 0 or dimensions == 0:
         return np.empty((n, dimensions))
+    # SciPy's statistics take a second to import, which reading a sweep should not wait for.
+    from scipy.stats import qmc  # noqa: PLC0415
+
     engine = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))
     if start:
         engine.fast_forward(start)
