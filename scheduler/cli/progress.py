@@ -9,10 +9,10 @@ from rich.text import Text
 
 from ..core.trial import TrialRow
 from ..execution.loop import Moment
-from ..progress import BracketProgress, Progress, ProgressMeter
+from ..progress import Progress, ProgressMeter
 from ..spec import SweepSpec
 from .console import plural, progress_console, show_config, show_count, show_duration, show_value
-from .tables import bracket_table
+from .tables import bracket_view
 
 _LINE_EVERY_S = 5.0
 _BRACKETS_SHOWN = 8
@@ -90,10 +90,8 @@ def live_view(spec: SweepSpec, moment: Moment, progress: Progress, left: float |
     """A moment on some lines: what is spent, the brackets that are open with their rungs, the incumbent."""
     title = Text.assemble((spec.name, "bold"), ("  stopping …" if moment.stopping else "", "yellow"))
     parts: list[RenderableType] = [title, Text(" · ".join(_counts(spec, moment, progress, left)))]
-    if brackets := _shown_brackets(progress):
-        parts += ["", bracket_table(brackets, spec.resource.unit)]
-        finished = sum(bracket.finished for bracket in progress.brackets)
-        parts.append(Text(f"{show_count(finished, progress.planned_brackets)} brackets finished", "dim"))
+    if progress.brackets:
+        parts += ["", bracket_view(progress, spec.resource.unit, _BRACKETS_SHOWN)]
     if moment.state.best is not None:
         parts += ["", Text(" ".join(_best_words(spec, moment.state.best))), show_config(moment.state.best.config)]
     return Group(*parts)
@@ -118,9 +116,3 @@ def _best_words(spec: SweepSpec, best: TrialRow | None) -> list[str]:
         return []
     where = f"{spec.resource.unit} {best.best_step} of trial {best.trial}"
     return [f"best {spec.metric} {show_value(best.best_value)} at {where}"]
-
-
-def _shown_brackets(progress: Progress) -> list[BracketProgress]:
-    """The brackets that are open, the latest where there are many; the last one where none is."""
-    opened = [bracket for bracket in progress.brackets if not bracket.finished]
-    return opened[-_BRACKETS_SHOWN:] or list(progress.brackets[-1:])

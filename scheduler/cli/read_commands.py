@@ -14,11 +14,12 @@ from ..status import SweepCondition, SweepStatus, sweep_status
 from .best import best_as_dict, print_best
 from .console import note, plural, print_json, results_console, show_command, show_count, show_duration, show_path
 from .options import Directory, Json
-from .tables import TrialColumns, bracket_table, trials_table
+from .tables import TrialColumns, bracket_view, trials_table
 
 app = typer.Typer()
 
 _TRIALS_SHOWN = 20
+_BRACKETS_SHOWN = 20
 
 
 @app.command()
@@ -37,7 +38,7 @@ def status(directory: Directory, json: Json = False) -> None:
     out.print(f"time      {show_duration(found.seconds)} in {plural(found.runs, 'run')}")
     if progress.brackets:
         out.print()
-        out.print(bracket_table(progress.brackets, spec.resource.unit))
+        out.print(bracket_view(progress, spec.resource.unit, _BRACKETS_SHOWN))
     out.print()
     if found.best is None:
         out.print(f"no trial has reached a rung yet; its prints are in {show_path(directory / 'logs')}")

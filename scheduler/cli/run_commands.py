@@ -103,14 +103,17 @@ def _check_success(results: Results, directory: Path) -> None:
     trials = results.trials()
     states = trials["state"].to_pylist()
     counts = {state.value: states.count(state.value) for state in (TrialState.FAILED, TrialState.DIVERGED)}
-    bad = " and ".join(f"{count:,} {state}" for state, count in counts.items() if count)
+    bad = " and ".join(f"{count:,} {state}" for state, count in counts.items() if count) or "none reached a rung"
     errors = [error.strip().splitlines()[-1] for error in trials["error"].to_pylist() if error and error.strip()]
-    reason = f"{bad}; the first said {show_value(errors[0])}; see {show_path(SweepDirectory(directory).logs)}"
+    reason = "".join(f"; the first said {show_value(error)}; see {_logs(directory)}" for error in errors[:1])
     if trials["best_value"].null_count == len(trials):
-        cause = reason if errors else "none reached a rung"
-        fail(f"no trial of {len(trials):,} succeeded: {cause}", ExitCode.FAILED)
+        fail(f"no trial of {len(trials):,} succeeded: {bad}{reason}", ExitCode.FAILED)
     if counts[TrialState.FAILED.value]:
-        note(f"warning: of {plural(len(trials), 'trial')} {reason}")
+        note(f"warning: of {plural(len(trials), 'trial')} {bad}{reason}")
+
+
+def _logs(directory: Path) -> str:
+    return show_path(SweepDirectory(directory).logs)
 
 
 def _outcome(sweep: Sweep, results: Results) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -66,7 +66,12 @@ def plan(
     count = spec.workers.count or 1
     finish = None if planned.seconds is None else datetime.now().astimezone() + timedelta(seconds=planned.seconds)
     if json:
-        totals = {"trials": planned.trials, "resource": planned.cost, "workers": count, "step_seconds": step_seconds}
+        totals: dict[str, Any] = {
+            "trials": planned.trials,
+            "resource": planned.cost,
+            "workers": count,
+            "step_seconds": step_seconds,
+        }
         times = {"seconds": planned.seconds, "finish": finish and finish.isoformat(timespec="seconds")}
         brackets = [asdict(bracket) | {"resource": bracket.cost} for bracket in planned.brackets]
         print_json({"unit": spec.resource.unit, **totals, **times, "brackets": brackets})

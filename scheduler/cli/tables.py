@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from ..core.schedule import Plan
-from ..progress import BracketProgress
-from .console import plural, show_config, show_value
+from ..progress import BracketProgress, Progress
+from .console import plural, show_config, show_count, show_value
 
 _BAR = 8
+_ANY_WIDTH = 10_000
 _STATE_STYLES = {"running": "cyan", "completed": "green", "failed": "red", "diverged": "yellow"}
 
 
@@ -32,7 +33,23 @@ def plan_table(plan: Plan) -> Table:
     return table
 
 
-def bracket_table(brackets: Sequence[BracketProgress], unit: str) -> Table:
+def bracket_view(progress: Progress, unit: str, most: int) -> RenderableType:
+    """The brackets, or where they are many those that are open, and how many are finished.
+
+    Args:
+        progress: How far the sweep is.
+        unit: What a step is called.
+        most: How many to show at most, the latest ones.
+    """
+    shown = list(progress.brackets)
+    if len(shown) > most:
+        shown = [bracket for bracket in shown if not bracket.finished][-most:] or shown[-1:]
+    finished = sum(bracket.finished for bracket in progress.brackets)
+    count = f"{show_count(finished, progress.planned_brackets)} brackets finished"
+    return Group(_bracket_table(shown, unit), Text(count, "dim"))
+
+
+def _bracket_table(brackets: Sequence[BracketProgress], unit: str) -> Table:
     """A line a bracket: how full each of its rungs is."""
     levels = sorted({rung.level for bracket in brackets for rung in bracket.rungs})
     table = _table("bracket", *(plural(level, unit) for level in levels))
@@ -77,7 +94,7 @@ def trials_table(rows: Sequence[Mapping[str, Any]], columns: TrialColumns, conso
         console: Where the table will be printed.
     """
     wide = _trials_table(rows, columns, apart=True)
-    if console.measure(wide).maximum <= console.width:
+    if console.measure(wide, options=console.options.update(max_width=_ANY_WIDTH)).maximum <= console.width:
         return wide
     return _trials_table(rows, columns, apart=False)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from ...search_spaces import CaviarError, Domain, SearchSpace, Value
+from ...search_spaces import CaviarError, Domain, Integer, InverseLog, Log, SearchSpace, Uniform, Value
 from ...search_spaces.strict_yaml import load_yaml
 from ..errors import ResultsError
 from ..storage.layout import SweepDirectory
@@ -178,7 +178,7 @@ def _configuration_row(sweep: PageSweep, name: str, value: Value) -> str:
     """A hyperparameter's value, and where it lies between the ends of its domain."""
     place, ends = "", ["", ""]
     domain = sweep.domains.get(name)
-    if domain is not None and not domain.is_constant and domain.value_type in {"float", "integer"}:
+    if isinstance(domain, Uniform | Log | InverseLog | Integer) and not domain.is_constant:
         share = float(domain.encode([value])[0])
         place = f'<span class="scale"><span style="left:{100 * share:.1f}%"></span></span>'
         ends = [_show(end) for end in domain.decode(np.array([0.0, 1.0])).tolist()]
@@ -189,7 +189,7 @@ def _configuration_row(sweep: PageSweep, name: str, value: Value) -> str:
 def _curves_caption(sweep: PageSweep, curves: Mapping[str, Any]) -> str:
     drawn, trials = curves["drawn"], curves["trials"]
     which = f"All {trials:,} trials" if drawn == trials else f"{drawn:,} of {trials:,} trials, the best among them"
-    return escape(f"{which}, darker the further they were trained; the best one stands out.")
+    return escape(f"{which}, the stronger the colour, the further it was trained; the best one stands out.")
 
 
 def _table(sweep: PageSweep, names: Sequence[str]) -> str:

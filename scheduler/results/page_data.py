@@ -42,11 +42,13 @@ def page_data(results: Results, domains: Mapping[str, Domain], unit: str, best: 
     # Of a step that was trained again after a failure the last attempt counts, which comes last.
     last = np.append((trial[1:] != trial[:-1]) | (step[1:] != step[:-1]), True)
     known = last & np.isfinite(value)
+    log = _spans_decades(value[known])
+    shown = _range(np.log10(value[known]) if log else value[known], results.mode)
     return {
         "metric": escape(results.metric),
         "unit": escape(unit),
-        "log": [value[known].min(), value[known].max()] if _spans_decades(value[known]) else None,
-        "range": _range(value[known], results.mode),
+        "log": ([10**end for end in shown] if shown else [value[known].min(), value[known].max()]) if log else None,
+        "range": shown,
         "curves": _curves(trial[known], step[known], value[known], _ranks(results)) | {"best": best},
         "progress": _best_so_far(time, value, results.mode),
         "hyperparameters": _hyperparameters(results, domains),
@@ -172,12 +174,13 @@ def _spans_decades(values: Floats) -> bool:
 
 
 def _range(values: Floats, mode: str) -> list[float] | None:
-    """The part of a linear axis that holds all but the worst few values, where those would flatten the rest."""
+    """The part of an axis that holds all but the worst twentieth, where those would flatten the rest."""
     if len(values) < 20:
         return None
-    low, high = float(values.min()), float(values.max())
-    edge = float(np.quantile(values, 0.95 if mode == "min" else 0.05))
-    margin = 0.05 * abs(edge - (low if mode == "min" else high))
-    if mode == "min":
-        return [low - margin, edge + margin] if high - low > 3 * (edge - low) else None
-    return [edge - margin, high + margin] if high - low > 3 * (high - edge) else None
+    sign = 1.0 if mode == "min" else -1.0
+    losses = sign * values
+    best, worst, edge = (float(np.quantile(losses, share)) for share in (0.0, 1.0, 0.95))
+    if worst - best <= 2 * (edge - best):
+        return None
+    margin = 0.05 * (edge - best)
+    return sorted([sign * (best - margin), sign * (edge + margin)])

@@ -35,7 +35,7 @@ STYLE = f"""
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--text);
   font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 1080px; margin: 0 auto; padding: 56px 28px 40px; }
+main { max-width: 1140px; margin: 0 auto; padding: 56px 28px 40px; }
 h1 { font-size: 30px; line-height: 1.2; font-weight: 650; letter-spacing: -0.015em; margin: 0 0 8px;
   overflow-wrap: anywhere; }
 h2 { font-size: 18px; font-weight: 650; letter-spacing: -0.005em; margin: 0 0 2px; }
@@ -63,9 +63,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 #progress { height: 260px; }
 .wide { overflow-x: auto; margin: 14px 0 10px; }
 .trials { font-size: 13px; width: 100%; }
-.trials th { text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; padding: 0 18px 0 0; }
-.trials td { padding: 5px 18px 5px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
-.trials tbody tr:first-child { background: none; }
+.trials th { text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; padding: 0 14px 0 0; }
+.trials td { padding: 5px 14px 5px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
 .trials button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0; padding: 6px 0;
   cursor: pointer; }
 .trials th[aria-sort] button { color: var(--accent); }
@@ -96,14 +95,27 @@ function axis(title, more) {
     zeroline: false, automargin: true, tickformat: "~g", ...more};
 }
 
-function logAxis(values) {
+function label(value) {
+  const size = Math.abs(value);
+  return size >= 1e-3 && size < 1e6 ? String(Number(value.toPrecision(6))) : value.toExponential().replace("e+", "e");
+}
+
+function logTicks(values) {
   const known = values.filter(value => value !== null && value > 0);
-  const decades = Math.log10(Math.max(...known) / Math.min(...known));
-  return {type: "log", dtick: decades < 2.5 ? "D2" : Math.ceil(decades / 6)};
+  const low = Math.log10(Math.min(...known)), high = Math.log10(Math.max(...known)), decades = high - low;
+  const parts = decades > 2.2 ? [1] : decades > 0.7 ? [1, 2, 5] : [1, 2, 3, 4, 5, 6, 8], ticks = [];
+  for (let power = Math.floor(low); power <= Math.ceil(high); power += Math.max(1, Math.round(decades / 5)))
+    for (const part of parts) ticks.push(Number(`${part}e${power}`));
+  return ticks;
+}
+
+function logAxis(values, more) {
+  const ticks = logTicks(values);
+  return {type: "log", tickvals: ticks, ticktext: ticks.map(label), ...more};
 }
 
 function valueAxis(more) {
-  const scale = data.log ? logAxis(data.log) : data.range ? {range: data.range} : {};
+  const range = data.range ? {range: data.range} : {}, scale = data.log ? logAxis(data.log, range) : range;
   return axis(data.metric, {...scale, ...more});
 }
 
@@ -151,13 +163,8 @@ function panelAxis(panel) {
     return {tickvals: panel.labels.map((_, at) => at), ticktext: panel.labels, range: [-0.6, panel.labels.length - 0.4],
       showgrid: false};
   if (panel.scale !== "inverse_log") return {};
-  const shares = panel.x.filter(share => share !== null && share > 0);
-  const low = Math.log10(Math.min(...shares)), high = Math.log10(Math.max(...shares));
-  const parts = high - low > 1.5 ? [1] : [1, 2, 5], ticks = [];
-  for (let power = Math.floor(low); power <= Math.ceil(high); power++)
-    for (const part of parts) ticks.push(part * 10 ** power);
-  return {type: "log", autorange: "reversed", tickvals: ticks,
-    ticktext: ticks.map(tick => String(Number((1 - tick).toPrecision(7))))};
+  const ticks = logTicks(panel.x);
+  return {type: "log", autorange: "reversed", tickvals: ticks, ticktext: ticks.map(tick => label(1 - tick))};
 }
 
 function drawHyperparameters() {
