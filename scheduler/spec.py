@@ -63,7 +63,7 @@ class ControllerSpec(_Model):
     """Which controller decides, and its settings."""
 
     name: ControllerName = "coarse_to_fine"
-    pipeline: PositiveInt = 4
+    pipeline: PositiveInt | None = None
     points: PositiveInt = 5
 
 

@@ -34,7 +34,8 @@ class Search:
         budget: What the sweep may spend.
         seed: The sweep's seed.
         controller: The controller's name.
-        pipeline: Brackets that `coarse_to_fine` has in flight at most, at least 1.
+        pipeline: Brackets that `coarse_to_fine` has in flight at most, at least 1; None opens one whenever a worker is
+            free, which costs nothing as long as its points do not depend on results.
         points: Grid points of each continuous hyperparameter, at least 1.
     """
 
@@ -43,7 +44,7 @@ class Search:
     budget: Budget
     seed: int
     controller: ControllerName = "coarse_to_fine"
-    pipeline: int = 4
+    pipeline: int | None = None
     points: int = 5
 
 
