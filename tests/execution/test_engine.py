@@ -36,7 +36,7 @@ def bench(settings: Settings) -> Iterator[Callable[..., Bench]]:
     made: list[Bench] = []
 
     def make(function: str, warm: int = 8, reports: ReportQueue | None = None) -> Bench:
-        made.append(Bench(settings(function, warm=warm), reports or ReportQueue()))
+        made.append(Bench(settings(function, warm=warm), ReportQueue() if reports is None else reports))
         return made[-1]
 
     yield make

@@ -19,7 +19,11 @@ def test_reports_come_out_as_columns_in_the_order_they_went_in(work: Callable[..
     assert (batch.rung.tolist(), batch.step.tolist(), batch.time.tolist()) == ([1, 0], [5, 1], [1_000, 2_000])
     assert batch.elapsed_s.tolist() == [0.5, 0.75]
     assert {name: values.tolist() for name, values in batch.metrics.items()} == {"loss": [0.25, 0.5], "acc": [1, 0]}
-    assert (batch.trial.dtype, batch.step.dtype, batch.metrics["acc"].dtype) == (np.int32, np.int64, np.float64)
+    assert [column.dtype.name for column in (batch.trial, batch.step, batch.metrics["acc"])] == [
+        "int32",
+        "int64",
+        "float64",
+    ]
 
 
 def test_what_was_taken_is_gone(work: Callable[..., Assignment]) -> None:
@@ -41,7 +45,12 @@ def test_a_metric_that_a_report_lacks_is_nan_there(work: Callable[..., Assignmen
 
 def test_one_thread_takes_while_another_appends_and_nothing_is_lost(work: Callable[..., Assignment]) -> None:
     queue, assignment = ReportQueue(), work()
-    writer = Thread(target=lambda: [queue.append(assignment, step, 0, 0.0, {"loss": 0.1}) for step in range(20_000)])
+
+    def write() -> None:
+        for step in range(20_000):
+            queue.append(assignment, step, 0, 0.0, {"loss": 0.1})
+
+    writer = Thread(target=write)
     writer.start()
     steps: list[int] = []
     while writer.is_alive():

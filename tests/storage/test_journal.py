@@ -192,3 +192,21 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(JournalError, match=r"000002\.jsonl is missing, and 000003\.jsonl follows it"):
         read_journal(tmp_path)
+
+
+def test_ctrl_c_in_the_middle_of_a_commit_leaves_a_journal_that_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    journal = Journal.open(tmp_path / "journal")
+    journal.append({"n": 1})
+    journal.commit()
+    journal.append({"n": 2})
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            journal.commit()
+    journal.close()
+    assert read_journal(tmp_path / "journal") == [{"n": 1}, {"n": 2}]

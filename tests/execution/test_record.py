@@ -1,0 +1,169 @@
+"""The durable record: what is on the disk when an outcome is handed on, and when that happens."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.controllers import Search, make_controller
+from caviar.scheduler.core.reports import ReportBatch
+from caviar.scheduler.core.schedule import Budget, Resource
+from caviar.scheduler.core.state import SweepState
+from caviar.scheduler.execution.executor import Arrivals
+from caviar.scheduler.execution.loop import StopReason
+from caviar.scheduler.execution.record import DurableRecord
+from caviar.scheduler.results import ReportWriter
+from caviar.scheduler.storage import Journal, SweepDirectory, read_journal
+from caviar.search_spaces import SearchSpace, Uniform
+
+Work = Callable[..., Assignment]
+VALUE_TYPES = {"x": "float"}
+
+
+@pytest.fixture
+def record(layout: SweepDirectory) -> Iterator[DurableRecord]:
+    record = DurableRecord(
+        layout, Journal.open(layout.journal), ReportWriter(layout, VALUE_TYPES, ["loss"]), VALUE_TYPES
+    )
+    yield record
+    record.release()
+
+
+@pytest.fixture
+def state() -> SweepState:
+    search = Search(SearchSpace({"x": Uniform(0.0, 1.0)}), Resource(3, 3), Budget(trials=2), 0, "random")
+    return SweepState(make_controller(search), "min", 0)
+
+
+def reports(work: Assignment, steps: Sequence[int]) -> ReportBatch:
+    n = len(steps)
+    short, long = np.zeros(n, np.int32), np.zeros(n, np.int64)
+    loss = {"loss": np.linspace(1.0, 0.5, n)}
+    return ReportBatch(short + work.trial, short, long, long, np.array(steps), long, np.ones(n), loss)
+
+
+def completed(work: Assignment) -> Outcome:
+    return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.COMPLETED, work.stop, 0.5, 1.0)
+
+
+def part_rows(layout: SweepDirectory) -> list[int]:
+    return [pq.read_metadata(path).num_rows for path in sorted(layout.results.iterdir())]
+
+
+def nothing() -> ReportBatch:
+    return ReportBatch.empty()
+
+
+def test_an_outcome_is_handed_on_only_when_its_part_and_its_line_are_on_the_disk(
+    record: DurableRecord, layout: SweepDirectory, work: Work
+) -> None:
+    assignment = work()
+    record.decided(1, [assignment])
+    record.received(Arrivals(reports(assignment, [1, 2, 3]), [completed(assignment)]), now=1.0)
+    assert part_rows(layout) == [0]
+    assert read_journal(layout.journal) == []
+    assert record.commit(1.1) == [completed(assignment)]
+    assert part_rows(layout) == [0, 3]
+    decided, ended = read_journal(layout.journal)
+    assert decided == {"type": "decided", "free": 1, "assignments": [[0, 0, 0]], "configs": {"0": {"x": 0.5}}}
+    assert ended["type"] == "ended"
+    assert ended["outcomes"] == [
+        {"trial": 0, "rung": 0, "attempt": 0, "status": "completed", "step": 3, "value": 0.5, "elapsed_s": 1.0}
+    ]
+
+
+def test_an_outcome_is_handed_on_once(record: DurableRecord, work: Work) -> None:
+    assignment = work()
+    record.decided(1, [assignment])
+    record.received(Arrivals(nothing(), [completed(assignment)]), now=1.0)
+    assert len(record.commit(2.0)) == 1
+    assert len(record.commit(3.0)) == 0
+
+
+def test_when_the_part_cannot_be_written_no_outcome_is_handed_on_or_journaled(
+    record: DurableRecord, layout: SweepDirectory, work: Work
+) -> None:
+    assignment = work()
+    record.decided(1, [assignment])
+    record.received(Arrivals(reports(assignment, [1]), [completed(assignment)]), now=1.0)
+    layout.staging.rmdir()
+    layout.staging.touch()
+    with pytest.raises(OSError, match="staging"):
+        record.commit(2.0)
+    record.release()
+    assert "ended" not in [event["type"] for event in read_journal(layout.journal)]
+
+
+def test_only_new_trials_are_journaled_with_their_configurations(
+    record: DurableRecord, layout: SweepDirectory, work: Work
+) -> None:
+    promoted, retried, went_on = work(1, rung=1, start=3, stop=9), work(2, attempt=1), work(3, start=1)
+    record.decided(4, [work(0), promoted, retried, went_on])
+    record.commit(0.0)
+    assert read_journal(layout.journal)[0]["configs"] == {"0": {"x": 0.5}}
+
+
+def test_nothing_is_due_when_nothing_has_arrived(record: DurableRecord, work: Work) -> None:
+    record.decided(1, [work()])
+    record.received(Arrivals(nothing(), []), now=0.0)
+    assert not record.due(10_000.0, idle=True)
+
+
+def test_rows_alone_are_due_after_ten_seconds_however_idle_the_workers_are(record: DurableRecord, work: Work) -> None:
+    assignment = work()
+    record.decided(1, [assignment])
+    record.commit(100.0)
+    record.received(Arrivals(reports(assignment, [1]), []), now=100.0)
+    record.received(Arrivals(reports(assignment, [2]), []), now=109.0)
+    assert not record.due(109.9, idle=True)
+    assert record.due(110.0, idle=False)
+    record.commit(110.0)
+    assert not record.due(125.0, idle=False)
+
+
+def test_twenty_thousand_rows_are_due_at_once(record: DurableRecord, work: Work) -> None:
+    assignment = work()
+    record.decided(1, [assignment])
+    record.received(Arrivals(reports(assignment, range(1, 20_000)), []), now=0.0)
+    assert not record.due(0.0, idle=False)
+    record.received(Arrivals(reports(assignment, [20_000]), []), now=0.0)
+    assert record.due(0.0, idle=False)
+
+
+def test_an_outcome_is_due_after_a_second_and_soon_when_a_worker_waits_for_it(
+    record: DurableRecord, work: Work
+) -> None:
+    assignment = work()
+    record.decided(1, [assignment])
+    record.commit(100.0)
+    record.received(Arrivals(nothing(), [completed(assignment)]), now=100.0)
+    assert not record.due(100.01, idle=True), "commits are grouped: at most one each 50 ms"
+    assert record.due(100.06, idle=True)
+    assert not record.due(100.06, idle=False)
+    assert record.due(101.0, idle=False)
+
+
+def test_closing_writes_what_is_left_the_table_and_the_reason(
+    record: DurableRecord, layout: SweepDirectory, state: SweepState
+) -> None:
+    assignments = state.decide(2)
+    record.decided(2, assignments)
+    record.received(Arrivals(reports(assignments[0], [1, 2]), []), now=0.0)
+    record.close(state, StopReason.INTERRUPTED)
+    record.release()
+    assert part_rows(layout) == [0, 2]
+    assert pq.read_table(layout.trials)["state"].to_pylist() == ["running", "running"]
+    last = read_journal(layout.journal)[-1]
+    assert (last["type"], last["reason"]) == ("closed", "interrupted")
+
+
+def test_the_table_of_trials_can_be_written_at_any_time(
+    record: DurableRecord, layout: SweepDirectory, state: SweepState
+) -> None:
+    record.tabulate(state)
+    assert pq.read_table(layout.trials).num_rows == 0
+    state.handle(completed(state.decide(1)[0]))
+    record.tabulate(state)
+    assert pq.read_table(layout.trials).to_pylist()[0]["best_value"] == 0.5
