@@ -134,7 +134,7 @@ class RayExecutor:
         self._slots.clear()
 
     def _add_worker(self) -> None:
-        actor = self._actor_class.remote(self._settings)
+        actor: Any = self._actor_class.remote(self._settings)
         self._slots[actor.poll.remote(0.0)] = _Slot(actor)
 
     def _ahead(self) -> int:
