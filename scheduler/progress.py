@@ -106,7 +106,7 @@ class ProgressMeter:
             planned_trials=sum(plan.trials for plan in self._plans) if self._ends else None,
             resource=resource,
             planned_resource=sum(plan.cost for plan in self._plans) if self._ends else None,
-            states=Counter(row.state.value for row in rows),
+            states=dict(Counter(row.state.value for row in rows)),
         )
 
     def seconds_left(self, moment: Moment, progress: Progress) -> float | None:
