@@ -1,5 +1,6 @@
 """What is wrong with a spec, one sentence a problem: the field, the value received and what is allowed."""
 
+import re
 from difflib import get_close_matches
 from typing import Any
 
@@ -29,7 +30,7 @@ def _sentence(problem: Any, model: type[BaseModel]) -> str:
     if kind == "value_error":
         rule = str(problem["ctx"]["error"])
         return f"{field}: {rule}, got {_shown(problem['input'])}." if field else f"{rule.rstrip('.')}."
-    message = problem["msg"].replace("Input should", "must")
+    message = re.sub(r"^\w+ should", "must", problem["msg"])
     return f"{field}: {message}, got {_shown(problem['input'])}."
 
 

@@ -1,0 +1,21 @@
+"""Training code for sweeps in which only the ways of the sweep matter: it needs no torch."""
+
+from collections.abc import Iterator
+
+from caviar.trainers import Trial
+
+
+def descend(trial: Trial) -> Iterator[dict[str, float]]:
+    """Halves its loss, the faster the larger the learning rate."""
+    state = {"loss": 4.0}
+    trial.track(state=state)
+    for _ in trial.steps():
+        state["loss"] *= 1 - float(str(trial.config["lr"]))
+        yield {"val_loss": state["loss"]}
+
+
+def descend_or_fail(trial: Trial) -> Iterator[dict[str, float]]:
+    """The same, but odd trials raise in their first step, as often as they are started."""
+    if trial.number % 2:
+        raise RuntimeError(f"trial {trial.number} is odd")
+    yield from descend(trial)

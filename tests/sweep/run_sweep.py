@@ -1,0 +1,31 @@
+"""Runs or resumes the sweep of these tests in a process of its own: run_sweep.py run|resume DIRECTORY."""
+
+import sys
+from pathlib import Path
+
+from caviar.scheduler import Sweep
+from caviar.search_spaces import InverseLog, Log
+
+CODE = Path(__file__).with_name("torch_code.py")
+
+
+def main(action: str, directory: Path) -> None:
+    """Runs the sweep of these tests in a directory."""
+    if action == "resume":
+        Sweep.resume(directory).run()
+        return
+    Sweep(
+        f"{CODE}:regress",
+        space={"lr": Log(1e-4, 1e-1), "momentum": InverseLog(0.9, 0.999)},
+        metric="val_loss",
+        resource={"unit": "epoch", "min": 1, "max": 9, "eta": 3},
+        budget={"trials": 24},
+        workers={"cpu": 1, "count": 2},
+        storage=directory.parent,
+        name=directory.name,
+        seed=5,
+    ).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

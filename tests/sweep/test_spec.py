@@ -1,0 +1,187 @@
+"""The spec: what a person writes, and one sentence for everything that is wrong with it."""
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from caviar.scheduler import InvalidSpecError
+from caviar.scheduler.spec import SweepSpec, read_spec_file, spec_schema
+from caviar.search_spaces import Log, SearchSpace, Uniform
+from caviar.search_spaces.strict_yaml import InvalidYamlError
+
+EXAMPLE = Path(__file__).parents[2] / "examples/digits.yaml"
+FIELDS: dict[str, Any] = {
+    "name": "digits",
+    "trainer": "train.py:train",
+    "metric": "val_loss",
+    "space": {"lr": {"log": [1e-4, 1.0]}},
+    "resource": {"max": 27},
+    "budget": {"trials": 200},
+}
+
+
+def refusal(**changes: Any) -> str:
+    """What is said about the spec with some fields changed; a field that is None is left out."""
+    fields = {name: value for name, value in {**FIELDS, **changes}.items() if value is not None}
+    with pytest.raises(InvalidSpecError) as error:
+        SweepSpec.parse(fields)
+    return str(error.value)
+
+
+def test_a_minimal_spec_gets_the_documented_defaults() -> None:
+    spec = SweepSpec.parse(FIELDS)
+    assert (spec.mode, spec.seed, spec.max_failures, spec.storage) == ("min", 0, 1, "sweeps")
+    assert (spec.resource.unit, spec.resource.min, spec.resource.eta) == ("epoch", 1, 3)
+    assert (spec.workers.cpu, spec.workers.gpu, spec.workers.count, spec.workers.warm) == (1, 0, None, 8)
+    assert spec.controller.name == "coarse_to_fine"
+    assert spec.directory == Path("sweeps/digits")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"metric": None}, "metric: this field is missing."),
+        ({"metric": ""}, "metric: must have at least 1 character, got ''."),
+        ({"metrik": "loss"}, "metrik: there is no such field; did you mean metric."),
+        ({"budget": {"trial": 5}}, "budget.trial: there is no such field; did you mean trials."),
+        ({"mode": "lowest"}, "mode: must be 'min' or 'max', got 'lowest'."),
+        ({"resource": {"max": 0}}, "resource.max: must be greater than or equal to 1, got 0."),
+        ({"resource": {"max": 2.5}}, "resource.max: must be a valid integer, got 2.5."),
+        ({"resource": {"max": True}}, "resource.max: must be a valid integer, got True."),
+        ({"resource": {"max": 9, "eta": 1}}, "resource.eta: must be greater than or equal to 2, got 1."),
+        ({"budget": {}}, "budget needs at least one of trials, resource and hours."),
+        ({"budget": {"trials": 0}}, "budget.trials: must be greater than or equal to 1, got 0."),
+        ({"budget": {"hours": -1}}, "budget.hours: must be greater than 0, got -1."),
+        ({"budget": {"hours": float("nan")}}, "budget.hours: must be a finite number, got nan."),
+        ({"workers": {"cpu": 0}}, "workers.cpu: must be greater than 0, got 0."),
+        ({"workers": {"gpu": -1}}, "workers.gpu: must be greater than or equal to 0, got -1."),
+        ({"workers": {"count": 0}}, "workers.count: must be greater than or equal to 1, got 0."),
+        ({"seed": -1}, "seed: must be greater than or equal to 0, got -1."),
+        ({"seed": "7"}, "seed: must be a valid integer, got '7'."),
+        ({"max_failures": -1}, "max_failures: must be greater than or equal to 0, got -1."),
+        ({"space": {}}, "space is empty; name at least one hyperparameter."),
+        (
+            {"storage": "s3://bucket/x"},
+            "storage: storage is a local path; object stores are not supported yet, got 's3://bucket/x'.",
+        ),
+        (
+            {"resource": {"min": 9, "max": 3}},
+            "resource: min is 9 and max is 3; min must be at most max, got {'min': 9, 'max': 3}.",
+        ),
+        (
+            {"metric": "step"},
+            "metric: this is the name of another column of the results;"
+            " report the metric under another name, got 'step'.",
+        ),
+    ],
+)
+def test_each_mistake_is_one_sentence_with_the_field_the_value_and_the_rule(
+    changes: dict[str, Any], sentence: str
+) -> None:
+    assert refusal(**changes) == sentence
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../up", ".hidden", "a b", "-x", "x" * 65, "é", "a\n"])
+def test_a_name_that_is_no_safe_path_is_refused(name: str) -> None:
+    assert refusal(name=name).startswith("name: ")
+
+
+def test_an_unknown_field_far_from_all_others_lists_what_is_allowed() -> None:
+    assert refusal(workers={"memory": 4}) == (
+        "workers.memory: there is no such field; allowed are cpu, gpu, count, warm."
+    )
+
+
+def test_an_unknown_controller_lists_the_controllers() -> None:
+    message = refusal(controller="bayes")
+    assert message.startswith("controller.name: ")
+    assert message.endswith("'coarse_to_fine', 'hyperband', 'random' or 'grid', got 'bayes'.")
+
+
+def test_several_mistakes_are_several_lines() -> None:
+    assert len(refusal(mode="x", seed=-1, metric=None).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("space", "named"),
+    [
+        ({"lr": {"log": [0, 1]}}, "lr"),
+        ({"lr": {"logarithmic": [0.1, 1]}}, "logarithmic"),
+        ({"lr": 5}, "lr"),
+        ({"lr": {"log": [0.1, 1]}, "decay": {"uniform": [1, 0]}}, "decay"),
+    ],
+)
+def test_what_is_wrong_with_the_space_names_the_hyperparameter(space: dict[str, Any], named: str) -> None:
+    message = refusal(space=space)
+    assert named in message
+    assert len(message.splitlines()) == 1
+
+
+def test_a_constraint_on_an_unknown_name_is_refused() -> None:
+    assert "batch" in refusal(constraints=["lr * batch <= 1"])
+
+
+def test_grid_needs_no_budget() -> None:
+    assert SweepSpec.parse({**FIELDS, "budget": {}, "controller": "grid"}).controller.name == "grid"
+
+
+def test_a_space_may_be_given_as_objects_or_as_a_mapping_of_them() -> None:
+    written = SweepSpec.parse(FIELDS)
+    assert SweepSpec.parse({**FIELDS, "space": SearchSpace({"lr": Log(1e-4, 1.0)})}) == written
+    mixed = SweepSpec.parse({**FIELDS, "space": {"lr": Log(1e-4, 1.0), "dropout": {"uniform": [0.0, 0.5]}}})
+    assert mixed.search_space.domains["dropout"] == Uniform(0.0, 0.5)
+
+
+def test_a_spec_comes_back_from_its_yaml_equal() -> None:
+    spec = SweepSpec.parse(
+        {**FIELDS, "constraints": ["lr <= 0.5"], "budget": {"hours": 1.5}, "versions": {"python": "3.12"}}
+    )
+    assert SweepSpec.from_yaml(spec.to_yaml()) == spec
+
+
+def test_yaml_that_is_not_strict_is_refused_with_its_line() -> None:
+    with pytest.raises(InvalidYamlError, match="line 2"):
+        SweepSpec.from_yaml("name: a\nname: b\n", "mine.yaml")
+
+
+@pytest.mark.parametrize("text", ["- a\n", "just text\n", ""])
+def test_a_document_that_is_no_mapping_is_refused(text: str) -> None:
+    with pytest.raises(InvalidSpecError, match="a spec is a mapping of fields"):
+        SweepSpec.from_yaml(text)
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpecError, match=r"none\.yaml: this spec cannot be read"):
+        read_spec_file(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"name: \xe9\n")
+    with pytest.raises(InvalidSpecError, match="this spec cannot be read"):
+        read_spec_file(tmp_path / "latin.yaml")
+
+
+@pytest.mark.checkout
+def test_the_example_is_a_spec_and_fits_the_published_schema() -> None:
+    fields = read_spec_file(EXAMPLE)
+    assert SweepSpec.parse(fields).budget.trials == 200
+    jsonschema.Draft202012Validator(spec_schema()).validate(fields)
+
+
+def test_the_schema_is_one_and_refuses_what_the_spec_refuses() -> None:
+    jsonschema.Draft202012Validator.check_schema(spec_schema())
+    validator = jsonschema.Draft202012Validator(spec_schema())
+    assert validator.is_valid(FIELDS)
+    assert validator.is_valid({**FIELDS, "controller": {"name": "hyperband"}})
+    for changes in (
+        {"mode": "lowest"},
+        {"budget": {"trial": 5}},
+        {"controller": "bayes"},
+        {"space": {"lr": {"lg": [0, 1]}}},
+    ):
+        assert not validator.is_valid({**FIELDS, **changes})
+
+
+def test_the_yaml_of_a_spec_fits_the_schema() -> None:
+    written = yaml.safe_load(SweepSpec.parse(FIELDS).to_yaml())
+    jsonschema.Draft202012Validator(spec_schema()).validate(written)
