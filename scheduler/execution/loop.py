@@ -18,6 +18,7 @@ from .executor import Arrivals, Executor
 from .interrupts import Interrupts
 
 _WAIT_S = 0.25
+_IDLE_WAIT_S = 0.05
 _TABLE_EVERY_S = 10.0
 _OBSERVE_EVERY_S = 0.5
 
@@ -105,12 +106,16 @@ class SweepLoop:
     def run(self) -> StopReason:
         """Decides, executes, records and handles until nothing is left to do."""
         while not self._state.finished:
+            self._settle(idle=False)
             if self._stopping is None:
                 self._assign()
-            elif not self._state.outstanding:
+            idle = self._stopping is not None or self._executor.idle()
+            if self._settle(idle=idle):
+                continue
+            if self._stopping is not None and not self._state.outstanding:
                 break
-            self._record.received(self._executor.wait(_WAIT_S), self._executor.now())
-            self._settle()
+            arrivals = self._executor.wait(_IDLE_WAIT_S if idle else _WAIT_S)
+            self._record.received(arrivals, self._executor.now())
             self._look_up()
         reason = StopReason.FINISHED if self._state.finished else self._stopping or StopReason.FINISHED
         self._record.close(self._state, reason)
@@ -124,12 +129,13 @@ class SweepLoop:
             self._record.decided(free, assignments)
             self._executor.start(assignments)
 
-    def _settle(self) -> None:
-        """Commits when it is time, and lets the state act on what is durable."""
-        idle = self._stopping is not None or self._executor.idle()
-        if self._record.due(self._executor.now(), idle=idle):
-            for outcome in self._record.commit(self._executor.now()):
-                self._state.handle(outcome)
+    def _settle(self, *, idle: bool) -> bool:
+        """Commits when it is time, lets the state act on what is durable, and says whether it did."""
+        if not self._record.due(self._executor.now(), idle=idle):
+            return False
+        for outcome in self._record.commit(self._executor.now()):
+            self._state.handle(outcome)
+        return True
 
     def _look_up(self) -> None:
         """What happens now and then: requests to stop, the table of trials, the observer."""
