@@ -108,6 +108,7 @@ def test_every_code_block_of_the_readme_runs_from_top_to_bottom(reader: Reader) 
     assert list(reader.folder.glob("sweeps/*/results/*.parquet"))
 
 
+@pytest.mark.checkout
 def test_every_file_that_the_readme_points_to_exists() -> None:
     targets = re.findall(r"\]\(([^)#]+)\)", README.read_text(encoding="utf-8"))
     missing = [target for target in targets if "://" not in target and not (README.parent / target).exists()]
