@@ -25,11 +25,11 @@ def override(fields: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
 
 
 def _put(fields: dict[str, Any], path: str, value: Any) -> None:
+    if "" in path.split("."):
+        raise InvalidSpecError(f"{path!r} is not the path of a field: write one such as budget.trials.")
     inner, rest = fields, path
     while True:
         name, rest = _next(inner, rest)
-        if not name:
-            raise InvalidSpecError(f"{path!r} is not the path of a field: write one such as budget.trials.")
         if not rest:
             inner[name] = value
             return

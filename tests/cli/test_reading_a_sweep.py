@@ -54,8 +54,8 @@ def test_what_training_code_prints_when_it_is_imported_is_no_result(finished: Fi
 
 
 def test_the_parquet_files_that_a_run_names_can_be_queried(folder: Path) -> None:
-    rows = duckdb.sql(f"select count(distinct trial) from '{folder}/sweeps/small/results/*.parquet'").fetchone()
-    assert rows == (12,)
+    rows = duckdb.sql(f"select count(distinct trial) from '{folder}/sweeps/small/results/*.parquet'").fetchall()
+    assert rows == [(12,)]
 
 
 def test_the_same_name_is_refused_a_second_time(folder: Path, caviar: Any) -> None:
