@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
@@ -49,6 +51,7 @@ def _connect() -> None:
 
 def _start(cpus: float) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    handler = signal.getsignal(signal.SIGTERM)
     ray.init(
         address="local",
         num_cpus=max(cores, ceil(cpus)),
@@ -57,6 +60,9 @@ def _start(cpus: float) -> None:
         logging_level=logging.ERROR,
         object_store_memory=_OBJECT_STORE_BYTES,
     )
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        # Ray's own handler ends the process at once; the sweep's lets it stop in order.
+        signal.signal(signal.SIGTERM, handler)
 
 
 def worker_resources(cpu: float, gpu: float, count: int | None) -> WorkerResources:

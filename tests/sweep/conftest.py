@@ -46,7 +46,7 @@ def sweep_of() -> Callable[..., Sweep]:
 @pytest.fixture(scope="session")
 def table_of() -> Callable[[Results], list[dict[str, Any]]]:
     """The columns of the table of trials that are the same in every run of a spec."""
-    return lambda results: results.trials().select(COLUMNS).to_pylist()  # type: ignore[no-any-return]
+    return lambda results: results.trials().select(COLUMNS).to_pylist()
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,25 @@
 """Runs or resumes the sweep of these tests in a process of its own: run_sweep.py run|resume DIRECTORY."""
 
+# ruff: noqa: T201
 import sys
 from pathlib import Path
 
-from caviar.scheduler import Sweep
+from caviar.scheduler import Moment, Sweep
 from caviar.search_spaces import InverseLog, Log
 
 CODE = Path(__file__).with_name("torch_code.py")
 
 
+def say_when_stopping(moment: Moment) -> None:
+    """Prints a line when the sweep has been asked to stop."""
+    if moment.stopping:
+        print("stopping", flush=True)
+
+
 def main(action: str, directory: Path) -> None:
     """Runs the sweep of these tests in a directory."""
     if action == "resume":
-        Sweep.resume(directory).run()
+        Sweep.resume(directory).run(say_when_stopping)
         return
     Sweep(
         f"{CODE}:regress",
@@ -24,7 +31,7 @@ def main(action: str, directory: Path) -> None:
         storage=directory.parent,
         name=directory.name,
         seed=5,
-    ).run()
+    ).run(say_when_stopping)
 
 
 if __name__ == "__main__":

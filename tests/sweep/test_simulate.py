@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from caviar.scheduler import Results, StopReason, Sweep
-from caviar.search_spaces import InverseLog, Log, SearchSpace
+from caviar.search_spaces import Domain, InverseLog, Log, SearchSpace
 
 Config = Any
-SPACE = {"lr": Log(1e-4, 1.0), "momentum": InverseLog(0.9, 0.999)}
+SPACE: dict[str, Domain] = {"lr": Log(1e-4, 1.0), "momentum": InverseLog(0.9, 0.999)}
 
 
 def train(trial: Any) -> Iterator[dict[str, float]]:
@@ -34,7 +34,8 @@ def uneven(config: Config, seed: int) -> float:
 
 
 def table(results: Results) -> list[dict[str, Any]]:
-    return results.trials().drop_columns(["elapsed_s"]).to_pylist()  # type: ignore[no-any-return]
+    rows: list[dict[str, Any]] = results.trials().drop_columns(["elapsed_s"]).to_pylist()
+    return rows
 
 
 def test_a_simulation_has_the_results_of_a_run_and_writes_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import yaml
 from caviar.scheduler import InvalidSpecError
 from caviar.scheduler.spec import SweepSpec, read_spec_file, spec_schema
 from caviar.search_spaces import Log, SearchSpace, Uniform
-from caviar.search_spaces.strict_yaml import InvalidYamlError
+from caviar.search_spaces.errors import InvalidYamlError
 
 EXAMPLE = Path(__file__).parents[2] / "examples/digits.yaml"
 FIELDS: dict[str, Any] = {

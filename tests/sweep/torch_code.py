@@ -26,7 +26,7 @@ def regress(trial: Trial) -> Iterator[dict[str, float]]:
         inputs = torch.randn(16, 4)
         loss = ((model(inputs) - inputs.sum(1, keepdim=True)) ** 2).mean()
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         yield {"val_loss": loss.item(), "norm": float(sum(p.norm().item() for p in model.parameters()))}
 
