@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,8 @@ from caviar.scheduler.execution.engine import EngineSettings
 from caviar.scheduler.execution.executor import Executor, WorkerResources
 from caviar.scheduler.execution.ray_executor import RayExecutor
 from caviar.scheduler.execution.simulated import Config, SimulatedExecutor
+from caviar.scheduler.storage import SweepDirectory
+from caviar.trainers import load_trainer
 
 Work = Callable[..., Assignment]
 WORKERS = 2
@@ -25,21 +28,37 @@ def fated_curve(config: Config, seed: int) -> list[float]:
     return curve[:2] if fate == "ends" else [curve[0], float("nan")] if fate == "diverges" else curve
 
 
-@pytest.fixture(params=["simulated", "ray"])
-def executor(request: pytest.FixtureRequest, settings: Callable[..., EngineSettings]) -> Iterator[Executor]:
-    made: Executor
+@pytest.fixture(scope="module", params=["simulated", "ray"])
+def executors(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], Executor]]:
+    """Makes executors of one kind."""
+    made: list[Executor] = []
+
+    def make() -> Executor:
+        made.append(SimulatedExecutor(fated_curve, "loss", WORKERS))
+        return made[-1]
+
+    def make_on_ray() -> Executor:
+        layout = SweepDirectory(tmp_path_factory.mktemp("sweep"))
+        layout.create()
+        trainer = load_trainer(f"{Path(__file__).with_name('training_code.py')}:fated")
+        made.append(
+            RayExecutor(EngineSettings(trainer, "loss", 9, layout.path), WorkerResources(cpu=0.25, count=WORKERS))
+        )
+        return made[-1]
+
     if request.param == "ray":
         request.getfixturevalue("running_ray")
-        made = RayExecutor(settings("fated"), WorkerResources(count=WORKERS))
-    else:
-        made = SimulatedExecutor(fated_curve, "loss", WORKERS)
-    yield made
-    made.close()
+    yield make_on_ray if request.param == "ray" else make
+    for executor in made:
+        executor.close()
 
 
-def await_workers(executor: Executor) -> None:
-    while executor.capacity() == 0:
-        executor.wait(1.0)
+@pytest.fixture(scope="module")
+def executor(executors: Callable[[], Executor]) -> Executor:
+    """One that has done other tests' work before, as it has that of other trials in a sweep."""
+    return executors()
 
 
 def carry_out(executor: Executor, assignments: Sequence[Assignment]) -> tuple[list[Outcome], ReportBatch]:
@@ -85,7 +104,7 @@ def test_each_assignment_ends_in_one_outcome_no_earlier_than_its_reports(executo
 
 
 def test_a_trial_goes_on_where_its_last_assignment_stopped(executor: Executor, work: Work) -> None:
-    first = work(config={"fate": "good"})
+    first = work(10, config={"fate": "good"})
     carry_out(executor, [first])
     outcomes, reports = carry_out(executor, [replace(first, start=3, stop=9, rung=1, reported=3)])
     assert (outcomes[0].step, outcomes[0].value) == (9, 1 / 9)
@@ -93,7 +112,7 @@ def test_a_trial_goes_on_where_its_last_assignment_stopped(executor: Executor, w
 
 
 def test_reports_that_a_failed_attempt_made_are_not_made_again(executor: Executor, work: Work) -> None:
-    _, reports = carry_out(executor, [work(stop=5, attempt=1, reported=3, config={"fate": "good"})])
+    _, reports = carry_out(executor, [work(20, stop=5, attempt=1, reported=3, config={"fate": "good"})])
     assert reports.step.tolist() == [4, 5]
     assert reports.attempt.tolist() == [1, 1]
 
@@ -101,14 +120,15 @@ def test_reports_that_a_failed_attempt_made_are_not_made_again(executor: Executo
 def test_a_trial_that_ended_by_itself_completes_again_at_the_same_step_when_promoted(
     executor: Executor, work: Work
 ) -> None:
-    first = work(config={"fate": "ends"})
+    first = work(30, config={"fate": "ends"})
     carry_out(executor, [first])
     outcomes, reports = carry_out(executor, [replace(first, start=2, stop=9, rung=1, reported=2)])
     assert (outcomes[0].status, outcomes[0].step, outcomes[0].value) == (OutcomeStatus.COMPLETED, 2, 0.5)
     assert len(reports) == 0
 
 
-def test_capacity_is_taken_by_work_and_given_back_by_outcomes(executor: Executor, work: Work) -> None:
+def test_capacity_is_taken_by_work_and_given_back_by_outcomes(executors: Callable[[], Executor], work: Work) -> None:
+    executor = executors()
     while executor.workers < WORKERS or executor.capacity() < WORKERS:
         executor.wait(1.0)
     assert executor.idle()
@@ -122,8 +142,12 @@ def test_capacity_is_taken_by_work_and_given_back_by_outcomes(executor: Executor
     assert executor.idle()
 
 
-def test_cancelled_work_ends_as_interrupted_and_nothing_runs_after(executor: Executor, work: Work) -> None:
-    await_workers(executor)
+def test_cancelled_work_ends_as_interrupted_and_nothing_runs_after(
+    executors: Callable[[], Executor], work: Work
+) -> None:
+    executor = executors()
+    while executor.capacity() == 0:
+        executor.wait(1.0)
     room = executor.capacity()
     assignments = [work(trial, stop=10**6, config={"fate": "endless"}) for trial in range(room)]
     executor.start(assignments)
@@ -147,6 +171,6 @@ def test_cancelled_work_ends_as_interrupted_and_nothing_runs_after(executor: Exe
 
 def test_the_clock_never_goes_back_and_elapsed_time_adds_up(executor: Executor, work: Work) -> None:
     began = executor.now()
-    outcomes, reports = carry_out(executor, [work(stop=3, config={"fate": "good"}, elapsed_s=100.0)])
+    outcomes, reports = carry_out(executor, [work(40, stop=3, config={"fate": "good"}, elapsed_s=100.0)])
     assert executor.now() >= began
     assert 100.0 <= reports.elapsed_s[-1] <= 100.0 + outcomes[0].elapsed_s
