@@ -15,6 +15,7 @@ from .loop import StopReason
 _FLUSH_ROWS = 20_000
 _FLUSH_S = 10.0
 _OUTCOME_S = 1.0
+_DECISION_S = 1.0
 _IDLE_S = 0.05
 
 
@@ -59,7 +60,10 @@ class DurableRecord:
         self._journal.append(decided_event(free, assignments, new))
 
     def received(self, arrivals: Arrivals, now: float) -> None:
-        """Buffers reports and outcomes."""
+        """Buffers reports and outcomes; decisions become durable soon, so that others see what is being trained."""
+        if self._journal.pending and now - self._committed > _DECISION_S:
+            self._journal.commit()
+            self._committed = now
         pending, rows = self._pending, len(arrivals.reports)
         if rows:
             self._writer.append(arrivals.reports)

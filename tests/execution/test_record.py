@@ -167,3 +167,11 @@ def test_the_table_of_trials_can_be_written_at_any_time(
     state.handle(completed(state.decide(1)[0]))
     record.tabulate(state)
     assert pq.read_table(layout.trials).to_pylist()[0]["best_value"] == 0.5
+
+
+def test_a_decision_is_on_the_disk_soon_while_nothing_ends(
+    record: DurableRecord, layout: SweepDirectory, work: Work
+) -> None:
+    record.decided(1, [work()])
+    record.received(Arrivals(nothing(), []), now=2.0)
+    assert [event["type"] for event in read_journal(layout.journal)] == ["decided"]
