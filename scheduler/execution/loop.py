@@ -106,7 +106,8 @@ class SweepLoop:
     def run(self) -> StopReason:
         """Decides, executes, records and handles until nothing is left to do."""
         while not self._state.finished:
-            self._settle(idle=False)
+            if self._settle(idle=False):
+                continue
             if self._stopping is None:
                 self._assign()
             idle = self._stopping is not None or self._executor.idle()
