@@ -96,7 +96,7 @@ def test_an_outcome_is_handled_only_after_it_was_committed() -> None:
 
         def due(self, now: float, *, idle: bool) -> bool:
             assert all(row.state is TrialState.RUNNING for row in state.rows if row.step == 0)
-            return workers.capacity() == 3
+            return workers.capacity() == 3 and super().due(now, idle=idle)
 
     state, workers = new_state(trials=9), executor(3)
     assert SweepLoop(state, workers, LateRecord(), Interrupts()).run() is StopReason.FINISHED
