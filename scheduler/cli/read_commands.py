@@ -95,7 +95,10 @@ def report(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write a page with the learning curves and what they say; one file that needs nothing else."""
+    """Write a page with the learning curves.
+
+    One HTML file that needs nothing else.
+    """
     page = output or directory / "report.html"
     write_page(Results.open(directory), page)
     if json:

@@ -64,7 +64,10 @@ def stop(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Ask a running sweep to stop, and wait until it has; `caviar resume` goes on with it."""
+    """Stop a sweep that runs.
+
+    Waits until the steps that are being trained have ended; `caviar resume` goes on.
+    """
     stopped = stop_sweep(directory, timeout)
     if json:
         print_json({"stopped": stopped is not None})

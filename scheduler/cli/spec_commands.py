@@ -24,7 +24,7 @@ def init(
     directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where the files go.")] = Path(),
     json: Json = False,
 ) -> None:
-    """Write a spec with comments and a training file, to start from."""
+    """Write a spec and a training file to start from."""
     spec, training = write_starter(directory)
     if json:
         print_json({"spec": str(spec), "training": str(training)})
@@ -55,7 +55,10 @@ def plan(
     measure: Annotated[bool, typer.Option("--measure", help="Train a few steps here to see what one takes.")] = False,
     json: Json = False,
 ) -> None:
-    """Show the brackets that a spec runs, what they cost and, from the cost of a step, how long they take."""
+    """Show the brackets, their cost and the expected time.
+
+    The time needs the cost of a step: give it with --step-seconds, or have it measured.
+    """
     if step_seconds is not None and (measure or not step_seconds > 0):
         raise typer.BadParameter("must be above 0, and given without --measure", param_hint="--step-seconds")
     spec = read_spec(spec_file, parse_settings(settings, workers_count=workers))
@@ -79,16 +82,16 @@ def plan(
     out = results_console()
     out.print(plan_table(planned))
     out.print()
-    brackets, unit = plural(len(planned.brackets), "bracket"), plural(planned.cost, spec.resource.unit)
-    out.print(f"{plural(planned.trials, 'trial')} in {brackets}: {unit} in all")
+    cost = f"{plural(planned.cost, spec.resource.unit)} in all"
+    out.print(f"{plural(planned.trials, 'trial')} in {plural(len(planned.brackets), 'bracket')}: {cost}")
     if finish is not None and planned.seconds is not None and step_seconds is not None:
-        cost = f"{plural(count, 'worker')}, {step_seconds:.3g} s per {spec.resource.unit}"
-        out.print(f"{cost}: about {show_duration(planned.seconds)}; started now it ends at {_clock(finish)}")
+        means = f"{plural(count, 'worker')}, {step_seconds:.3g} s per {spec.resource.unit}"
+        out.print(f"{means}: about {show_duration(planned.seconds)}; started now it ends at {_clock(finish)}")
 
 
 @app.command()
 def schema(json: Json = False) -> None:
-    """Print the JSON Schema of a spec, with which editors complete and check it."""
+    """Print the JSON Schema of a spec, for editors."""
     print_json(spec_schema())
 
 

@@ -129,7 +129,7 @@ def _page(sweep: PageSweep, best: Best, plotly_js: str) -> str:
 </section>
 <section>
 <h2>Best so far</h2>
-<p>The best {escape(sweep.results.metric)} against all {escape(sweep.unit)}s spent until then.</p>
+<p>The best {escape(sweep.results.metric)} at any rung, against all {escape(sweep.unit)}s spent until then.</p>
 <div id="progress" class="plot"></div>
 </section>
 <section>

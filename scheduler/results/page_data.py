@@ -50,7 +50,7 @@ def page_data(results: Results, domains: Mapping[str, Domain], unit: str, best: 
         "log": ([10**end for end in shown] if shown else [value[known].min(), value[known].max()]) if log else None,
         "range": shown,
         "curves": _curves(trial[known], step[known], value[known], _ranks(results)) | {"best": best},
-        "progress": _best_so_far(time, value, results.mode),
+        "progress": _best_so_far(time, np.where(_at_rungs(results, reports), value, np.nan), results.mode),
         "hyperparameters": _hyperparameters(results, domains),
     }
 
@@ -106,14 +106,32 @@ def _with_gaps(trial: Ints, step: Ints, value: Floats) -> dict[str, Any]:
     return {"x": np.insert(step, gaps, 0), "y": y, "trial": np.insert(trial, gaps, 0)}
 
 
+def _at_rungs(results: Results, reports: pa.Table) -> npt.NDArray[np.bool_]:
+    """Which reports are results at a rung: the last ones of each trial on the way to a rung that it reached."""
+    trial, rung = (reports[name].to_numpy() for name in ("trial", "rung"))
+    trials = results.trials()
+    reached = np.full(max([-1, *trial[-1:], *trials["trial"].to_numpy()[-1:]]) + 1, -1)
+    reached[trials["trial"].to_numpy()] = trials["rung"].to_numpy()
+    last = np.append((trial[1:] != trial[:-1]) | (rung[1:] != rung[:-1]), True)[: len(trial)]
+    at_rungs: npt.NDArray[np.bool_] = last & (rung <= reached[trial])
+    return at_rungs
+
+
 def _best_so_far(time: Ints, value: Floats, mode: str) -> dict[str, Any]:
-    """The best value after each step of the whole sweep, where it changes."""
+    """The best value after each step of the whole sweep, where it changes.
+
+    Args:
+        time: When each report was made.
+        value: Its value; NaN where it does not count.
+        mode: "min" or "max".
+    """
     ordered = value[np.argsort(time, kind="stable")]
     worst = np.inf if mode == "min" else -np.inf
     best = (np.minimum if mode == "min" else np.maximum).accumulate(np.where(np.isfinite(ordered), ordered, worst))
-    changes = np.flatnonzero(np.append(True, best[1:] != best[:-1]) & np.isfinite(best)) if len(best) else best
-    x = np.append(changes + 1, len(best))
-    return {"x": x, "y": np.append(best[changes.astype(np.int64)], best[-1:])}
+    changes = np.flatnonzero((best != np.append(worst, best[:-1])) & np.isfinite(best))
+    if not len(changes):
+        return {"x": [], "y": []}
+    return {"x": np.append(changes + 1, len(best)), "y": np.append(best[changes], best[-1])}
 
 
 def _hyperparameters(results: Results, domains: Mapping[str, Domain]) -> dict[str, Any]:

@@ -54,7 +54,9 @@ def test_what_training_code_prints_when_it_is_imported_is_no_result(finished: Fi
 
 
 def test_the_parquet_files_that_a_run_names_can_be_queried(folder: Path) -> None:
-    rows = duckdb.sql(f"select count(distinct trial) from '{folder}/sweeps/small/results/*.parquet'").fetchall()
+    query = f"select count(distinct trial) from '{folder}/sweeps/small/results/*.parquet'"
+    with duckdb.connect() as connection:
+        rows = connection.execute(query).fetchall()
     assert rows == [(12,)]
 
 

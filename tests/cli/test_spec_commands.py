@@ -1,6 +1,7 @@
 """init, validate, plan and schema."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,20 @@ def test_the_published_schema_is_up_to_date() -> None:
 
 
 @pytest.mark.checkout
-def test_the_example_is_a_valid_spec(caviar: Any) -> None:
-    assert caviar("validate", "examples/digits.yaml", cwd=ROOT).returncode == 0
-    published = json.loads((ROOT / "docs" / "sweep.schema.json").read_text())
-    jsonschema.validate(yaml.safe_load((ROOT / "examples" / "digits.yaml").read_text()), published)
+def test_the_example_is_a_valid_spec_and_names_its_schema(caviar: Any) -> None:
+    example = ROOT / "examples" / "digits.yaml"
+    text = example.read_text()
+    assert caviar("validate", example, cwd=ROOT).returncode == 0
+    named = re.search(r"^# yaml-language-server: \$schema=(.+)$", text, re.MULTILINE)
+    assert named is not None
+    jsonschema.validate(yaml.safe_load(text), json.loads((example.parent / named[1]).read_text()))
+
+
+@pytest.mark.checkout
+def test_every_command_is_described(caviar: Any) -> None:
+    commands = caviar("--help", cwd=ROOT).stdout.partition("Commands:\n")[2].partition("\n\n")[0]
+    assert "..." not in commands, "each command is described in one line"
+    listed = re.findall(r"^  (\w+) ", commands, re.MULTILINE)
+    text = (ROOT / "docs" / "cli.md").read_text()
+    assert len(listed) == 11
+    assert sorted(re.findall(r"^## (\w+)$", text, re.MULTILINE)) == sorted(listed)

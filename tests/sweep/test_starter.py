@@ -6,6 +6,7 @@ from caviar.scheduler import SweepError
 from caviar.scheduler.run import new_state
 from caviar.scheduler.starter import write_starter
 from caviar.scheduler.validation import validate_spec
+from caviar.search_spaces import Value
 from caviar.trainers import load_trainer, open_training
 
 
@@ -14,7 +15,7 @@ def test_the_starter_learns(tmp_path: Path) -> None:
     spec = validate_spec(spec_file)
     assert isinstance(spec.trainer, str)
     trainer = load_trainer(spec.trainer, spec_file.parent)
-    config = {"optimizer": "adam", "lr": 0.01, "hidden": 16, "dropout": 0.1, "weight_decay": 1e-4}
+    config: dict[str, Value] = {"optimizer": "adam", "lr": 0.01, "hidden": 16, "dropout": 0.1, "weight_decay": 1e-4}
     training = open_training(trainer, number=0, config=config, seed=1, resource_max=9)
     training.begin(9)
     reports = [training.step() for _ in range(9)]
