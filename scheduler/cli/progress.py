@@ -103,7 +103,7 @@ def _counts(spec: SweepSpec, moment: Moment, progress: Progress, left: float | N
         f"trials {show_count(progress.trials, progress.planned_trials)}",
         *(f"{count:,} {state}" for state, count in bad.items() if count),
         f"{unit}s {show_count(progress.resource, progress.planned_resource)}",
-        plural(moment.workers, "worker"),
+        plural(moment.workers, "worker") if moment.workers else "starting workers",
         f"{show_duration(moment.elapsed_s)} elapsed",
     ]
     if moment.stopping:

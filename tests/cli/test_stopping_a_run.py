@@ -184,7 +184,7 @@ def test_stop_waits_until_the_running_steps_have_ended(
 def test_sigterm_ends_with_143_and_a_second_process_is_refused_before(
     resumed: subprocess.Popen[str], gated: Path, caviar: Any
 ) -> None:
-    wait_for(lambda: status(gated, caviar)["holder"], resumed)
+    wait_for(lambda: status(gated, caviar)["progress"]["states"].get("running"), resumed)
     second = caviar("resume", "sweeps/gated", cwd=gated)
     assert second.returncode == 2
     assert f"process {resumed.pid} on " in second.stderr
