@@ -16,9 +16,8 @@ demo: .venv/installed  ## Run examples/digits.yaml, print the best configuration
 	@if [ -e sweeps/digits ]; then \
 		mv sweeps/digits "sweeps/digits-$$(date +%Y%m%d-%H%M%S)" && echo "The sweep that was in sweeps/digits is kept beside it."; \
 	fi
-	$(BIN)/caviar run examples/digits.yaml
-	$(BIN)/caviar best sweeps/digits
-	$(BIN)/caviar report sweeps/digits
+	@$(BIN)/caviar run examples/digits.yaml
+	@$(BIN)/caviar report sweeps/digits
 
 test: .venv/installed  ## Run all tests
 	$(BIN)/pytest
@@ -40,8 +39,8 @@ clean:  ## Remove everything that make made, but no sweep
 	find $(PACKAGES) tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) --editable '.[dev]'
+	@test -x $(BIN)/python || { echo 'Making the environment in .venv …'; $(PYTHON) -m venv .venv; }
+	@$(PIP) --editable '.[dev]'
 	@touch $@
 
 .venv/installed-bench: .venv/installed

@@ -85,14 +85,20 @@ def run_in_directory(
 
 def _prepare(layout: SweepDirectory, spec: SweepSpec, *, resumed: bool) -> None:
     """Puts the directory in order, as only the process that holds the lock may."""
-    if not resumed and layout.spec.exists():
+    if not resumed and _has_decided(layout):
         raise SweepError(
             f"{layout.path} already holds a sweep: go on with it (caviar resume {layout.path}), or choose another name."
         )
     layout.clear_staging()
     layout.stop.unlink(missing_ok=True)
     if not resumed:
+        layout.clear_results()
         write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
+
+
+def _has_decided(layout: SweepDirectory) -> bool:
+    """Whether a sweep got as far as its first decision: one that did not leaves nothing that a new one would lose."""
+    return any(event["type"] == "decided" for event in read_journal(layout.journal))
 
 
 def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> DurableRecord:

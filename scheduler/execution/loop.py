@@ -6,6 +6,7 @@ An outcome is handled only after the record has made it durable, so that a crash
 decision was based on.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -16,6 +17,8 @@ from ..core.assignment import Assignment, Outcome
 from ..core.state import SweepState
 from .executor import Arrivals, Executor
 from .interrupts import Interrupts
+
+_logger = logging.getLogger(__name__)
 
 _WAIT_S = 0.25
 _IDLE_WAIT_S = 0.05
@@ -85,7 +88,7 @@ class SweepLoop:
         record: What keeps.
         interrupts: Requests to stop.
         seconds: How long the run may take; then it stops like one that is asked to.
-        observe: Called twice a second at most, and at the end.
+        observe: Called twice a second at most, and at the end; once it raises, it is left alone.
     """
 
     def __init__(
@@ -157,6 +160,11 @@ class SweepLoop:
         return StopReason.OUT_OF_TIME if now - self._began >= self._seconds else None
 
     def _tell(self) -> None:
-        if self._observe is not None:
-            elapsed = self._executor.now() - self._began
+        if self._observe is None:
+            return
+        elapsed = self._executor.now() - self._began
+        try:
             self._observe(Moment(self._state, self._executor.workers, elapsed, self._stopping is not None))
+        except Exception:
+            _logger.exception("The observer of the sweep failed: the sweep goes on unobserved.")
+            self._observe = None

@@ -27,6 +27,7 @@ from .worker import Worker, WorkerSettings
 _AHEAD_S = 0.1
 _AHEAD_MOST = 64
 _POLL_S = 0.25
+_CLOSE_S = 5.0
 _STILLBORN_MOST = 10
 _CALLS_AT_ONCE = 3
 """A worker answers a poll while it takes new work or a request to pause."""
@@ -127,8 +128,11 @@ class RayExecutor:
             slot.actor.pause.remote()
 
     def close(self) -> None:
-        """Kills the workers."""
+        """Lets workers without work close their trials, for a few seconds, and kills them all."""
         self._closing = True
+        closing = [slot.actor.close.remote(_CLOSE_S) for slot in self._slots.values() if slot.ready and not slot.work]
+        if closing:
+            ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_S)
         for slot in self._slots.values():
             ray.kill(slot.actor)
         self._slots.clear()

@@ -49,11 +49,12 @@ class Worker:
         engine: EngineSettings = cloudpickle.loads(settings.engine)
         self._reports = ReportQueue()
         self._engine = Engine(engine, self._reports)
-        self._queue: deque[Assignment] = deque()
+        self._queue: deque[Assignment | None] = deque()
         self._outcomes: deque[Outcome] = deque()
         self._crash: BaseException | None = None
         self._changed = Condition()
-        Thread(target=self._work, name="training", daemon=True).start()
+        self._thread = Thread(target=self._work, name="training", daemon=True)
+        self._thread.start()
 
     def submit(self, assignments: Sequence[Assignment]) -> None:
         """Queues assignments."""
@@ -84,6 +85,17 @@ class Worker:
         """Ends the running assignment after its step, and every later one before its first."""
         self._engine.pause()
 
+    def close(self, timeout: float) -> None:
+        """Closes the open trials, after the work that is queued, and waits for it.
+
+        Args:
+            timeout: Seconds to wait at most.
+        """
+        with self._changed:
+            self._queue.append(None)
+            self._changed.notify_all()
+        self._thread.join(timeout)
+
     def _work(self) -> None:
         try:
             self._train()
@@ -97,6 +109,9 @@ class Worker:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue)
                 assignment = self._queue.popleft()
+            if assignment is None:
+                self._engine.close()
+                return
             outcome = self._engine.run(assignment)
             with self._changed:
                 self._outcomes.append(outcome)

@@ -71,6 +71,13 @@ class SweepDirectory:
         for folder in (self.journal, self.results, self.checkpoints, self.logs, self.staging):
             make_directory(folder)
 
+    def clear_results(self) -> None:
+        """Delete journal and results; only for the process that holds the lock, and where no trial was started."""
+        for folder in (self.results, self.journal):
+            for path in folder.iterdir():
+                path.unlink()
+        self.trials.unlink(missing_ok=True)
+
     def clear_staging(self) -> None:
         """Delete what a killed run left half-written; only for the process that holds the lock."""
         shutil.rmtree(self.staging, ignore_errors=True)

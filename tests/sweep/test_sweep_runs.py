@@ -140,17 +140,17 @@ def test_a_finished_sweep_can_be_resumed_and_nothing_changes(
 
 
 def test_results_can_be_read_while_the_sweep_runs(sweep_of: Callable[..., Sweep], tmp_path: Path) -> None:
-    rows: list[int] = []
+    rows, trials = list[int](), list[int]()
 
     def read(moment: Moment) -> None:
         results = Results.open(tmp_path / "digits")
-        count = results.sql("select count(*) as n from reports").to_pylist()[0]["n"]
-        rows.append(count)
-        assert len(results.trials()) <= 9
+        rows.append(results.sql("select count(*) as n from reports").to_pylist()[0]["n"])
+        trials.append(len(results.trials()))
 
     results = sweep_of(tmp_path, DESCEND, budget={"trials": 9}).run(read)
     assert rows == sorted(rows)
     assert rows[-1] == len(results.reports())
+    assert (max(trials), trials[-1]) == (9, 9)
 
 
 def test_a_directory_that_holds_a_sweep_is_refused_and_the_message_says_how_to_go_on(
@@ -174,6 +174,21 @@ def test_gpus_where_there_are_none_are_one_sentence(sweep_of: Callable[..., Swee
     assert str(refusal.value) == (
         "workers: a worker needs 1 CPUs and 1 GPUs, and Ray has 2 and 0 in all; ask for less."
     )
+
+
+def test_a_run_that_failed_before_its_first_trial_leaves_its_name_free(
+    sweep_of: Callable[..., Sweep], tmp_path: Path
+) -> None:
+    with pytest.raises(WorkerError):
+        sweep_of(tmp_path, DESCEND, workers={"cpu": 1, "gpu": 1}).run()
+    corrected = sweep_of(tmp_path, DESCEND, budget={"trials": 2}, metric="val_loss", mode="max")
+    assert len(corrected.run().trials()) == 2
+    assert Sweep.resume(tmp_path / "digits").spec.mode == "max"
+
+
+def test_a_finished_sweep_lets_the_training_code_clean_up(sweep_of: Callable[..., Sweep], tmp_path: Path) -> None:
+    sweep_of(tmp_path, "plain_code.py:clean_up", space={"folder": Constant(str(tmp_path))}, budget={"trials": 3}).run()
+    assert sorted(path.name for path in tmp_path.glob("*.closed")) == ["0.closed", "1.closed", "2.closed"]
 
 
 def test_a_budget_of_hours_ends_the_sweep_and_a_resumed_one_has_no_time_left(
