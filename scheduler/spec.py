@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ..search_spaces import CaviarError, Domain, SearchSpace
 from ..search_spaces.strict_yaml import dump_yaml, load_yaml
-from .core.controllers import ControllerName, Search
+from .core.controllers import ControllerName, Search, bracket_schedule
 from .core.schedule import Budget, Resource
 from .core.state import Mode
 from .errors import InvalidSpecError
@@ -192,9 +192,14 @@ class SweepSpec(_Model):
         if not self.space:
             raise ValueError("space is empty; name at least one hyperparameter")
         try:
-            self.search_space  # noqa: B018 built here, so that its errors are the spec's
+            first = next(bracket_schedule(self.search), None)  # builds the space, whose errors become the spec's
         except CaviarError as error:
             raise ValueError(str(error)) from None
+        if first is None:
+            raise ValueError(
+                f"budget.resource: {self.budget.resource} is too little for one trial;"
+                f" it must be at least resource.max, {self.resource.max}"
+            )
         return self
 
 

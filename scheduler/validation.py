@@ -1,11 +1,9 @@
 """Reading a spec's file, and checking all of it that can be checked without running the training code."""
 
 from collections.abc import Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from .core.controllers import bracket_schedule
 from .errors import InvalidSpecError
 from .overrides import override
 from .spec import SweepSpec, read_spec_file
@@ -33,16 +31,11 @@ def validate_spec(path: str | Path, values: Mapping[str, Any] | None = None) -> 
         values: Fields that replace the file's, by dotted path.
 
     Raises:
-        InvalidSpecError: A field is not what it may be, the trainer's file is missing, or the budget is too small.
+        InvalidSpecError: A field is not what it may be, or the trainer's file is missing.
         InvalidYamlError: It is not strict YAML.
     """
     spec = read_spec(path, values)
     _check_trainer(spec.trainer, Path(path).parent)
-    if not list(islice(bracket_schedule(spec.search), 1)):
-        raise InvalidSpecError(
-            f"budget.resource: {spec.budget.resource} is too little for one trial;"
-            f" it must be at least resource.max, {spec.resource.max}."
-        )
     return spec
 
 

@@ -1,7 +1,9 @@
 """Training by a generator function: each `yield` is the end of a step."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from .errors import TrainerError
@@ -23,6 +25,7 @@ class GeneratorTraining:
         self._tracked = tracked
         self._step = trial.step
         self._generator: Iterator[Any] | None = None
+        self._gradients = True
 
     def begin(self, stop: int) -> None:
         """Does nothing: a generator that is not advanced waits at its `yield`."""
@@ -35,6 +38,8 @@ class GeneratorTraining:
             self._check_reported()
             return None
         self._tracked.check_restored()
+        if "torch" in sys.modules:
+            _switches().check_switches(self._name)
         metrics = to_metrics(report, self._name)
         self._count()
         return metrics
@@ -59,7 +64,17 @@ class GeneratorTraining:
             self._generator = _started(self._function(self._trial), self._name)
         elif self._trial.current is None:
             seed_generators(self._trial.seed, self._step + 1)
-        return next(self._generator)
+        return self._next(self._generator)
+
+    def _next(self, generator: Iterator[Any]) -> object:
+        """Runs to the next `yield`, with torch's switches of this thread as they were at the last one."""
+        if not self._gradients:
+            _switches().resume_switches(gradients=False)
+        try:
+            return next(generator)
+        finally:
+            if "torch" in sys.modules:
+                self._gradients = _switches().suspend_switches()
 
     def _check_reported(self) -> None:
         if self._step == 0:
@@ -74,6 +89,13 @@ class GeneratorTraining:
                 "number of trial.steps()"
             )
         self._trial.step = self._step
+
+
+def _switches() -> ModuleType:
+    """The module for torch's switches, imported only where training code has imported torch."""
+    from .pytorch import switches  # noqa: PLC0415
+
+    return switches
 
 
 def _started(generator: object, name: str) -> Iterator[Any]:

@@ -188,6 +188,7 @@ def test_a_sweep_goes_on_without_an_observer_that_raises(caplog: pytest.LogCaptu
     assert "own observer" in caplog.text
 
 
+@pytest.mark.parametrize("status", [OutcomeStatus.FAILED, OutcomeStatus.DIVERGED])
 def test_a_sweep_in_which_every_trial_goes_wrong_ends_all_the_same(status: OutcomeStatus) -> None:
     def broken(config: Config, seed: int) -> list[float]:
         return [] if status is OutcomeStatus.FAILED else [float("inf")]
