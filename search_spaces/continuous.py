@@ -101,33 +101,12 @@ class Uniform:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
-    """Positive real numbers whose logarithm is uniform: every factor has the same share.
-
-    decode(u) = low * (high / low)^u. Weights & Biases calls this `log_uniform_values`, Keras Tuner
-    `sampling="log"`, Vizier `UNIT_LOG_SCALE`, Optuna `log=True`.
-
-    Attributes:
-        low: The lowest value, above 0.
-        high: The highest value, above `low`.
-        when: Values of other hyperparameters at which this one is active; None: always.
-
-    Raises:
-        InvalidSpaceError: A bound is not finite, low <= 0 or low >= high.
-    """
+class _Range:
+    """What continuous ranges on a logarithmic axis have in common."""
 
     low: float
     high: float
     when: Condition = field(default=None, kw_only=True)
-
-    def __post_init__(self) -> None:
-        low, high = checked_bounds("log", self.low, self.high)
-        if low <= 0:
-            raise InvalidSpaceError(f"log needs low > 0, got {low!r}; use uniform for ranges that include zero")
-        _check_apart("log", low, high, np.log(high) - np.log(low))
-        object.__setattr__(self, "low", low)
-        object.__setattr__(self, "high", high)
-        object.__setattr__(self, "when", checked_condition(self.when))
 
     @property
     def value_type(self) -> ValueType:
@@ -144,6 +123,43 @@ class Log:
         """Number of values: None, a continuous range."""
         return None
 
+    def position(self, unit: Units) -> npt.NDArray[np.int64]:
+        """Zeros: a continuous range has no positions."""
+        return position_in(unit, 1)
+
+    def grid(self, points: int) -> Units:
+        """`points` evenly spread numbers in [0, 1], both ends included."""
+        return spread(points)
+
+    def _set_checked(self, low: float, high: float) -> None:
+        object.__setattr__(self, "low", low)
+        object.__setattr__(self, "high", high)
+        object.__setattr__(self, "when", checked_condition(self.when))
+
+
+@dataclass(frozen=True, slots=True)
+class Log(_Range):
+    """Positive real numbers whose logarithm is uniform: every factor has the same share.
+
+    decode(u) = low * (high / low)^u. Weights & Biases calls this `log_uniform_values`, Keras Tuner
+    `sampling="log"`, Vizier `UNIT_LOG_SCALE`, Optuna `log=True`.
+
+    Attributes:
+        low: The lowest value, above 0.
+        high: The highest value, above `low`.
+        when: Values of other hyperparameters at which this one is active; None: always.
+
+    Raises:
+        InvalidSpaceError: A bound is not finite, low <= 0 or low >= high.
+    """
+
+    def __post_init__(self) -> None:
+        low, high = checked_bounds("log", self.low, self.high)
+        if low <= 0:
+            raise InvalidSpaceError(f"log needs low > 0, got {low!r}; use uniform for ranges that include zero")
+        _check_apart("log", low, high, np.log(high) - np.log(low))
+        self._set_checked(low, high)
+
     def decode(self, unit: Units) -> Units:
         """Values at numbers in [0, 1]; float64."""
         first, last = np.log(self.low), np.log(self.high)
@@ -157,17 +173,9 @@ class Log:
         """
         return _share_of(np.log(floats_within(values, self.low, self.high)), np.log(self.low), np.log(self.high))
 
-    def position(self, unit: Units) -> npt.NDArray[np.int64]:
-        """Zeros: a continuous range has no positions."""
-        return position_in(unit, 1)
-
-    def grid(self, points: int) -> Units:
-        """`points` evenly spread numbers in [0, 1], both ends included."""
-        return spread(points)
-
 
 @dataclass(frozen=True, slots=True)
-class InverseLog:
+class InverseLog(_Range):
     """Real numbers x below 1 whose distance from 1 is uniform on a log scale, as for momentum or Adam's betas.
 
     decode(u) = 1 - (1 - low) * ((1 - high) / (1 - low))^u. For [0.9, 0.999], 0.9 to 0.99 and 0.99 to 0.999 have
@@ -187,10 +195,6 @@ class InverseLog:
         InvalidSpaceError: A bound is not finite, high >= 1 or low >= high.
     """
 
-    low: float
-    high: float
-    when: Condition = field(default=None, kw_only=True)
-
     def __post_init__(self) -> None:
         low, high = checked_bounds("inverse_log", self.low, self.high)
         if high >= 1:
@@ -198,24 +202,7 @@ class InverseLog:
                 f"inverse_log needs high < 1, got {high!r}; use uniform for ranges that include one"
             )
         _check_apart("inverse_log", low, high, np.log1p(-low) - np.log1p(-high))
-        object.__setattr__(self, "low", low)
-        object.__setattr__(self, "high", high)
-        object.__setattr__(self, "when", checked_condition(self.when))
-
-    @property
-    def value_type(self) -> ValueType:
-        """The type of the values: float."""
-        return "float"
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether there is a single value: never."""
-        return False
-
-    @property
-    def size(self) -> int | None:
-        """Number of values: None, a continuous range."""
-        return None
+        self._set_checked(low, high)
 
     def decode(self, unit: Units) -> Units:
         """Values at numbers in [0, 1]; float64."""
@@ -230,14 +217,6 @@ class InverseLog:
         """
         logs = np.log1p(-floats_within(values, self.low, self.high))
         return _share_of(logs, np.log1p(-self.low), np.log1p(-self.high))
-
-    def position(self, unit: Units) -> npt.NDArray[np.int64]:
-        """Zeros: a continuous range has no positions."""
-        return position_in(unit, 1)
-
-    def grid(self, points: int) -> Units:
-        """`points` evenly spread numbers in [0, 1], both ends included."""
-        return spread(points)
 
 
 def _share_of(values: Units, first: float, last: float) -> Units:

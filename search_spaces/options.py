@@ -14,7 +14,50 @@ from .values import Units, Value, Values, ValueType, checked_value, column, comm
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class _Options:
+    """What listed options have in common, whether or not their order means anything."""
+
+    options: Sequence[Value]
+    when: Condition = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", _checked_options(type(self).__name__.lower(), self.options))
+        object.__setattr__(self, "when", checked_condition(self.when))
+
+    @property
+    def value_type(self) -> ValueType:
+        """The narrowest type that holds all options."""
+        return common_type(self.options)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether there is a single option."""
+        return len(self.options) == 1
+
+    @property
+    def size(self) -> int:
+        """Number of options."""
+        return len(self.options)
+
+    def decode(self, unit: Units) -> npt.NDArray[Any]:
+        """Options at numbers in [0, 1]."""
+        return column(self.options, self.value_type)[self.position(unit)]
+
+    def encode(self, values: Values) -> Units:
+        """Numbers in [0, 1] of options.
+
+        Raises:
+            InvalidSpaceError: A value is none of the options.
+        """
+        return _middles(self.options, values)
+
+    def position(self, unit: Units) -> npt.NDArray[np.int64]:
+        """Index of the option at numbers in [0, 1], from 0."""
+        return position_in(unit, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(_Options):
     """One of several options, whose order means nothing.
 
     Every option has the same share of [0, 1]: decode(u) = options[floor(u * n)], and encode gives the middle of the
@@ -28,51 +71,13 @@ class Choice:
         InvalidSpaceError: There are no options, two are equal, or one is no JSON value.
     """
 
-    options: Sequence[Value]
-    when: Condition = field(default=None, kw_only=True)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "options", _checked_options("choice", self.options))
-        object.__setattr__(self, "when", checked_condition(self.when))
-
-    @property
-    def value_type(self) -> ValueType:
-        """The narrowest type that holds all options."""
-        return common_type(self.options)
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether there is a single option."""
-        return len(self.options) == 1
-
-    @property
-    def size(self) -> int:
-        """Number of options."""
-        return len(self.options)
-
-    def decode(self, unit: Units) -> npt.NDArray[Any]:
-        """Options at numbers in [0, 1]."""
-        return column(self.options, self.value_type)[self.position(unit)]
-
-    def encode(self, values: Values) -> Units:
-        """Numbers in [0, 1] of options.
-
-        Raises:
-            InvalidSpaceError: A value is none of the options.
-        """
-        return _middles(self.options, values)
-
-    def position(self, unit: Units) -> npt.NDArray[np.int64]:
-        """Index of the option at numbers in [0, 1], from 0."""
-        return position_in(unit, self.size)
-
     def grid(self, points: int) -> Units:
         """Numbers in [0, 1] of every option."""
         return middle_of(np.arange(self.size), self.size)
 
 
 @dataclass(frozen=True, slots=True)
-class Ordinal:
+class Ordinal(_Options):
     """One of several options in a meaningful order, such as batch sizes or a small, a medium and a large model.
 
     Every option has the same share of [0, 1]: decode(u) = options[floor(u * n)], and encode gives the middle of the
@@ -85,44 +90,6 @@ class Ordinal:
     Raises:
         InvalidSpaceError: There are no options, two are equal, or one is no JSON value.
     """
-
-    options: Sequence[Value]
-    when: Condition = field(default=None, kw_only=True)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "options", _checked_options("ordinal", self.options))
-        object.__setattr__(self, "when", checked_condition(self.when))
-
-    @property
-    def value_type(self) -> ValueType:
-        """The narrowest type that holds all options."""
-        return common_type(self.options)
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether there is a single option."""
-        return len(self.options) == 1
-
-    @property
-    def size(self) -> int:
-        """Number of options."""
-        return len(self.options)
-
-    def decode(self, unit: Units) -> npt.NDArray[Any]:
-        """Options at numbers in [0, 1]."""
-        return column(self.options, self.value_type)[self.position(unit)]
-
-    def encode(self, values: Values) -> Units:
-        """Numbers in [0, 1] of options.
-
-        Raises:
-            InvalidSpaceError: A value is none of the options.
-        """
-        return _middles(self.options, values)
-
-    def position(self, unit: Units) -> npt.NDArray[np.int64]:
-        """Index of the option at numbers in [0, 1], from 0."""
-        return position_in(unit, self.size)
 
     def grid(self, points: int) -> Units:
         """At most `points` numbers in [0, 1] of different options, evenly spread, both ends included."""
