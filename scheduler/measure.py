@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from math import isfinite
 from pathlib import Path
@@ -11,13 +11,13 @@ from pathlib import Path
 from ..trainers import Trainer, TrainerError, load_trainer, open_training
 from .core.assignment import Assignment
 from .errors import InvalidSpecError
+from .execution.threads import thread_variables
 from .run import new_state
 from .spec import SweepSpec
 
 _TRIALS = 4
 _STEPS = 3
 _ENOUGH_S = 30.0
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def measure_step_seconds(spec: SweepSpec, directory: Path | None = None, trainer: Trainer | None = None) -> float:
@@ -35,7 +35,7 @@ def measure_step_seconds(spec: SweepSpec, directory: Path | None = None, trainer
     Raises:
         TrainerError: The training code cannot be used, or it raises.
     """
-    with _threads(max(1, int(spec.workers.cpu))), redirect_stdout(sys.stderr):
+    with _environment(thread_variables(spec.workers.cpu)), redirect_stdout(sys.stderr):
         if trainer is None:
             if spec.trainer is None:
                 raise InvalidSpecError(
@@ -86,10 +86,10 @@ def _train(trainer: Trainer, assignment: Assignment, resource_max: int, steps: i
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Sets the thread counts that numerical libraries read when they are loaded."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, str(count)))
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets environment variables meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:

@@ -22,6 +22,7 @@ from ..core.reports import ReportBatch
 from ..errors import WorkerError
 from .engine import EngineSettings
 from .executor import Arrivals, WorkerResources
+from .threads import thread_variables
 from .worker import Worker, WorkerSettings
 
 _AHEAD_S = 0.1
@@ -59,10 +60,9 @@ class RayExecutor:
     """
 
     def __init__(self, settings: EngineSettings, resources: WorkerResources) -> None:
-        self._resources = resources
         paths = tuple(path for path in sys.path if path)
         engine = cloudpickle.dumps(settings)  # type: ignore[no-untyped-call]
-        self._settings = ray.put(WorkerSettings(engine, max(1, int(resources.cpu)), paths))
+        self._settings = ray.put(WorkerSettings(engine, thread_variables(resources.cpu), paths))
         self._actor_class = ray.remote(Worker).options(
             num_cpus=resources.cpu, num_gpus=resources.gpu, max_concurrency=_CALLS_AT_ONCE
         )

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Condition, Thread
 
@@ -15,7 +15,6 @@ from .engine import Engine, EngineSettings
 from .executor import Arrivals
 from .report_queue import ReportQueue
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _MANY_REPORTS = 10_000
 _LOOK_S = 0.05
 
@@ -25,14 +24,14 @@ class WorkerSettings:
     """What a worker is started with.
 
     Attributes:
-        engine: `EngineSettings`, pickled by value: it is opened after the thread counts are set, since it may import
+        engine: `EngineSettings`, pickled by value: it is opened after the variables are set, since it may import
             torch, which reads them once.
-        threads: Threads that numerical libraries may use.
+        variables: Environment variables, from `thread_variables`.
         paths: The driver's import path, so that what the driver can import the worker can.
     """
 
     engine: bytes
-    threads: int
+    variables: Mapping[str, str]
     paths: tuple[str, ...]
 
 
@@ -44,7 +43,7 @@ class Worker:
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
-        os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(settings.threads)))
+        os.environ.update(settings.variables)
         sys.path += [path for path in settings.paths if path not in sys.path]
         engine: EngineSettings = cloudpickle.loads(settings.engine)
         self._reports = ReportQueue()
@@ -63,7 +62,7 @@ class Worker:
             self._changed.notify_all()
 
     def poll(self, timeout: float) -> Arrivals:
-        """What has happened since the last call: at once if an assignment has ended, else after the timeout.
+        """What has happened since the last call: at once if an assignment ended or reports pile up, after the timeout if not.
 
         Args:
             timeout: Seconds to wait at most.
