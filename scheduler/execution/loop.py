@@ -121,7 +121,7 @@ class SweepLoop:
             arrivals = self._executor.wait(_IDLE_WAIT_S if idle else _WAIT_S)
             self._record.received(arrivals, self._executor.now())
             self._look_up()
-        reason = StopReason.FINISHED if self._state.finished else self._stopping or StopReason.FINISHED
+        reason = StopReason.FINISHED if self._stopping is None or self._state.finished else self._stopping
         self._record.close(self._state, reason)
         self._tell()
         return reason

@@ -21,10 +21,15 @@ _IDLE_S = 0.05
 
 @dataclass(slots=True)
 class _Pending:
-    """What has been received and is not durable yet."""
+    """What has been received and is not durable yet.
+
+    Attributes:
+        outcomes: The outcomes; the writer has the reports.
+        outcome_since: When the first outcome came.
+        rows_since: When the first report came.
+    """
 
     outcomes: list[Outcome] = field(default_factory=list)
-    rows: int = 0
     outcome_since: float | None = None
     rows_since: float | None = None
 
@@ -64,10 +69,9 @@ class DurableRecord:
         if self._journal.pending and now - self._committed > _DECISION_S:
             self._journal.commit()
             self._committed = now
-        pending, rows = self._pending, len(arrivals.reports)
-        if rows:
+        pending = self._pending
+        if len(arrivals.reports):
             self._writer.append(arrivals.reports)
-            pending.rows += rows
             pending.rows_since = now if pending.rows_since is None else pending.rows_since
         if arrivals.outcomes:
             pending.outcomes += arrivals.outcomes
@@ -75,12 +79,12 @@ class DurableRecord:
 
     def due(self, now: float, *, idle: bool) -> bool:
         """Whether rows or outcomes have waited long enough."""
-        pending = self._pending
-        if pending.rows >= _FLUSH_ROWS or (pending.rows_since is not None and now - pending.rows_since >= _FLUSH_S):
+        rows_since, outcome_since = self._pending.rows_since, self._pending.outcome_since
+        if self._writer.rows_buffered >= _FLUSH_ROWS or (rows_since is not None and now - rows_since >= _FLUSH_S):
             return True
-        if pending.outcome_since is None:
+        if outcome_since is None:
             return False
-        return now - pending.outcome_since >= _OUTCOME_S or (idle and now - self._committed >= _IDLE_S)
+        return now - outcome_since >= _OUTCOME_S or (idle and now - self._committed >= _IDLE_S)
 
     def commit(self, now: float) -> Sequence[Outcome]:
         """Writes the part, then the journal, and returns the outcomes."""
