@@ -62,7 +62,7 @@ class Worker:
             self._changed.notify_all()
 
     def poll(self, timeout: float) -> Arrivals:
-        """What has happened since the last call: at once if an assignment ended or reports pile up, after the timeout if not.
+        """What has happened since the last call: after the timeout, or as soon as work ends or reports pile up.
 
         Args:
             timeout: Seconds to wait at most.
