@@ -60,8 +60,12 @@ def find_best(source: Source, header: Header) -> Best | None:
 
 def ranked(table: pa.Table, value: str, step: str, mode: str) -> pa.Table:
     """The rows with a finite value, best first."""
-    rows = table.filter(pc.is_finite(pc.field(value)))
-    return rows.sort_by(
+    return best_first(table.filter(pc.is_finite(pc.field(value))), value, step, mode)
+
+
+def best_first(table: pa.Table, value: str, step: str, mode: str) -> pa.Table:
+    """All rows, the best value first and those without one last; ties go to the lower trial, then the lower step."""
+    return table.sort_by(
         [(value, "ascending" if mode == "min" else "descending"), ("trial", "ascending"), (step, "ascending")]
     )
 

@@ -10,6 +10,7 @@ import orjson
 import pyarrow as pa
 
 from ...search_spaces import Choice, Domain, Integer, InverseLog, Log, Ordinal
+from .best import best_first
 from .results import Results
 from .schema import CONFIG_PREFIX
 
@@ -39,9 +40,7 @@ def page_data(results: Results, domains: Mapping[str, Domain], unit: str, best: 
     trial, step = (reports[name].to_numpy().astype(np.int64) for name in ("trial", "step"))
     value = reports[results.metric].to_numpy(zero_copy_only=False).astype(np.float64)
     time = reports["time"].cast(pa.int64()).to_numpy()
-    # Of a step that was trained again after a failure the last attempt counts, which comes last.
-    last = np.append((trial[1:] != trial[:-1]) | (step[1:] != step[:-1]), True)
-    known = last & np.isfinite(value)
+    known = np.isfinite(value)
     log = _spans_decades(value[known])
     shown = _range(np.log10(value[known]) if log else value[known], results.mode)
     return {
@@ -57,8 +56,8 @@ def page_data(results: Results, domains: Mapping[str, Domain], unit: str, best: 
 
 def _ranks(results: Results) -> Ints:
     """The trials' numbers, best first."""
-    direction = "ascending" if results.mode == "min" else "descending"
-    ranked: Ints = results.trials().sort_by([("best_value", direction)])["trial"].to_numpy().astype(np.int64)
+    trials = best_first(results.trials(), "best_value", "best_step", results.mode)
+    ranked: Ints = trials["trial"].to_numpy().astype(np.int64)
     return ranked
 
 

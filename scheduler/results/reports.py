@@ -11,11 +11,9 @@ import pyarrow.compute as pc
 from ...search_spaces import Value
 from ..core.reports import ReportBatch
 from .configurations import Configurations
-from .schema import EXTRA, Header, is_reserved, metric_names, reports_schema
+from .schema import EXTRA, EXTRA_TYPE, Header, is_reserved, metric_names, reports_schema
 
 _logger = logging.getLogger(__name__)
-
-_EXTRA_TYPE = pa.map_(pa.string(), pa.float64())
 
 
 class ReportBuffer:
@@ -133,7 +131,7 @@ def _without_nan(values: npt.NDArray[np.float64]) -> pa.Array:
 def _extra(metrics: Mapping[str, npt.NDArray[np.float64]], n: int) -> pa.Array:
     """For each of n reports a map from names to values, null where the report has none of them."""
     if not metrics:
-        return pa.nulls(n, _EXTRA_TYPE)
+        return pa.nulls(n, EXTRA_TYPE)
     values = np.stack(list(metrics.values()), axis=1)
     present = ~np.isnan(values)
     counts = present.sum(axis=1)

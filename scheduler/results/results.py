@@ -94,7 +94,7 @@ class Results:
     def reports(self) -> pa.Table:
         """All reports by trial and step, with a column a metric.
 
-        A step that was trained again after a failure has one row an `attempt`.
+        A step has one row: a later `attempt` that trains it again after a failure does not report it again.
         """
         return self._source.reports()
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from .best import best_first
 from .configurations import configuration_of
 from .results import Results
 from .schema import CONFIG_PREFIX, EXTRA, metric_names
@@ -19,8 +20,7 @@ def trial_rows(
     """
     table = results.trials()
     if order == "value":
-        direction = "ascending" if results.mode == "min" else "descending"
-        table = table.sort_by([("best_value", direction), ("trial", "ascending")])
+        table = best_first(table, "best_value", "best_step", results.mode)
     rows = table.slice(0, limit).to_pylist()
     return [
         {name: value for name, value in row.items() if not name.startswith(CONFIG_PREFIX)}
@@ -30,16 +30,14 @@ def trial_rows(
 
 
 def metrics_at(results: Results, trial: int, step: int) -> dict[str, float]:
-    """The metrics that a trial reported at a step, by name; of a step that was trained again, those of the last time.
+    """The metrics that a trial reported at a step, by name; none where it did not report.
 
     Args:
         results: The results.
         trial: The trial's number.
         step: The step.
     """
-    rows = results.sql(
-        f"select * from reports where trial = {int(trial)} and step = {int(step)} order by attempt desc limit 1"
-    )
+    rows = results.sql(f"select * from reports where trial = {int(trial)} and step = {int(step)}")
     if not len(rows):
         return {}
     row = rows.to_pylist()[0]

@@ -12,6 +12,7 @@ from ..errors import InvalidSpecError, ResultsError
 
 CONFIG_PREFIX = "config_"
 EXTRA = "extra"
+EXTRA_TYPE = pa.map_(pa.string(), pa.float64())
 
 _ARROW_TYPES: Mapping[str, pa.DataType] = {
     "float": pa.float64(),
@@ -126,7 +127,7 @@ def reports_schema(header: Header, metrics: Iterable[str]) -> pa.Schema:
         metrics: Names of the metrics that get a column of their own.
     """
     metric_fields = [pa.field(name, pa.float64()) for name in metrics]
-    extra = pa.field(EXTRA, pa.map_(pa.string(), pa.float64()))
+    extra = pa.field(EXTRA, EXTRA_TYPE)
     fields = [*_REPORT_FIELDS, *config_fields(header.value_types), *metric_fields, extra]
     return pa.schema(fields, metadata=header.to_metadata())
 

@@ -13,11 +13,7 @@ from .reports import expand_extra
 from .schema import Header, trials_schema
 from .writer import report_parts
 
-_ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [
-    ("trial", "ascending"),
-    ("step", "ascending"),
-    ("attempt", "ascending"),
-]
+_ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [("trial", "ascending"), ("step", "ascending")]
 
 
 class Source(Protocol):
@@ -31,7 +27,7 @@ class Source(Protocol):
         """The table of trials."""
 
     def reports(self) -> pa.Table:
-        """All reports by trial, step and attempt, with a column a metric."""
+        """All reports by trial and step, with a column a metric."""
 
     def define_views(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Define `trials` and `reports` in a DuckDB connection."""
@@ -64,7 +60,7 @@ class DirectorySource:
         return _read(self._directory.trials).sort_by("trial")
 
     def reports(self) -> pa.Table:
-        """The rows of all parts by trial, step and attempt, with a column a metric."""
+        """The rows of all parts by trial and step, with a column a metric."""
         tables = [_read(part) for part in self._parts()]
         return expand_extra(pa.concat_tables(tables).sort_by(_ORDER))
 
@@ -108,7 +104,7 @@ class TableSource:
         return self._trials
 
     def reports(self) -> pa.Table:
-        """All reports by trial, step and attempt, with a column a metric."""
+        """All reports by trial and step, with a column a metric."""
         return expand_extra(self._reports)
 
     def define_views(self, connection: duckdb.DuckDBPyConnection) -> None:
