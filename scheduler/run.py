@@ -105,7 +105,7 @@ def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> 
     """Opens journal and parts for this run; reports that no recorded outcome covers are dropped first."""
     value_types = spec.search_space.value_types
     drop_uncovered(layout, state.covered())
-    writer = ReportWriter(layout, value_types, [spec.metric], spec.mode)
+    writer = ReportWriter(layout, value_types, spec.metric, spec.mode)
     for row in state.rows:
         writer.register(row.trial, row.config)
     journal = Journal.open(layout.journal)

@@ -1,6 +1,6 @@
 """Writing reports to the ledger: closed, immutable Parquet parts of one schema, readable from the first second."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ class ReportWriter:
     Args:
         directory: The sweep's directory, with its folders made.
         value_types: The value type of each hyperparameter.
-        metrics: Names known beforehand; the first is the one that trials are compared by.
+        metric: The metric that trials are compared by.
         mode: "min" or "max".
 
     Raises:
@@ -37,17 +37,17 @@ class ReportWriter:
     """
 
     def __init__(
-        self, directory: SweepDirectory, value_types: Mapping[str, str], metrics: Sequence[str], mode: str = "min"
+        self, directory: SweepDirectory, value_types: Mapping[str, str], metric: str, mode: str = "min"
     ) -> None:
         self._directory = directory
-        header = Header.of(metrics[0], mode, value_types)
+        header = Header.of(metric, mode, value_types)
         self._buffer = ReportBuffer(header)
         parts = report_parts(directory.results)
         if parts:
             self._schema = _continued(parts[0], header)
             self._next = _number(parts[-1]) + 1
         else:
-            self._schema = reports_schema(header, dict.fromkeys(metrics))
+            self._schema = reports_schema(header, [metric])
             self._write_part(0, self._schema.empty_table())
             self._next = 1
 

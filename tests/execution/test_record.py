@@ -24,9 +24,7 @@ VALUE_TYPES = {"x": "float"}
 
 @pytest.fixture
 def record(layout: SweepDirectory) -> Iterator[DurableRecord]:
-    record = DurableRecord(
-        layout, Journal.open(layout.journal), ReportWriter(layout, VALUE_TYPES, ["loss"]), VALUE_TYPES
-    )
+    record = DurableRecord(layout, Journal.open(layout.journal), ReportWriter(layout, VALUE_TYPES, "loss"), VALUE_TYPES)
     yield record
     record.release()
 

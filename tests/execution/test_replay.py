@@ -71,7 +71,7 @@ def run(path: Path, state: SweepState, workers: int, commits: int = 10**9) -> No
     layout.create()
     replay(read_journal(layout.journal), state)
     drop_uncovered(layout, state.covered())
-    writer = ReportWriter(layout, SPACE.value_types, ["loss"])
+    writer = ReportWriter(layout, SPACE.value_types, "loss")
     for row in state.rows:
         writer.register(row.trial, row.config)
     journal = Journal.open(layout.journal)

@@ -55,7 +55,7 @@ while True:
 def test_one_line_reads_the_results_before_and_after_the_first_report(
     directory: SweepDirectory, batch_of: BatchOf, reader: str
 ) -> None:
-    writer = ReportWriter(directory, {"lr": "float", "optimizer": "string"}, ["val_loss"])
+    writer = ReportWriter(directory, {"lr": "float", "optimizer": "string"}, "val_loss")
     assert READERS[reader](directory) == []
 
     writer.register(0, {"lr": 0.1})
@@ -72,7 +72,7 @@ def test_one_line_reads_the_results_before_and_after_the_first_report(
 def test_another_process_reads_only_whole_flushes_while_parts_are_written(
     directory: SweepDirectory, batch_of: BatchOf
 ) -> None:
-    writer = ReportWriter(directory, {"lr": "float"}, ["val_loss"])
+    writer = ReportWriter(directory, {"lr": "float"}, "val_loss")
     writer.register(0, {"lr": 0.1})
     stop = directory.path / "stop"
     command = [sys.executable, "-W", "error", "-c", READ_UNTIL_STOPPED, str(directory.results), str(stop)]

@@ -35,7 +35,7 @@ CONFIG: dict[str, Value] = {
 
 
 def writer_in(directory: SweepDirectory) -> ReportWriter:
-    return ReportWriter(directory, VALUE_TYPES, ["val_loss"])
+    return ReportWriter(directory, VALUE_TYPES, "val_loss")
 
 
 def parts(directory: SweepDirectory) -> list[Path]:
@@ -122,7 +122,7 @@ def test_a_report_of_an_unknown_trial_is_refused(directory: SweepDirectory, batc
 
 
 def test_a_sweep_without_hyperparameters_has_reports_too(directory: SweepDirectory, batch_of: BatchOf) -> None:
-    writer = ReportWriter(directory, {}, ["val_loss"])
+    writer = ReportWriter(directory, {}, "val_loss")
     writer.register(0, {})
     writer.append(batch_of([(0, 1)], val_loss=[1.0]))
     writer.flush()
@@ -221,12 +221,12 @@ def test_metrics_with_the_name_of_another_column_are_kept_in_extra(
 @pytest.mark.parametrize("metric", ["step", "Trial", "config_lr", "extra"])
 def test_the_sweeps_own_metric_cannot_have_the_name_of_another_column(directory: SweepDirectory, metric: str) -> None:
     with pytest.raises(InvalidSpecError, match=f"metric is '{metric}', which is the name of another column"):
-        ReportWriter(directory, VALUE_TYPES, [metric])
+        ReportWriter(directory, VALUE_TYPES, metric)
 
 
 def test_an_unknown_mode_is_refused(directory: SweepDirectory) -> None:
     with pytest.raises(InvalidSpecError, match="mode is 'minimum': it must be 'min' or 'max'"):
-        ReportWriter(directory, VALUE_TYPES, ["val_loss"], mode="minimum")
+        ReportWriter(directory, VALUE_TYPES, "val_loss", mode="minimum")
 
 
 def test_nan_is_null_and_infinities_stay(directory: SweepDirectory, batch_of: BatchOf) -> None:
@@ -268,11 +268,11 @@ def test_results_of_another_sweep_are_not_continued(directory: SweepDirectory) -
     writer_in(directory)
 
     with pytest.raises(ResultsError, match="holds results with metric 'val_loss', not 'accuracy'"):
-        ReportWriter(directory, VALUE_TYPES, ["accuracy"])
+        ReportWriter(directory, VALUE_TYPES, "accuracy")
     with pytest.raises(ResultsError, match="holds results with mode 'min', not 'max'"):
-        ReportWriter(directory, VALUE_TYPES, ["val_loss"], mode="max")
+        ReportWriter(directory, VALUE_TYPES, "val_loss", mode="max")
     with pytest.raises(ResultsError, match="holds results with value_types"):
-        ReportWriter(directory, {"lr": "float"}, ["val_loss"])
+        ReportWriter(directory, {"lr": "float"}, "val_loss")
 
 
 def test_a_foreign_file_among_the_parts_is_named(directory: SweepDirectory) -> None:
@@ -299,7 +299,7 @@ Row = tuple[int, int, dict[str, float]]
 
 
 def write_all(directory: SweepDirectory, flushes: list[list[list[Row]]], batch_of: BatchOf) -> list[Row]:
-    writer = ReportWriter(directory, {"lr": "float"}, ["val_loss"])
+    writer = ReportWriter(directory, {"lr": "float"}, "val_loss")
     for trial in range(6):
         writer.register(trial, {"lr": trial / 8})
     for batches in flushes:
@@ -379,7 +379,7 @@ def test_a_large_flush_reads_back_whole(directory: SweepDirectory) -> None:
     n, generator = 200_000, np.random.default_rng(0)
     trial = generator.integers(0, 500, n).astype(np.int32)
     values = generator.random(n)
-    writer = ReportWriter(directory, {"lr": "float"}, ["val_loss"])
+    writer = ReportWriter(directory, {"lr": "float"}, "val_loss")
     for number in range(500):
         writer.register(number, {"lr": number / 512})
     ones = np.ones(n, np.int64)

@@ -37,7 +37,7 @@ ROWS = [trial(0, 2.0, 2), trial(1, 1.0, 2, state=TrialState.COMPLETED), trial(2,
 
 @pytest.fixture
 def writer(directory: SweepDirectory) -> ReportWriter:
-    writer = ReportWriter(directory, VALUE_TYPES, ["val_loss"])
+    writer = ReportWriter(directory, VALUE_TYPES, "val_loss")
     write_trials(directory.trials, [], VALUE_TYPES, directory.staging)
     for number, config in enumerate(CONFIGS):
         writer.register(number, config)
@@ -95,7 +95,7 @@ def test_the_best_is_the_trial_with_the_best_value_at_a_rung(results: Results) -
 
 
 def test_the_mode_decides_which_value_is_best(directory: SweepDirectory) -> None:
-    ReportWriter(directory, VALUE_TYPES, ["accuracy"], mode="max")
+    ReportWriter(directory, VALUE_TYPES, "accuracy", mode="max")
     write_trials(directory.trials, ROWS, VALUE_TYPES, directory.staging)
 
     assert Results.open(directory.path).best.trial == 2
@@ -275,7 +275,7 @@ def test_a_sweep_without_reports_can_be_shown(directory: SweepDirectory, writer:
 
 
 def test_a_notebook_shows_at_most_ten_trials(directory: SweepDirectory) -> None:
-    ReportWriter(directory, {}, ["val_loss"])
+    ReportWriter(directory, {}, "val_loss")
     rows = [TrialRow(n, {}, 0, TrialState.STOPPED, 0, best_value=float(n), best_step=1) for n in range(30)]
     write_trials(directory.trials, rows, {}, directory.staging)
 

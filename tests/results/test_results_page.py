@@ -24,7 +24,7 @@ def in_a_folder_with_a_sweep(
 ) -> None:
     directory = SweepDirectory(tmp_path / "sweeps" / "digits")
     directory.create()
-    writer = ReportWriter(directory, {"lr": "float"}, ["val_loss"])
+    writer = ReportWriter(directory, {"lr": "float"}, "val_loss")
     writer.register(0, {"lr": 0.1})
     writer.append(batch_of([(0, 1), (0, 2)], val_loss=[0.5, 0.25]))
     writer.flush()
