@@ -26,7 +26,7 @@ check: .venv/installed .dev/caviar  ## Lint, check the format, the types, the im
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(MYPY)
-	$(BIN)/pytest tests/project
+	$(BIN)/pytest -m "not slow" tests/project
 
 bench: .venv/installed-bench  ## Measure the throughput beside Ray Tune's
 	$(BIN)/python benchmarks/throughput.py
