@@ -2,13 +2,13 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any
 
 from ..search_spaces import Domain, SearchSpace
-from ..trainers import Trainer, load_trainer
+from ..trainers import Trainer, TrainerLike, load_trainer
 from .core.schedule import Plan
 from .errors import InvalidSpecError, SweepError
 from .execution.interrupts import Interrupts
@@ -21,8 +21,6 @@ from .results import ReportTable, Results, trials_table
 from .run import load_spec, new_state, run_in_directory
 from .spec import SweepSpec, read_spec_file
 from .storage import SweepDirectory
-
-TrainerLike = Callable[..., Any] | str | Sequence[str] | Mapping[str, Any]
 
 
 class Sweep:

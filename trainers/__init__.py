@@ -3,7 +3,7 @@
 from .errors import TrainerError
 from .opening import open_training
 from .protocol import Training
-from .trainer import Reference, Trainer, TrainerKind, load_trainer
+from .trainer import Reference, Trainer, TrainerKind, TrainerLike, load_trainer
 from .trial import Trial
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Trainer",
     "TrainerError",
     "TrainerKind",
+    "TrainerLike",
     "Training",
     "Trial",
     "load_trainer",

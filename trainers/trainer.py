@@ -13,6 +13,9 @@ from .errors import TrainerError
 from .reference import describe, resolve
 from .stepper import STEPPER_METHODS
 
+TrainerLike = Callable[..., Any] | str | Sequence[str] | Mapping[str, Any]
+"""What a person may give as training code: a function, a class, a name or a command."""
+
 Reference = str | dict[str, Any] | None
 """What a spec writes down of a trainer and `load_trainer` reads: a name, a command, or None where there is no name."""
 
@@ -53,9 +56,7 @@ class Trainer:
         return Trainer, (self.kind, self.target, self.name, self.reference)
 
 
-def load_trainer(
-    trainer: Callable[..., Any] | str | Sequence[str] | Mapping[str, Any], directory: Path | None = None
-) -> Trainer:
+def load_trainer(trainer: TrainerLike, directory: Path | None = None) -> Trainer:
     """Loads training code and checks its kind and signature.
 
     Args:
