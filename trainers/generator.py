@@ -69,7 +69,7 @@ class GeneratorTraining:
     def _next(self, generator: Iterator[Any]) -> object:
         """Runs to the next `yield`, with torch's switches of this thread as they were at the last one."""
         if not self._gradients:
-            _switches().resume_switches(gradients=False)
+            _switches().resume_switches()
         try:
             return next(generator)
         finally:

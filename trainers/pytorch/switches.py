@@ -17,10 +17,9 @@ def suspend_switches() -> bool:
     return were_on
 
 
-def resume_switches(*, gradients: bool) -> None:
-    """Puts gradients back to where they were when the training function yielded."""
-    if not gradients:
-        torch.set_grad_enabled(False)
+def resume_switches() -> None:
+    """Turns gradients off again, as they were where the training function waits."""
+    torch.set_grad_enabled(False)
 
 
 def check_switches(name: str) -> None:
