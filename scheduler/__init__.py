@@ -4,6 +4,7 @@ from .core.schedule import BracketPlan, Plan
 from .errors import InvalidSpecError, JournalError, ResultsError, SweepError, SweepLockedError, WorkerError
 from .execution.loop import Moment, StopReason
 from .results import Best, Results
+from .spec import SweepSpec
 from .sweep import Sweep
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "Sweep",
     "SweepError",
     "SweepLockedError",
+    "SweepSpec",
     "WorkerError",
 ]

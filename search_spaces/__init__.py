@@ -2,7 +2,7 @@
 
 from .continuous import InverseLog, Log, Uniform
 from .domain import Domain
-from .errors import CaviarError, InvalidSpaceError
+from .errors import CaviarError, InvalidSpaceError, InvalidYamlError
 from .integer import Integer
 from .options import Choice, Constant, Ordinal
 from .space import SearchSpace
@@ -15,6 +15,7 @@ __all__ = [
     "Domain",
     "Integer",
     "InvalidSpaceError",
+    "InvalidYamlError",
     "InverseLog",
     "Log",
     "Ordinal",
