@@ -1,5 +1,6 @@
 """The spec of a sweep: what a person writes in YAML or Python, checked field by field."""
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ..search_spaces import CaviarError, Domain, SearchSpace
 from ..search_spaces.strict_yaml import dump_yaml, load_yaml
+from ..trainers.command import FACTS, Command
 from .core.controllers import ControllerName, Search, bracket_schedule
 from .core.schedule import Budget, Resource
 from .core.state import Mode
@@ -20,7 +22,12 @@ NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a name that becomes a path looks like."""
 
 PositiveInt = Annotated[int, Field(ge=1, strict=True)]
-Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
+Steps = Annotated[int, Field(ge=1, le=10**12, strict=True)]
+Number = Annotated[float, Field(strict=True)]
+Name = Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
+
+MOST_TRIALS = 10_000_000
+"""More trials than any sweep finishes; a budget for more is a mistake."""
 
 
 class _Model(BaseModel):
@@ -31,8 +38,8 @@ class ResourceSpec(_Model):
     """What a trial may consume, in whole steps of `unit`: compared from `min` up, `max` in full, halved by `eta`."""
 
     unit: str = Field("epoch", min_length=1)
-    min: PositiveInt = 1
-    max: PositiveInt
+    min: Steps = 1
+    max: Steps
     eta: Annotated[int, Field(ge=2, strict=True)] = 3
 
     @model_validator(mode="after")
@@ -45,16 +52,16 @@ class ResourceSpec(_Model):
 class BudgetSpec(_Model):
     """What the sweep may spend: it ends at the first limit that it meets."""
 
-    trials: PositiveInt | None = None
+    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS, strict=True)] | None = None
     resource: PositiveInt | None = None
-    hours: Annotated[float, Field(gt=0)] | None = None
+    hours: Annotated[Number, Field(gt=0)] | None = None
 
 
 class WorkersSpec(_Model):
     """What each worker may use, how many there are (as many as fit when absent), and how many trials it keeps warm."""
 
-    cpu: Annotated[float, Field(gt=0)] = 1
-    gpu: Annotated[float, Field(ge=0)] = 0
+    cpu: Annotated[Number, Field(gt=0)] = 1
+    gpu: Annotated[Number, Field(ge=0)] = 0
     count: PositiveInt | None = None
     warm: Annotated[int, Field(ge=0, strict=True)] = 8
 
@@ -161,6 +168,20 @@ class SweepSpec(_Model):
     def _name_alone(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
 
+    @field_validator("name")
+    @classmethod
+    def _path_name(cls, value: str) -> str:
+        if re.fullmatch(NAME_PATTERN, value) is None:
+            raise ValueError("must be 1 to 64 letters, digits and . _ -, and begin with a letter or a digit")
+        return value
+
+    @field_validator("trainer", mode="before")
+    @classmethod
+    def _code_or_command(cls, value: object) -> object:
+        if value is None or isinstance(value, str | dict):
+            return value
+        raise ValueError("must be a name such as train.py:train, or a command such as {command: python train.py}")
+
     @field_validator("storage", mode="before")
     @classmethod
     def _local(cls, value: object) -> object:
@@ -191,7 +212,13 @@ class SweepSpec(_Model):
             raise ValueError("budget needs at least one of trials, resource and hours")
         if not self.space:
             raise ValueError("space is empty; name at least one hyperparameter")
+        if (self.budget.resource or 0) // self.resource.max > MOST_TRIALS:
+            raise ValueError(
+                f"budget.resource: {self.budget.resource} is enough for more than {MOST_TRIALS:,} trials of"
+                f" resource.max, {self.resource.max}; it must be less"
+            )
         try:
+            self._check_command()
             first = next(bracket_schedule(self.search), None)  # builds the space, whose errors become the spec's
         except CaviarError as error:
             raise ValueError(str(error)) from None
@@ -201,6 +228,15 @@ class SweepSpec(_Model):
                 f" it must be at least resource.max, {self.resource.max}"
             )
         return self
+
+    def _check_command(self) -> None:
+        names = Command.parse(self.trainer, Path()).hyperparameters if isinstance(self.trainer, dict) else ()
+        unknown = [name for name in names if name not in self.space]
+        if unknown:
+            raise InvalidSpecError(
+                f"trainer: the command names {{{unknown[0]}}}, which is neither a hyperparameter"
+                f" ({', '.join(self.space)}) nor one of {', '.join(FACTS)}."
+            )
 
 
 def _form(name: str, domain: object) -> object:

@@ -30,8 +30,20 @@ def _sentence(problem: Any, model: type[BaseModel]) -> str:
     if kind == "value_error":
         rule = str(problem["ctx"]["error"])
         return f"{field}: {rule}, got {_shown(problem['input'])}." if field else f"{rule.rstrip('.')}."
-    message = re.sub(r"^\w+ should", "must", problem["msg"])
-    return f"{field}: {message}, got {_shown(problem['input'])}."
+    return f"{field}: {_rule(path, problem, model)}, got {_shown(problem['input'])}."
+
+
+def _rule(path: list[str], problem: Any, model: type[BaseModel]) -> str:
+    """What a field must be, in the words of a person who writes YAML."""
+    match problem["type"]:
+        case "model_type":
+            return f"must be a mapping with some of the fields {', '.join(_fields(path, model))}"
+        case "dict_type":
+            return "must be a mapping"
+        case "tuple_type":
+            return "must be a list"
+        case _:
+            return re.sub(r"^\w+ should", "must", problem["msg"])
 
 
 def _allowed(path: list[str], model: type[BaseModel]) -> str:

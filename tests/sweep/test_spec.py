@@ -60,6 +60,33 @@ def test_a_minimal_spec_gets_the_documented_defaults() -> None:
         ({"workers": {"gpu": -1}}, "workers.gpu: must be greater than or equal to 0, got -1."),
         ({"workers": {"count": 0}}, "workers.count: must be greater than or equal to 1, got 0."),
         ({"seed": -1}, "seed: must be greater than or equal to 0, got -1."),
+        ({"resource": 9}, "resource: must be a mapping with some of the fields unit, min, max, eta, got 9."),
+        ({"space": ["lr"]}, "space: must be a mapping, got ['lr']."),
+        ({"constraints": "lr < 1"}, "constraints: must be a list, got 'lr < 1'."),
+        ({"budget": {"hours": "2"}}, "budget.hours: must be a valid number, got '2'."),
+        (
+            {"budget": {"trials": 10**9}},
+            "budget.trials: must be less than or equal to 10000000, got 1000000000.",
+        ),
+        (
+            {"budget": {"resource": 10**14}},
+            "budget.resource: 100000000000000 is enough for more than 10,000,000 trials of resource.max, 27;"
+            " it must be less.",
+        ),
+        (
+            {"name": "a/b"},
+            "name: must be 1 to 64 letters, digits and . _ -, and begin with a letter or a digit, got 'a/b'.",
+        ),
+        (
+            {"trainer": 3},
+            "trainer: must be a name such as train.py:train, or a command such as {command: python train.py}, got 3.",
+        ),
+        ({"trainer": {"cmd": "a"}}, "trainer: a mapping has the key command, and may have directory; it has cmd."),
+        (
+            {"trainer": {"command": "train {rate} {seed}"}},
+            "trainer: the command names {rate}, which is neither a hyperparameter (lr) nor one of seed, step, stop,"
+            " checkpoint, config, python.",
+        ),
         ({"seed": "7"}, "seed: must be a valid integer, got '7'."),
         ({"max_failures": -1}, "max_failures: must be greater than or equal to 0, got -1."),
         ({"space": {}}, "space is empty; name at least one hyperparameter."),
