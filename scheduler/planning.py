@@ -23,8 +23,13 @@ def plan_sweep(spec: SweepSpec, step_seconds: float | None = None, workers: int 
         workers: Number of workers, at least 1; the spec's if None, or 1 where that has none.
 
     Raises:
-        InvalidSpecError: The budget is one of hours alone and the cost of a step is not known.
+        InvalidSpecError: The budget is one of hours alone and the cost of a step is not known, or an argument is
+            outside its range.
     """
+    if workers is not None and workers < 1:
+        raise InvalidSpecError(f"workers: must be at least 1, got {workers!r}.")
+    if step_seconds is not None and not step_seconds > 0:
+        raise InvalidSpecError(f"step_seconds: must be above 0, got {step_seconds!r}.")
     workers = workers or spec.workers.count or 1
     search = replace(spec.search, budget=_limited(spec, step_seconds, workers))
     plan = Plan(tuple(bracket_schedule(search)), search.resource)

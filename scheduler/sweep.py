@@ -144,6 +144,12 @@ class Sweep:
         sweep._resumed = True
         return sweep
 
+    def __repr__(self) -> str:
+        spec = self._spec
+        return (
+            f"Sweep(name={spec.name!r}, metric={spec.metric!r}, mode={spec.mode!r}, directory={str(self.directory)!r})"
+        )
+
     @property
     def spec(self) -> SweepSpec:
         """The spec as resolved."""
@@ -191,6 +197,9 @@ class Sweep:
             curve: `curve(config, seed)` returns the metric after each step, at least `resource.max` values.
             workers: Number of simulated workers, at least 1.
             step_seconds: `step_seconds(config, seed)` returns the seconds that a step of that trial takes.
+
+        Raises:
+            InvalidSpecError: A curve is not a sequence of numbers, a cost is not at least 0, or there is no worker.
         """
         spec, value_types = self._spec, self._spec.search_space.value_types
         table = ReportTable(value_types, spec.metric, spec.mode)

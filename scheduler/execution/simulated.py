@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ...search_spaces import Value
 from ..core.assignment import Assignment, Outcome, OutcomeStatus
 from ..core.reports import ReportBatch
+from ..errors import InvalidSpecError
 from .executor import Arrivals
 
 Config = Mapping[str, Value]
@@ -36,9 +37,14 @@ class SimulatedExecutor:
         metric: The metric's name.
         workers: Number of workers, at least 1.
         step_seconds: Seconds of one step of a trial.
+
+    Raises:
+        InvalidSpecError: There is no worker, a curve is not a sequence of numbers, or a cost is not at least 0.
     """
 
     def __init__(self, curve: Curve, metric: str, workers: int, step_seconds: StepCost = one_second) -> None:
+        if workers < 1:
+            raise InvalidSpecError(f"workers: must be at least 1, got {workers!r}.")
         self._curve, self._metric, self._workers, self._step_seconds = curve, metric, workers, step_seconds
         self._clock = 0.0
         self._ends: list[tuple[float, int, Assignment, float]] = []
@@ -66,7 +72,7 @@ class SimulatedExecutor:
     def start(self, assignments: Sequence[Assignment]) -> None:
         """Puts the end of each assignment on the virtual calendar."""
         for assignment in assignments:
-            cost = self._step_seconds(assignment.config, assignment.seed)
+            cost = self._cost(assignment)
             end = self._clock + cost * (assignment.stop - assignment.start)
             heappush(self._ends, (end, self._started, assignment, cost))
             self._started += 1
@@ -93,8 +99,14 @@ class SimulatedExecutor:
         self._ends.clear()
         self._closed = True
 
+    def _cost(self, assignment: Assignment) -> float:
+        cost = self._step_seconds(assignment.config, assignment.seed)
+        if not (isfinite(cost) and cost >= 0):
+            raise InvalidSpecError(f"step_seconds: must be a finite number of at least 0, got {cost!r}.")
+        return cost
+
     def _replay(self, assignment: Assignment, cost: float) -> Arrivals:
-        curve = np.asarray(self._curve(assignment.config, assignment.seed), np.float64)[: assignment.stop]
+        curve = _numbers(self._curve(assignment.config, assignment.seed))[: assignment.stop]
         bad = np.flatnonzero(~np.isfinite(curve))
         if len(bad):
             curve = curve[: bad[0] + 1]
@@ -115,6 +127,16 @@ class SimulatedExecutor:
             work.elapsed_s + trained,
             {self._metric: values},
         ).select(np.arange(work.start + 1, work.start + n + 1) > work.reported)
+
+
+def _numbers(curve: object) -> npt.NDArray[np.float64]:
+    try:
+        numbers = np.asarray(curve, np.float64)
+    except (TypeError, ValueError):
+        numbers = np.empty(())
+    if numbers.ndim != 1:
+        raise InvalidSpecError(f"curve: must return a sequence of numbers, one a step, got {curve!r}.")
+    return numbers
 
 
 def _outcome(work: Assignment, curve: npt.NDArray[np.float64], cost: float) -> Outcome:

@@ -67,6 +67,17 @@ def test_a_grid_is_planned_by_its_size() -> None:
     assert (plan.trials, plan.cost) == (6, 54)
 
 
-def test_too_little_resource_for_one_trial_is_an_empty_plan() -> None:
-    plan = sweep(budget={"resource": 8}).plan(step_seconds=1.0)
-    assert (plan.brackets, plan.trials, plan.cost, plan.seconds) == ((), 0, 0, 0.0)
+def test_too_little_resource_for_one_trial_is_refused() -> None:
+    with pytest.raises(InvalidSpecError, match=r"^budget.resource: 8 is too little for one trial; it must be at least"):
+        sweep(budget={"resource": 8})
+
+
+@pytest.mark.parametrize("step_seconds", [0.0, -1.0, float("nan")])
+def test_a_step_that_costs_nothing_is_refused(step_seconds: float) -> None:
+    with pytest.raises(InvalidSpecError, match=r"^step_seconds: must be above 0, got "):
+        sweep().plan(step_seconds)
+
+
+def test_a_plan_for_no_workers_is_refused() -> None:
+    with pytest.raises(InvalidSpecError, match=r"^workers: must be at least 1, got 0\.$"):
+        sweep().plan(1.0, workers=0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from caviar.scheduler import Results, StopReason, Sweep
+from caviar.scheduler import InvalidSpecError, Results, StopReason, Sweep
 from caviar.search_spaces import Domain, InverseLog, Log, SearchSpace
 
 Config = Any
@@ -119,3 +119,21 @@ def make_class() -> Callable[[], type]:
             pass
 
     return lambda: Trainer
+
+
+@pytest.mark.parametrize("values", [1.0, None, ["low"], [[0.5]]])
+def test_a_curve_that_is_no_sequence_of_numbers_is_refused(values: Any) -> None:
+    with pytest.raises(InvalidSpecError, match=r"^curve: must return a sequence of numbers, one a step, got "):
+        sweep().simulate(lambda config, seed: values)
+
+
+def test_a_simulation_without_workers_or_with_negative_costs_is_refused() -> None:
+    with pytest.raises(InvalidSpecError, match=r"^workers: must be at least 1, got 0\.$"):
+        sweep().simulate(curve, workers=0)
+    with pytest.raises(InvalidSpecError, match=r"^step_seconds: must be a finite number of at least 0, got -1\.0\.$"):
+        sweep().simulate(curve, step_seconds=lambda config, seed: -1.0)
+
+
+def test_a_sweep_is_shown_by_its_name_metric_and_directory() -> None:
+    shown = "Sweep(name='digits', metric='val_loss', mode='min', directory='sweeps/digits')"
+    assert repr(sweep(name="digits")) == shown
