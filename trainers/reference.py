@@ -12,6 +12,11 @@ from typing import Any
 
 from .errors import TrainerError
 
+_EXITS = (
+    "exits while it is imported: put what is for a script alone, such as the parsing of arguments, under "
+    'if __name__ == "__main__"'
+)
+
 
 def resolve(reference: str, directory: Path) -> object:
     """Imports what a reference names.
@@ -101,6 +106,8 @@ def _import(module_name: str, directory: Path) -> ModuleType:
     search_first(directory)
     try:
         return importlib.import_module(module_name)
+    except SystemExit as error:
+        raise TrainerError(f"the trainer's module {module_name} {_EXITS}") from error
     except Exception as error:
         raise TrainerError(f"the trainer's module {module_name} cannot be imported: {_reason(error)}") from error
 
@@ -113,6 +120,9 @@ def _execute(name: str, path: Path) -> None:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+    except SystemExit as error:
+        del sys.modules[name]
+        raise TrainerError(f"the trainer's file {path} {_EXITS}") from error
     except Exception as error:
         del sys.modules[name]
         raise TrainerError(f"the trainer's file {path} cannot be loaded: {_reason(error)}") from error

@@ -198,3 +198,11 @@ def test_a_file_that_cannot_be_loaded_is_named_and_leaves_no_module(text: str, t
     with pytest.raises(TrainerError, match=r"broken\.py cannot be loaded: \w+Error"):
         load_trainer("broken.py:train", tmp_path)
     assert not [name for name in sys.modules if name.startswith("_caviar_broken")]
+
+
+def test_a_file_that_exits_while_it_is_imported_says_where_arguments_are_parsed(tmp_path: Path) -> None:
+    write(tmp_path / "script.py", "import argparse\nargparse.ArgumentParser().parse_args(['--lr'])\n")
+    write(tmp_path / "exiting_module.py", "raise SystemExit(0)\n")
+    for reference in ("script.py:train", "exiting_module:train"):
+        with pytest.raises(TrainerError, match=r'exits while it is imported: .* under if __name__ == "__main__"'):
+            load_trainer(reference, tmp_path)
