@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import ray
 from ray import cloudpickle
-from ray.exceptions import ActorDiedError, RayActorError, RayTaskError
+from ray.exceptions import ActorDiedError, ObjectLostError, RayActorError, RayTaskError
 
 from ..core.assignment import Assignment, Outcome, OutcomeStatus
 from ..core.reports import ReportBatch
@@ -158,7 +158,7 @@ class RayExecutor:
         slot = self._slots.pop(poll)
         try:
             arrived: Arrivals = ray.get(poll)
-        except RayActorError as error:
+        except (RayActorError, ObjectLostError) as error:  # a long answer stays on its worker's node and dies with it
             return self._replace(slot, error)
         except RayTaskError as error:
             raise WorkerError(f"A worker failed outside of training code: {error}") from error
@@ -176,7 +176,7 @@ class RayExecutor:
             before = outcome.elapsed_s if self._seconds is None else self._seconds
             self._seconds = 0.8 * before + 0.2 * outcome.elapsed_s
 
-    def _replace(self, slot: _Slot, error: RayActorError) -> Arrivals:
+    def _replace(self, slot: _Slot, error: RayActorError | ObjectLostError) -> Arrivals:
         """Starts a new worker for one that died, and fails what it trained; what was queued behind that only waits."""
         if isinstance(error, ActorDiedError) and error.actor_init_failed:
             raise WorkerError(f"A worker could not be started: {error}") from error
