@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from math import isfinite
 from pathlib import Path
@@ -36,23 +36,29 @@ def measure_step_seconds(spec: SweepSpec, directory: Path | None = None, trainer
         TrainerError: The training code cannot be used, or it raises.
     """
     with _environment(thread_variables(spec.workers.cpu)), redirect_stdout(sys.stderr):
-        if trainer is None:
-            if spec.trainer is None:
-                raise InvalidSpecError(
-                    "trainer: this field is missing; name the code to measure, as in train.py:train."
-                )
-            trainer = load_trainer(spec.trainer, directory)
+        code = _loaded(spec, directory) if trainer is None else trainer
         assignments = new_state(spec).decide(_TRIALS)
         if not assignments:
             raise InvalidSpecError("budget: it is too small for a single trial, so there is nothing to measure.")
-        first, *others = assignments
-        warm_up, _ = _train(trainer, first, spec.resource.max, 1)
-        seconds, steps = 0.0, 0
-        for assignment in others or [first]:
-            if steps and seconds + warm_up >= _ENOUGH_S:
-                break
-            taken, trained = _train(trainer, assignment, spec.resource.max, min(_STEPS, spec.resource.max))
-            seconds, steps = seconds + taken, steps + trained
+        return _seconds_a_step(code, assignments, spec.resource.max)
+
+
+def _loaded(spec: SweepSpec, directory: Path | None) -> Trainer:
+    if spec.trainer is None:
+        raise InvalidSpecError("trainer: this field is missing; name the code to measure, as in train.py:train.")
+    return load_trainer(spec.trainer, directory)
+
+
+def _seconds_a_step(trainer: Trainer, assignments: Sequence[Assignment], resource_max: int) -> float:
+    """The mean over the first steps of all trials but the first, which warms up, or of that one where it is alone."""
+    first, *others = assignments
+    warm_up, _ = _train(trainer, first, resource_max, 1)
+    seconds, steps = 0.0, 0
+    for assignment in others or [first]:
+        if steps and seconds + warm_up >= _ENOUGH_S:
+            break
+        taken, trained = _train(trainer, assignment, resource_max, min(_STEPS, resource_max))
+        seconds, steps = seconds + taken, steps + trained
     return seconds / max(1, steps)
 
 
