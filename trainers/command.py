@@ -100,7 +100,7 @@ def _names(argument: str) -> list[str]:
     except ValueError as error:
         raise TrainerError(
             f"trainer: the argument {argument!r} has unpaired braces ({error}): double literal ones"
-        ) from (None)
+        ) from None
     names = [name for _, name, _, _ in fields if name is not None]
     if any(spec or conversion for _, _, spec, conversion in fields) or not all(map(str.isidentifier, names)):
         raise TrainerError(
