@@ -2,7 +2,7 @@
 
 Each run of a sweep writes one file, `000001.jsonl`, `000002.jsonl`, …, a line an event:
 
-    {"crc32":"5d6d0cb8","event":{"type":"assigned","trial":3}}
+    {"crc32":"b6048f13","event":{"type":"decided","free":1,"assignments":[[3,1,0]],"configs":{}}}
 
 The checksum is the CRC-32 of the bytes of all events of the file up to this one, so that a changed, a lost and a
 misplaced line all show. A process that is killed while it writes leaves a last line without its line feed: that line
