@@ -63,10 +63,11 @@ def run_in_directory(
         resumed: Whether the directory already holds this sweep.
 
     Raises:
-        SweepError: The directory holds a sweep and `resumed` is false, or it is locked, or workers cannot be started.
+        SweepError: The directory holds a sweep and `resumed` is false, or it cannot be made, or it is locked, or
+            workers cannot be started.
     """
     layout = SweepDirectory(spec.directory)
-    layout.create()
+    _create(layout)
     with SweepLock(layout.lock), interrupts.listening():
         _prepare(layout, spec, resumed=resumed)
         state, history = load_state(layout.path, spec)
@@ -81,6 +82,16 @@ def run_in_directory(
             )
         finally:
             record.release()
+
+
+def _create(layout: SweepDirectory) -> None:
+    try:
+        layout.create()
+    except OSError as error:
+        raise SweepError(
+            f"storage: the sweep's directory {layout.path} cannot be made ({error.strerror}: {error.filename});"
+            " name a folder that can be written."
+        ) from error
 
 
 def _prepare(layout: SweepDirectory, spec: SweepSpec, *, resumed: bool) -> None:

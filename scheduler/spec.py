@@ -188,7 +188,7 @@ class SweepSpec(_Model):
         value = str(value) if isinstance(value, Path) else value
         if isinstance(value, str) and "://" in value:
             raise ValueError("storage is a local path; object stores are not supported yet")
-        return value
+        return str(Path(value).expanduser()) if isinstance(value, str) and value.startswith("~") else value
 
     @field_validator("space", mode="before")
     @classmethod

@@ -108,7 +108,9 @@ def _check_success(results: Results, directory: Path) -> None:
     counts = {state.value: states.count(state.value) for state in (TrialState.FAILED, TrialState.DIVERGED)}
     bad = " and ".join(f"{count:,} {state}" for state, count in counts.items() if count) or "none reached a rung"
     errors = [error.strip().splitlines()[-1] for error in trials["error"].to_pylist() if error and error.strip()]
-    reason = "".join(f"; the first said {show_value(error)}; see {_logs(directory)}" for error in errors[:1])
+    reason = "".join(
+        f"; the first said {show_value(error.rstrip('.'))}; see {_logs(directory)}" for error in errors[:1]
+    )
     if trials["best_value"].null_count == len(trials):
         fail(f"no trial of {len(trials):,} succeeded: {bad}{reason}", ExitCode.FAILED)
     if counts[TrialState.FAILED.value]:

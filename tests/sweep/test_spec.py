@@ -128,6 +128,11 @@ def test_an_unknown_controller_lists_the_controllers() -> None:
     assert message.endswith("'coarse_to_fine', 'hyperband', 'random' or 'grid', got 'bayes'.")
 
 
+def test_a_storage_in_the_home_folder_is_found_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert SweepSpec.parse({**FIELDS, "storage": "~/sweeps"}).directory == Path("/home/ada/sweeps/digits")
+
+
 def test_several_mistakes_are_several_lines() -> None:
     assert len(refusal(mode="x", seed=-1, metric=None).splitlines()) == 3
 

@@ -200,3 +200,11 @@ def test_a_budget_of_hours_ends_the_sweep_and_a_resumed_one_has_no_time_left(
     again = Sweep.resume(tmp_path / "digits")
     assert sum(again.run().trials()["step"].to_pylist()) == spent
     assert again.stop_reason is StopReason.OUT_OF_TIME
+
+
+def test_a_directory_that_cannot_be_made_is_said_in_one_sentence(
+    sweep_of: Callable[..., Sweep], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SweepError, match=rf"^storage: the sweep's directory {tmp_path}/file/digits cannot be made "):
+        sweep_of(tmp_path / "file").run()
