@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..search_spaces import CaviarError, Domain, SearchSpace
+from ..search_spaces.designs import feasible_points, uniform
 from ..search_spaces.strict_yaml import dump_yaml, load_yaml
 from ..trainers.command import FACTS, Command
-from .core.controllers import ControllerName, Search, bracket_schedule
+from .core.controllers import GRID_POINTS, ControllerName, Search, bracket_schedule
 from .core.schedule import Budget, Resource
 from .core.state import Mode
 from .errors import InvalidSpecError
@@ -71,7 +72,14 @@ class ControllerSpec(_Model):
 
     name: ControllerName = "coarse_to_fine"
     pipeline: PositiveInt | None = None
-    points: PositiveInt = 5
+    points: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _used(self) -> "ControllerSpec":
+        for setting, controller in {"pipeline": "coarse_to_fine", "points": "grid"}.items():
+            if getattr(self, setting) is not None and self.name != controller:
+                raise ValueError(f"{setting} is a setting of {controller}, not of {self.name}; leave it out")
+        return self
 
 
 class SweepSpec(_Model):
@@ -155,7 +163,7 @@ class SweepSpec(_Model):
             seed=self.seed,
             controller=self.controller.name,
             pipeline=self.controller.pipeline,
-            points=self.controller.points,
+            points=self.controller.points or GRID_POINTS,
         )
 
     @property
@@ -219,7 +227,8 @@ class SweepSpec(_Model):
             )
         try:
             self._check_command()
-            first = next(bracket_schedule(self.search), None)  # builds the space, whose errors become the spec's
+            self._check_constraints()
+            first = next(bracket_schedule(self.search), None)
         except CaviarError as error:
             raise ValueError(str(error)) from None
         if first is None:
@@ -228,6 +237,11 @@ class SweepSpec(_Model):
                 f" it must be at least resource.max, {self.resource.max}"
             )
         return self
+
+    def _check_constraints(self) -> None:
+        """Draws one point, which fails where hardly any satisfies the constraints."""
+        dimensions = self.search_space.dimensions
+        feasible_points(self.search_space, 1, lambda n, start: uniform(n, dimensions, self.seed, start), 0)
 
     def _check_command(self) -> None:
         names = Command.parse(self.trainer, Path()).hyperparameters if isinstance(self.trainer, dict) else ()

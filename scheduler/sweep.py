@@ -64,7 +64,7 @@ class Sweep:
         max_failures: int = 1,
     ) -> None:
         self._trainer = load_trainer(trainer)
-        if isinstance(space, SearchSpace):
+        if isinstance(space, SearchSpace) and not isinstance(constraints, str):
             constraints = (*space.constraints, *constraints)
         self._spec = SweepSpec.parse(
             {

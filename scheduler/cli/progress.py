@@ -16,6 +16,7 @@ from .tables import bracket_view
 
 _LINE_EVERY_S = 5.0
 _BRACKETS_SHOWN = 8
+_STOPPING = "stopping after the running steps … (Ctrl-C again stops at once)"
 
 
 class RunProgress:
@@ -88,7 +89,7 @@ def line_view(spec: SweepSpec, moment: Moment, progress: Progress, left: float |
 
 def live_view(spec: SweepSpec, moment: Moment, progress: Progress, left: float | None) -> RenderableType:
     """A moment on some lines: what is spent, the brackets that are open with their rungs, the incumbent."""
-    title = Text.assemble((spec.name, "bold"), ("  stopping …" if moment.stopping else "", "yellow"))
+    title = Text.assemble((spec.name, "bold"), (f"  {_STOPPING}" if moment.stopping else "", "yellow"))
     parts: list[RenderableType] = [title, Text(" · ".join(_counts(spec, moment, progress, left)))]
     if progress.brackets:
         parts += ["", bracket_view(progress, spec.resource.unit, _BRACKETS_SHOWN)]
@@ -107,7 +108,7 @@ def _counts(spec: SweepSpec, moment: Moment, progress: Progress, left: float | N
         f"{show_duration(moment.elapsed_s)} elapsed",
     ]
     if moment.stopping:
-        return [*words, "stopping …"]
+        return [*words, _STOPPING]
     return words if left is None else [*words, f"about {show_duration(left)} left"]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..results import Best, Results
+from ..results.best import kept_checkpoint
 from ..results.page import write_page
 from ..results.rows import metrics_at, trial_rows
 from ..run import load_spec
@@ -117,7 +118,8 @@ def _best_of(found: SweepStatus) -> Best:
     assert row is not None, "asked only of a sweep with a best trial"
     assert row.best_value is not None, "the best trial has a value"
     assert row.best_step is not None, "the best trial has a step"
-    return Best(row.trial, row.config, row.best_value, row.best_step, None)
+    checkpoint = kept_checkpoint(found.directory, row.trial, row.best_step)
+    return Best(row.trial, row.config, row.best_value, row.best_step, checkpoint)
 
 
 def _status_as_dict(found: SweepStatus) -> dict[str, Any]:

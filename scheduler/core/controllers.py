@@ -24,6 +24,10 @@ _RANDOM_BRACKET = 64
 """Trials that random search draws at a time; a number of convenience, since nothing is compared."""
 
 
+GRID_POINTS = 5
+"""Grid points of a continuous hyperparameter where nobody says another number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """What a controller is made for.
@@ -45,7 +49,7 @@ class Search:
     seed: int
     controller: ControllerName = "coarse_to_fine"
     pipeline: int | None = None
-    points: int = 5
+    points: int = GRID_POINTS
 
 
 def bracket_schedule(search: Search) -> Iterator[BracketPlan]:

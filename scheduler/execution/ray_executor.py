@@ -17,6 +17,7 @@ import ray
 from ray import cloudpickle
 from ray.exceptions import ActorDiedError, ObjectLostError, RayActorError, RayTaskError
 
+from ...trainers import TrainerError
 from ..core.assignment import Assignment, Outcome, OutcomeStatus
 from ..core.reports import ReportBatch
 from ..errors import WorkerError
@@ -61,8 +62,7 @@ class RayExecutor:
 
     def __init__(self, settings: EngineSettings, resources: WorkerResources) -> None:
         paths = tuple(path for path in sys.path if path)
-        engine = cloudpickle.dumps(settings)  # type: ignore[no-untyped-call]
-        self._settings = ray.put(WorkerSettings(engine, thread_variables(resources.cpu), paths))
+        self._settings = ray.put(WorkerSettings(_pickled(settings), thread_variables(resources.cpu), paths))
         self._actor_class = ray.remote(Worker).options(
             num_cpus=resources.cpu, num_gpus=resources.gpu, max_concurrency=_CALLS_AT_ONCE
         )
@@ -190,7 +190,7 @@ class RayExecutor:
             self._add_worker()
         # It may be alive and only out of reach: it must not go on with work that another worker is given.
         ray.kill(slot.actor)
-        return Arrivals(ReportBatch.empty(), _lost(slot, f"The worker died: {error}"))
+        return Arrivals(ReportBatch.empty(), _lost(slot, f"The worker died: {_first_line(error)}"))
 
 
 def _last_steps(reports: ReportBatch) -> dict[int, int]:
@@ -199,6 +199,21 @@ def _last_steps(reports: ReportBatch) -> dict[int, int]:
         return {}
     ends = np.append(np.flatnonzero(np.diff(reports.trial)), len(reports) - 1)
     return dict(zip(reports.trial[ends].tolist(), reports.step[ends].tolist(), strict=True))
+
+
+def _pickled(settings: EngineSettings) -> bytes:
+    try:
+        pickled: bytes = cloudpickle.dumps(settings)  # type: ignore[no-untyped-call]
+    except Exception as error:
+        raise TrainerError(
+            f"{settings.trainer.name} cannot be sent to the workers ({error}): make what it refers to inside of it"
+        ) from error
+    return pickled
+
+
+def _first_line(error: Exception) -> str:
+    """What Ray says first; the rest is advice on Ray."""
+    return str(error).strip().split("\n", 1)[0]
 
 
 def _lost(slot: _Slot, reason: str) -> list[Outcome]:

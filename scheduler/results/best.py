@@ -55,7 +55,7 @@ def find_best(source: Source, header: Header) -> Best | None:
         return None
     row = found.slice(0, 1).to_pylist()[0]
     config = configuration_of(row, header.value_types)
-    return Best(row["trial"], config, row[value], row[step], _checkpoint(source.path, row["trial"], row[step]))
+    return Best(row["trial"], config, row[value], row[step], kept_checkpoint(source.path, row["trial"], row[step]))
 
 
 def ranked(table: pa.Table, value: str, step: str, mode: str) -> pa.Table:
@@ -70,7 +70,8 @@ def best_first(table: pa.Table, value: str, step: str, mode: str) -> pa.Table:
     )
 
 
-def _checkpoint(path: Path | None, trial: int, step: int) -> Path | None:
+def kept_checkpoint(path: Path | None, trial: int, step: int) -> Path | None:
+    """The directory of a trial's saved state at a step, if there is one; `path` is the sweep's directory."""
     if path is None:
         return None
     directory = SweepDirectory(path)

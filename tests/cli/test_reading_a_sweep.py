@@ -105,6 +105,9 @@ def test_the_table_of_trials_says_how_many_it_leaves_out_on_standard_error(folde
 def test_best_as_json_has_the_configuration_and_all_metrics(folder: Path, caviar: Any, best: Any) -> None:
     found = from_json(caviar("best", "sweeps/small", "--json", cwd=folder))
     assert found["config"] == dict(best.config)
+    assert (
+        found["checkpoint"] == from_json(caviar("status", "sweeps/small", "--json", cwd=folder))["best"]["checkpoint"]
+    )
     assert found["metrics"] == {"loss": best.value, "accuracy": pytest.approx(1 - 1 / (best.step + 1))}
 
 

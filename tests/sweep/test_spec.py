@@ -122,6 +122,19 @@ def test_an_unknown_field_far_from_all_others_lists_what_is_allowed() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "controller",
+    [{"name": "grid", "pipeline": 2}, {"name": "random", "points": 3}, {"name": "hyperband", "pipeline": 1}],
+)
+def test_a_setting_of_another_controller_is_refused(controller: dict[str, Any]) -> None:
+    message = refusal(controller=controller)
+    assert f"not of {controller['name']}; leave it out" in message
+
+
+def test_constraints_that_nothing_satisfies_are_refused_before_anything_runs() -> None:
+    assert "constraints: only 0 of " in refusal(constraints=["lr > 2"])
+
+
 def test_an_unknown_controller_lists_the_controllers() -> None:
     message = refusal(controller="bayes")
     assert message.startswith("controller.name: ")

@@ -2,15 +2,17 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
 
 from caviar.scheduler import Moment, Results, StopReason, Sweep, SweepError, SweepLockedError, WorkerError
 from caviar.scheduler.storage import SweepDirectory, SweepLock
-from caviar.search_spaces import Constant
+from caviar.search_spaces import Constant, Log
+from caviar.trainers import TrainerError, Trial
 
 Table = list[dict[str, Any]]
 TableOf = Callable[[Results], Table]
@@ -189,6 +191,21 @@ def test_a_run_that_failed_before_its_first_trial_leaves_its_name_free(
 def test_a_finished_sweep_lets_the_training_code_clean_up(sweep_of: Callable[..., Sweep], tmp_path: Path) -> None:
     sweep_of(tmp_path, "plain_code.py:clean_up", space={"folder": Constant(str(tmp_path))}, budget={"trials": 3}).run()
     assert sorted(path.name for path in tmp_path.glob("*.closed")) == ["0.closed", "1.closed", "2.closed"]
+
+
+def test_training_code_that_cannot_be_sent_to_workers_is_one_sentence(tmp_path: Path) -> None:
+    lock = Lock()
+
+    def locked(trial: Trial) -> Iterator[dict[str, float]]:
+        with lock:
+            yield {"val_loss": 1.0}
+
+    space = {"lr": Log(0.1, 1.0)}
+    sweep = Sweep(locked, space=space, metric="val_loss", resource={"max": 1}, budget={"trials": 1}, storage=tmp_path)
+    with pytest.raises(
+        TrainerError, match=r"locked cannot be sent to the workers \(cannot pickle '_thread.lock' object"
+    ):
+        sweep.run()
 
 
 def test_a_budget_of_hours_ends_the_sweep_and_a_resumed_one_has_no_time_left(
