@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -290,7 +290,7 @@ def spec_schema() -> dict[str, Any]:
     schema = SweepSpec.model_json_schema()
     schema["properties"]["space"] = SearchSpace.json_schema()
     schema["properties"]["controller"]["anyOf"] = [
-        {"enum": ["coarse_to_fine", "hyperband", "random", "grid"]},
+        {"enum": list(get_args(ControllerName))},
         {"$ref": "#/$defs/ControllerSpec"},
     ]
     schema["properties"]["controller"].pop("$ref", None)
