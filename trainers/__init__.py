@@ -1,12 +1,14 @@
 """How one trial learns: training code in any of its three forms, opened, stepped, saved and restored."""
 
 from .errors import TrainerError
-from .opening import open_training
-from .protocol import Training
+from .opening import fuse_trainings, measure_group_size, open_training
+from .protocol import FusedTrainings, Fusing, Training
 from .trainer import Reference, Trainer, TrainerKind, TrainerLike, load_trainer
 from .trial import Trial
 
 __all__ = [
+    "FusedTrainings",
+    "Fusing",
     "Reference",
     "Trainer",
     "TrainerError",
@@ -14,6 +16,8 @@ __all__ = [
     "TrainerLike",
     "Training",
     "Trial",
+    "fuse_trainings",
     "load_trainer",
+    "measure_group_size",
     "open_training",
 ]

@@ -1,5 +1,7 @@
 """The seam between training code and whatever runs it."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -34,3 +36,46 @@ class Training(Protocol):
 
     def close(self) -> None:
         """Frees what the trial holds; nothing is called afterwards."""
+
+
+class FusedTrainings(Protocol):
+    """Open trials of one shape that are trained as one batched model until they are parted; each is a lane."""
+
+    def step(self) -> list[dict[str, float] | None]:
+        """Trains every lane one step.
+
+        Returns:
+            The metrics of each lane that is left, in the order in which they were given; None for one that has ended
+            by itself.
+
+        Raises:
+            Exception: Whatever the training code raises; no lane has then a state that can be used.
+        """
+
+    def keep(self, lanes: Sequence[int]) -> None:
+        """Compacts to some lanes; the others are parted.
+
+        Args:
+            lanes: Positions in what `step` returned last, ascending.
+        """
+
+    def part(self) -> None:
+        """Gives each training its own state again; nothing is called afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fusing:
+    """Which trials of a trainer can be trained as one model: those of equal static hyperparameters.
+
+    A hyperparameter with float values varies freely inside a group, any other one is static, but for these.
+
+    Attributes:
+        static: Names that are static although their values are floats.
+        varying: Names that may differ although their values are not floats.
+        padded: Widths, which may differ because narrower models are padded with zeros; the trials of a group are
+            chosen to have similar ones.
+    """
+
+    static: tuple[str, ...] = ()
+    varying: tuple[str, ...] = ()
+    padded: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What trains: a generator function, a trainer class or a command, loaded from any of the forms a person may give."""
+"""What trains: a generator function, a trainer class, a lane or a command, loaded from any of the forms a person may give."""
 
 import functools
 import inspect
@@ -10,8 +10,12 @@ from typing import Any
 
 from .command import Command
 from .errors import TrainerError
+from .protocol import Fusing
 from .reference import describe, resolve
 from .stepper import STEPPER_METHODS
+
+LANE_METHODS = ("load_data", "make_model", "loss")
+"""What tells a lane from other classes; `caviar.trainers.pytorch.Lane` has them all."""
 
 TrainerLike = Callable[..., Any] | str | Sequence[str] | Mapping[str, Any]
 """What a person may give as training code: a function, a class, a name or a command."""
@@ -21,12 +25,14 @@ Reference = str | dict[str, Any] | None
 
 
 class TrainerKind(str, Enum):
-    """The three ways to bring training code."""
+    """The ways to bring training code."""
 
     GENERATOR = "generator"
     """A generator function of one argument, the trial."""
     CLASS = "class"
     """A class with `step`, `state_dict` and `load_state_dict`, constructed with the trial."""
+    LANE = "lane"
+    """A class with `load_data`, `make_model` and `loss`, whose trials can be trained as one model."""
     COMMAND = "command"
     """A program that prints its metrics as lines of JSON."""
 
@@ -36,7 +42,7 @@ class Trainer:
     """Training code that was loaded and checked. It can be pickled by cloudpickle.
 
     Attributes:
-        kind: Which of the three forms it is.
+        kind: Which of the forms it is.
         target: The function, the class or the command.
         name: What messages call it.
         reference: How another process finds it again: `load_trainer(reference)`; None for an object without a name.
@@ -49,6 +55,15 @@ class Trainer:
     name: str
     reference: Reference
     loaded_from: tuple[str, Path] | None = None
+
+    @property
+    def fusing(self) -> Fusing | None:
+        """Which trials can be trained as one model; None where the training code knows nothing of that."""
+        if self.kind is not TrainerKind.LANE:
+            return None
+        lane = self.target
+        static = tuple(dict.fromkeys((*lane.static, *lane.data_settings)))
+        return Fusing(static, tuple(lane.varying), tuple(lane.padded))
 
     def __reduce__(self) -> tuple[Callable[..., "Trainer"], tuple[Any, ...]]:
         if self.loaded_from is not None:
@@ -65,7 +80,7 @@ def load_trainer(trainer: TrainerLike, directory: Path | None = None) -> Trainer
         directory: Where relative paths start, modules are looked for and commands run; the working directory if None.
 
     Raises:
-        TrainerError: There is no such code, or it has none of the three forms.
+        TrainerError: There is no such code, or it has none of the forms.
     """
     directory = (directory or Path.cwd()).resolve()
     if isinstance(trainer, str):
@@ -88,6 +103,8 @@ def _from_name(reference: str, directory: Path) -> Trainer:
 
 
 def _kind_of(target: object, name: str) -> TrainerKind:
+    if inspect.isclass(target) and all(callable(getattr(target, method, None)) for method in LANE_METHODS):
+        return TrainerKind.LANE
     if inspect.isclass(target):
         missing = [method for method in STEPPER_METHODS if not callable(getattr(target, method, None))]
         if missing:

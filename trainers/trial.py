@@ -1,6 +1,7 @@
 """What training code receives."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..search_spaces import Value
@@ -18,11 +19,13 @@ class Trial:
         resource_max: The last step that this trial can reach.
         step: The last finished step; above 0 from the start when the trial continues from a checkpoint.
         current: The step that `steps` handed out last; None before.
+        data: The file or folder that the spec names as `data`; None when it names none.
+        target: The column that the spec names as `target`; None when it names none.
     """
 
-    __slots__ = ("_tracked", "config", "current", "number", "resource_max", "seed", "step")
+    __slots__ = ("_tracked", "config", "current", "data", "number", "resource_max", "seed", "step", "target")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 each is one fact of the trial, and all but the configuration go by name
         self,
         config: Mapping[str, Value],
         *,
@@ -31,6 +34,8 @@ class Trial:
         resource_max: int = 1,
         step: int = 0,
         tracked: TrackedObjects | None = None,
+        data: Path | None = None,
+        target: str | None = None,
     ) -> None:
         self.config: dict[str, Any] = dict(config)
         self.number = number
@@ -38,6 +43,8 @@ class Trial:
         self.resource_max = resource_max
         self.step = step
         self.current: int | None = None
+        self.data = data
+        self.target = target
         self._tracked = TrackedObjects() if tracked is None else tracked
 
     def track(self, **objects: object) -> None:
