@@ -1,4 +1,4 @@
-"""What trains: a generator function, a trainer class, a lane or a command, loaded from any of the forms a person may give."""
+"""What trains: a function, a class, a lane or a command, loaded from any of the forms that a person may give."""
 
 import functools
 import inspect

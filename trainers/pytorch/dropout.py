@@ -1,0 +1,79 @@
+"""Inverted dropout whose rate is a tensor and whose masks follow from a key."""
+
+from math import prod
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout
+
+from .noise import stream_keys, uniform16
+
+_LEVELS = 1 << 16
+
+
+class Dropout(nn.Module):
+    """Inverted dropout (Srivastava et al., JMLR 2014): drops a share of the units and scales the others up.
+
+    The rate is a buffer, so that models with different rates can be stacked, and is kept to 1/65,536. Without a key it is
+    `torch.nn.Dropout`, with torch's own random numbers; with one, from `set_dropout_keys`, unit u of example e is dropped
+    by a hash of (key, layer, e, u), whatever else is in the batch.
+
+    Args:
+        rate: Share of the units that is dropped, at least 0 and below 1.
+    """
+
+    rate: Tensor
+    key: Tensor
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        if not 0 <= rate < 1:
+            raise ValueError(f"rate: a dropout rate is at least 0 and below 1, got {rate!r}")
+        self.register_buffer("rate", torch.tensor(rate, dtype=torch.float64), persistent=False)
+        self.register_buffer("key", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.layer = 0
+        self.keyed = False
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Drops units in training; in evaluation the inputs come back as they are.
+
+        Args:
+            inputs: [examples, ...]; with lanes, [lanes, examples, ...].
+        """
+        if not self.training:
+            return inputs
+        if not self.keyed:
+            return dropout(inputs, float(self.rate))
+        return drop(inputs, self.rate, stream_keys(self.key, self.layer))
+
+    def extra_repr(self) -> str:
+        """Nothing: the rate is a buffer, in which models of one shape may differ."""
+        return ""
+
+
+def set_dropout_keys(model: nn.Module, key: Tensor) -> None:
+    """Gives all dropout layers of a model the key of the batch that is trained next.
+
+    Args:
+        model: Changed in place. Its layers are numbered in the order of `modules()`.
+        key: int64 [], from `noise.batch_keys`.
+    """
+    for layer, module in enumerate(module for module in model.modules() if isinstance(module, Dropout)):
+        module.layer, module.keyed, module.key = layer, True, key
+
+
+def drop(inputs: Tensor, rate: Tensor, key: Tensor) -> Tensor:
+    """Drops units by a key and scales the others up.
+
+    Args:
+        inputs: float [examples, ...], or [lanes, examples, ...] where the key has one dimension.
+        rate: [] or [lanes].
+        key: int64 [] or [lanes].
+    """
+    lanes, examples, units = inputs.shape[: key.dim()], inputs.shape[key.dim()], prod(inputs.shape[key.dim() + 1 :])
+    dropped = (rate * _LEVELS).round()
+    bits = uniform16(key, examples, units)
+    kept = bits >= (dropped - _LEVELS // 2).to(torch.int16)[..., None, None]
+    scale = (_LEVELS / (_LEVELS - dropped)).to(inputs.dtype)[..., None, None]
+    flat = inputs.reshape(*lanes, examples, units)
+    return torch.where(kept, flat * scale, 0.0).reshape(inputs.shape)

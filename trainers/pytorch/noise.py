@@ -1,0 +1,87 @@
+"""Random numbers that depend on a key and a place alone: the same in any batch, in any group and on any device.
+
+Generators give numbers by the order of the calls, so a trial that is trained beside others, or whose group was
+compacted, would see other numbers than alone. Here a number is a hash of (key, row, column), and the key one of (trial
+seed, epoch, batch): the counter-based generators of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011),
+with the finaliser of SplitMix64 (Steele, Lea and Flood, 2014) as the hash.
+"""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
+_FIRST = 0xBF58476D1CE4E5B9 - (1 << 64)
+_SECOND = 0x94D049BB133111EB - (1 << 64)
+_PIECES = 4
+"""Numbers of 16 bits in one hash of 64."""
+
+
+def batch_keys(seeds: Tensor, epoch: int, batch: int) -> Tensor:
+    """The keys of a batch.
+
+    Args:
+        seeds: int64 [...], the trials' seeds.
+        epoch: From 1.
+        batch: The batch's place in its epoch, from 0, below 2**32.
+
+    Returns:
+        int64 [...].
+    """
+    return _hash(_hash(seeds * _GOLDEN) + ((epoch << 32) + batch))
+
+
+def stream_keys(keys: Tensor, stream: int) -> Tensor:
+    """The keys of one use of random numbers among several in a batch, such as one layer's; int64 like `keys`."""
+    return keys ^ (stream * _SECOND + _FIRST) % (1 << 63)
+
+
+def uniform16(keys: Tensor, rows: int, columns: int) -> Tensor:
+    """Uniform integers of 16 bits.
+
+    Args:
+        keys: int64 [...].
+        rows: Such as the examples of a batch.
+        columns: Such as the units of a layer; the numbers of a column do not depend on how many columns there are.
+
+    Returns:
+        int16 [..., rows, columns], from -32768 to 32767.
+    """
+    places = _places(rows, -(-columns // _PIECES), keys.device)
+    pieces = _hash(places + keys[..., None, None]).view(torch.int16)
+    return pieces[..., :columns]
+
+
+def uniforms(keys: Tensor, rows: int, columns: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Uniform floats in [0, 1), multiples of 2**-24.
+
+    Args:
+        keys: int64 [...].
+        rows: Such as the examples of a batch.
+        columns: Numbers for each of them.
+        dtype: Of the result.
+
+    Returns:
+        [..., rows, columns].
+    """
+    hashes = _hash(_places(rows, columns, keys.device) + keys[..., None, None])
+    return _shifted(hashes, 40).to(dtype) * 2.0**-24
+
+
+@lru_cache(maxsize=64)
+def _places(rows: int, columns: int, device: torch.device) -> Tensor:
+    """int64 [rows, columns], a different number for each place, far apart."""
+    row, column = torch.arange(rows, device=device)[:, None], torch.arange(columns, device=device)
+    return ((row << 32) + column) * _GOLDEN
+
+
+def _hash(z: Tensor) -> Tensor:
+    z = (z ^ _shifted(z, 30)) * _FIRST
+    z = (z ^ _shifted(z, 27)) * _SECOND
+    return z ^ _shifted(z, 31)
+
+
+def _shifted(z: Tensor, places: int) -> Tensor:
+    """A logical shift to the right: the one of torch repeats the sign."""
+    return (z >> places) & ((1 << 64 - places) - 1)
