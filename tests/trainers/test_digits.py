@@ -8,8 +8,9 @@ from torch import nn
 
 from caviar.trainers import TrainerError, Training
 from caviar.trainers.pytorch.data import digits
-from caviar.trainers.pytorch.digits import epoch_order, evaluate_on_test, train
+from caviar.trainers.pytorch.digits import evaluate_on_test, train
 from caviar.trainers.pytorch.hyperparameters import Hyperparameters
+from caviar.trainers.pytorch.minibatches import epoch_order
 from caviar.trainers.pytorch.models import build_model
 from caviar.trainers.pytorch.optimizers import build_optimizer, set_learning_rate
 

@@ -1,22 +1,69 @@
-"""The digits of scikit-learn: 1,797 images of 8x8 grey levels, handwritten, in ten classes."""
+"""Data in memory, in three parts; and scikit-learn's digits: 1,797 images of 8x8 grey levels in ten classes."""
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import Tensor
+
+from .splits import SplitSettings, split_examples
+from .standardise import Standardiser
 
 SPLIT_SEED = 0
 """The split that every trial uses: trials can be compared because they see the same examples."""
 
-Indices = npt.NDArray[np.int64]
-
 IMAGE_SIZE = 8
 CLASSES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The parts of a data set. Each is a tuple of tensors with one row an example, such as inputs and labels.
+
+    Attributes:
+        train: To fit weights.
+        dev: To compare trials.
+        test: For one look at the end of a search; None if there is no such part.
+    """
+
+    train: tuple[Tensor, ...]
+    dev: tuple[Tensor, ...]
+    test: tuple[Tensor, ...] | None = None
+
+    def to(self, device: torch.device) -> "Data":
+        """The same data on a device; what is there already is shared."""
+        train, dev = (tuple(tensor.to(device) for tensor in part) for part in (self.train, self.dev))
+        return Data(train, dev, None if self.test is None else tuple(tensor.to(device) for tensor in self.test))
+
+
+@dataclass(frozen=True, slots=True)
+class DataDescription:
+    """What a model and a reader have to know of data for classification, whose parts are inputs and labels.
+
+    Attributes:
+        kind: Inputs are rows of a table, float32 [n, features], or images, float32 [n, channels, height, width]. Labels
+            are int64 [n], from 0.
+        input_shape: The inputs' shape without n.
+        class_names: By label.
+        feature_names: By column of a table; empty for images.
+    """
+
+    kind: Literal["table", "images"]
+    input_shape: tuple[int, ...]
+    class_names: tuple[str, ...]
+    feature_names: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
+
+
+DIGITS = DataDescription("images", (1, IMAGE_SIZE, IMAGE_SIZE), tuple(map(str, range(CLASSES))))
+"""What `digits_data` holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +84,7 @@ class Examples:
 
 @dataclass(frozen=True, slots=True)
 class Digits:
-    """The three parts of the data.
+    """The three parts of the digits.
 
     Attributes:
         train: 60 % of the examples, to fit weights.
@@ -62,14 +109,14 @@ def digits(split_seed: int = SPLIT_SEED) -> Digits:
     """
     images, labels = load_digits(return_X_y=True)
     images, labels = images.astype(np.float32), labels.astype(np.int64)
-    parts = split(labels, split_seed)
-    mean, deviation = images[parts[0]].mean(), images[parts[0]].std()
-    normalised = (images - mean) / deviation
-    return Digits(*(Examples(torch.from_numpy(normalised[part]), torch.from_numpy(labels[part])) for part in parts))
+    parts = split_examples(labels, SplitSettings(seed=split_seed))
+    normalised = Standardiser.fit(images[parts.train], over=None).apply(images)
+    places = (parts.train, parts.dev, parts.test)
+    return Digits(*(Examples(torch.from_numpy(normalised[part]), torch.from_numpy(labels[part])) for part in places))
 
 
-def split(labels: npt.NDArray[np.int64], seed: int) -> tuple[Indices, Indices, Indices]:
-    """The indices of the training, dev and test parts: 60 %, 20 % and 20 %, stratified by label."""
-    train, rest = train_test_split(np.arange(len(labels)), train_size=0.6, stratify=labels, random_state=seed)
-    dev, test = train_test_split(rest, train_size=0.5, stratify=labels[rest], random_state=seed)
-    return train, dev, test
+def digits_data(split_seed: int = SPLIT_SEED) -> Data:
+    """The digits as images [n, 1, 8, 8] and labels [n]; otherwise as in `digits`."""
+    parts = digits(split_seed)
+    as_images = (-1, *DIGITS.input_shape)
+    return Data(*((part.images.view(as_images), part.labels) for part in (parts.train, parts.dev, parts.test)))

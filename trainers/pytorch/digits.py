@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ...search_spaces import Value
-from ..randomness import mix
 from ..state import load_state
 from ..trial import Trial
 from .data import Examples, digits
 from .hyperparameters import Hyperparameters
+from .minibatches import epoch_order, minibatches
 from .models import build_model
 from .optimizers import build_optimizer, set_learning_rate
 
@@ -36,14 +36,9 @@ def train(trial: Trial) -> Iterator[dict[str, float]]:
     for epoch in trial.steps():
         set_learning_rate(optimizer, settings, epoch - 1)
         order = epoch_order(len(data.train), trial.seed, epoch)
-        loss, accuracy = train_epoch(model, optimizer, data.train, torch.split(order, settings.batch_size))
+        loss, accuracy = train_epoch(model, optimizer, data.train, minibatches(order, settings.batch_size))
         val_loss, val_acc = evaluate(model, data.dev)
         yield {"train_loss": loss, "train_acc": accuracy, "val_loss": val_loss, "val_acc": val_acc}
-
-
-def epoch_order(examples: int, seed: int, epoch: int) -> Tensor:
-    """The order in which an epoch goes through the examples: a permutation that the seed and the epoch decide."""
-    return torch.randperm(examples, generator=torch.Generator().manual_seed(mix(seed, epoch)))
 
 
 def train_epoch(
@@ -55,7 +50,7 @@ def train_epoch(
         model: From images [n, 64] to logits [n, 10].
         optimizer: Of the model's parameters.
         examples: What the batches are indices of.
-        batches: int64 [n] each. A batch of one example is left out: batch norm has no variance of one.
+        batches: int64 [n] each.
 
     Returns:
         The mean cross-entropy in nats and the share of right answers, over the examples as they were trained.
@@ -63,16 +58,15 @@ def train_epoch(
     model.train()
     total, right, count = torch.zeros(()), torch.zeros(()), 0
     for batch in batches:
-        if len(batch) > 1:
-            labels = examples.labels[batch]
-            logits = model(examples.images[batch])
-            loss = cross_entropy(logits, labels)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            total += loss.detach() * len(batch)
-            right += (logits.detach().argmax(1) == labels).sum()
-            count += len(batch)
+        labels = examples.labels[batch]
+        logits = model(examples.images[batch])
+        loss = cross_entropy(logits, labels)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        total += loss.detach() * len(batch)
+        right += (logits.detach().argmax(1) == labels).sum()
+        count += len(batch)
     return total.item() / count, right.item() / count
 
 
