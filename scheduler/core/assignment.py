@@ -19,6 +19,7 @@ class Assignment:
         rung: Index of the rung at `stop`, from 0.
         start: Steps already trained.
         stop: Steps trained when the assignment is done; greater than `start`.
+        group: The lowest number of the trials that are trained together; the trial's own when it is trained alone.
         attempt: How often the trial's work was started again after a failure.
         reported: Steps whose reports are already in the results; a report up to here is not made again.
         elapsed_s: Seconds of training before this assignment.
@@ -31,6 +32,7 @@ class Assignment:
     rung: int
     start: int
     stop: int
+    group: int
     attempt: int = 0
     reported: int = 0
     elapsed_s: float = 0.0

@@ -98,6 +98,11 @@ class Bracket:
         """Whether every result that can arrive has arrived."""
         return all(rung.missing == 0 for rung in self._rungs)
 
+    def survivors(self, rung: int) -> Sequence[int] | None:
+        """The trials that a rung promotes, ascending; None until all of its results are in."""
+        results = self._rungs[rung]
+        return None if results.missing else sorted(results.promoted)
+
     def results(self, rung: int) -> Sequence[Ranked]:
         """Loss and trial of each result at a rung, best first."""
         return self._rungs[rung].ranked

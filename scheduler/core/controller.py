@@ -18,6 +18,7 @@ class Start:
         rung: Index of the rung.
         level: Resource at the rung, in steps.
         config: Its configuration.
+        group: The lowest number of the trials that are trained together; its own when it is trained alone.
     """
 
     trial: int
@@ -25,6 +26,7 @@ class Start:
     rung: int
     level: int
     config: Mapping[str, Value]
+    group: int
 
 
 class Controller(Protocol):
@@ -39,7 +41,7 @@ class Controller(Protocol):
         """Whether no decision will follow any more, once all results are in."""
 
     def decide(self, free: int) -> list[Start]:
-        """At most `free` trials to train next."""
+        """At most `free` groups of trials to train next, the trials of a group one after the other."""
 
     def handle(self, trial: int, rung: int, loss: float) -> Verdict:
         """Takes a trial's result at a rung, to be minimised; infinite when it diverged or failed."""

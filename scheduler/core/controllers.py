@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...search_spaces import SearchSpace
+from .grouping import ALONE, Grouping
 from .halving import HalvingController
-from .proposer import GridProposer, sobol_proposer, uniform_proposer
+from .proposer import GridProposer, Proposer, sobol_proposer, uniform_proposer
 from .schedule import (
     BracketPlan,
     Budget,
@@ -41,6 +42,7 @@ class Search:
         pipeline: Brackets that `coarse_to_fine` has in flight at most, at least 1; None opens one whenever a worker is
             free, which costs nothing as long as its points do not depend on results.
         points: Grid points of each continuous hyperparameter, at least 1.
+        grouping: Which trials are trained together.
     """
 
     space: SearchSpace
@@ -50,6 +52,7 @@ class Search:
     controller: ControllerName = "coarse_to_fine"
     pipeline: int | None = None
     points: int = GRID_POINTS
+    grouping: Grouping = ALONE
 
 
 def bracket_schedule(search: Search) -> Iterator[BracketPlan]:
@@ -71,11 +74,13 @@ def bracket_schedule(search: Search) -> Iterator[BracketPlan]:
 
 def make_controller(search: Search) -> HalvingController:
     """The controller of a search, before its first decision."""
-    space, brackets = search.space, bracket_schedule(search)
-    if search.controller == "coarse_to_fine":
-        return HalvingController(space, brackets, sobol_proposer(space, search.seed), search.pipeline)
-    if search.controller == "hyperband":
-        return HalvingController(space, brackets, sobol_proposer(space, search.seed))
+    pipeline = search.pipeline if search.controller == "coarse_to_fine" else None
+    return HalvingController(search.space, bracket_schedule(search), _proposer(search), pipeline, search.grouping)
+
+
+def _proposer(search: Search) -> Proposer:
+    if search.controller == "grid":
+        return GridProposer(search.space, search.points)
     if search.controller == "random":
-        return HalvingController(space, brackets, uniform_proposer(space, search.seed))
-    return HalvingController(space, brackets, GridProposer(space, search.points))
+        return uniform_proposer(search.space, search.seed)
+    return sobol_proposer(search.space, search.seed)

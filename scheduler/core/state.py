@@ -4,9 +4,10 @@ Controllers know trials, rungs and losses. This adds what every controller needs
 work that was interrupted or lost with a crash, and the row that people read for each trial.
 """
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from math import inf
 from typing import Literal
 
@@ -36,7 +37,11 @@ class SweepState:
         self._reported: dict[int, int] = {}
         """The step up to which a trial has reported, in whichever attempt got furthest."""
         self._outstanding: dict[int, Assignment] = {}
-        self._again: deque[Assignment] = deque()
+        self._work: dict[int, int] = {}
+        """The piece of work that a trial's assignment belongs to: what is trained together."""
+        self._pieces = 0
+        self._again: OrderedDict[int, list[Assignment]] = OrderedDict()
+        """Work to be done again, by piece of work."""
         self._best: int | None = None
         self._spent = 0
 
@@ -70,12 +75,19 @@ class SweepState:
         return self._rows[trial]
 
     def decide(self, free: int) -> list[Assignment]:
-        """At most `free` assignments: first work to be done again, then what the controller chooses."""
-        again = [self._again.popleft() for _ in range(min(free, len(self._again)))]
-        assignments = again + [self._assignment(start) for start in self._controller.decide(free - len(again))]
-        for assignment in assignments:
-            self._outstanding[assignment.trial] = assignment
-            self._set_state(assignment.trial, TrialState.RUNNING)
+        """The assignments of at most `free` groups: first work to be done again, then what the controller chooses.
+
+        Returns:
+            The assignments of a group one after the other.
+        """
+        again = [self._again.popitem(last=False)[1] for _ in range(min(free, len(self._again)))]
+        assignments = [assignment for members in again for assignment in _grouped(members)]
+        assignments += [self._assignment(start) for start in self._controller.decide(free - len(again))]
+        for _, members in groupby(assignments, key=lambda assignment: assignment.group):
+            piece = self._new_piece()
+            for assignment in members:
+                self._outstanding[assignment.trial], self._work[assignment.trial] = assignment, piece
+                self._set_state(assignment.trial, TrialState.RUNNING)
         return assignments
 
     def handle(self, outcome: Outcome) -> None:
@@ -94,8 +106,8 @@ class SweepState:
 
     def requeue(self) -> None:
         """Puts every assignment that has not ended back in the queue: its workers are gone."""
-        self._again.extend(self._outstanding.values())
-        for trial in self._outstanding:
+        for trial, assignment in self._outstanding.items():
+            self._again.setdefault(self._work[trial], []).append(assignment)
             self._set_state(trial, TrialState.PENDING)
         self._outstanding.clear()
 
@@ -117,19 +129,26 @@ class SweepState:
             start.rung,
             start=row.step,
             stop=start.level,
+            group=start.group,
             attempt=row.attempt,
             reported=self._reported.get(start.trial, 0),
             elapsed_s=row.elapsed_s,
         )
 
+    def _new_piece(self) -> int:
+        self._pieces += 1
+        return self._pieces
+
     def _interrupt(self, assignment: Assignment, outcome: Outcome) -> None:
         self._advance(assignment, outcome, TrialState.PENDING)
         row, reported = self._rows[assignment.trial], self._reported[assignment.trial]
-        self._again.append(replace(assignment, start=outcome.step, reported=reported, elapsed_s=row.elapsed_s))
+        again = replace(assignment, start=outcome.step, reported=reported, elapsed_s=row.elapsed_s)
+        self._again.setdefault(self._work[assignment.trial], []).append(again)
 
     def _retry(self, assignment: Assignment, outcome: Outcome) -> None:
+        """Queues the work again, alone: a trial that kills its worker takes others with it once at most."""
         again = replace(assignment, attempt=assignment.attempt + 1, reported=self._reported[assignment.trial])
-        self._again.append(again)
+        self._again[self._new_piece()] = [again]
         row = self._rows[assignment.trial]
         self._rows[row.trial] = replace(row, state=TrialState.PENDING, attempt=again.attempt, error=outcome.error)
 
@@ -180,3 +199,9 @@ class SweepState:
 
     def _set_state(self, trial: int, state: TrialState) -> None:
         self._rows[trial] = replace(self._rows[trial], state=state)
+
+
+def _grouped(members: Sequence[Assignment]) -> list[Assignment]:
+    """Assignments that are trained together again, under the name of those that are left."""
+    group = min(assignment.trial for assignment in members)
+    return [replace(assignment, group=group) for assignment in members]

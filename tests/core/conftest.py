@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from math import isfinite
 from random import Random
 
@@ -24,7 +25,7 @@ class InvariantChecker:
 
     def __call__(self) -> None:
         rows, outstanding = self._state.rows, [work.trial for work in self._state.outstanding]
-        assert [row.trial for row in rows] == list(range(len(rows)))
+        assert [row.trial for row in rows] == sorted({row.trial for row in rows})
         assert len(outstanding) == len(set(outstanding))
         assert {row.trial for row in rows if row.state is TrialState.RUNNING} == set(outstanding)
         assert self._state.spent == sum(row.step for row in rows)
@@ -36,6 +37,7 @@ class InvariantChecker:
         self._check_best(rows)
         if self._state.finished:
             assert not outstanding
+            assert [row.trial for row in rows] == list(range(len(rows)))
             assert all(row.state in ENDED for row in rows)
         self._before = {row.trial: row for row in rows}
 
@@ -61,20 +63,35 @@ class InvariantChecker:
         assert self._state.best == expected
 
 
+def groups_of(assignments: Sequence[Assignment]) -> list[list[Assignment]]:
+    """The assignments of each group; they stand together, and the group has the name of its lowest trial."""
+    groups = [list(members) for _, members in groupby(assignments, key=lambda assignment: assignment.group)]
+    assert [group[0].group for group in groups] == [min(work.trial for work in group) for group in groups]
+    return groups
+
+
+@pytest.fixture(scope="session")
+def split_groups() -> Callable[[Sequence[Assignment]], list[list[Assignment]]]:
+    """The assignments of each group."""
+    return groups_of
+
+
 @pytest.fixture(scope="session")
 def drive() -> Callable[..., list[TrialRow]]:
     """Runs a state to its end with workers that finish in a random order, checking the invariants at every event."""
 
     def run(state: SweepState, work: Work, workers: int = 1, order: int = 0, mode: str = "min") -> list[TrialRow]:
-        check, random, running = InvariantChecker(state, mode), Random(order), list[Assignment]()
+        check, random, running = InvariantChecker(state, mode), Random(order), list[list[Assignment]]()
         while not state.finished:
-            assignments = state.decide(workers - len(running))
-            assert len(assignments) <= workers - len(running)
-            running += assignments
+            groups = groups_of(state.decide(workers - len(running)))
+            assert len(groups) <= workers - len(running)
+            running += groups
             check()
             assert running, "nothing runs and nothing is decided, but the sweep is not finished"
-            state.handle(work(running.pop(random.randrange(len(running)))))
-            check()
+            group = running.pop(random.randrange(len(running)))
+            for assignment in random.sample(group, len(group)):
+                state.handle(work(assignment))
+                check()
         assert state.decide(workers) == []
         return list(state.rows)
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caviar.scheduler.core.controllers import Search, bracket_schedule, make_controller
+from caviar.scheduler.core.grouping import Grouping
 from caviar.scheduler.core.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trial import TrialRow, TrialState
@@ -32,6 +33,18 @@ SEARCHES = {
     "hyperband": Search(SPACE, Resource(1, 9, 3), Budget(resource=250), 5, "hyperband"),
     "random": Search(SPACE, Resource(1, 5, 3), Budget(trials=70), 5, "random"),
     "grid": Search(SPACE, Resource(1, 4, 2), Budget(), 5, "grid", points=2),
+    "in groups": Search(
+        SPACE,
+        Resource(1, 27, 3),
+        Budget(trials=70),
+        5,
+        "coarse_to_fine",
+        pipeline=2,
+        grouping=Grouping(3, ("optimizer",), ("hidden",)),
+    ),
+    "in groups of whole rungs": Search(
+        SPACE, Resource(1, 9, 3), Budget(resource=250), 5, "hyperband", grouping=Grouping(64, ("optimizer",))
+    ),
     "grid, cut short": Search(SPACE, Resource(1, 4, 2), Budget(trials=7), 5, "grid", points=2),
 }
 every_controller = pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES.keys())

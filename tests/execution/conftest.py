@@ -28,6 +28,7 @@ def work() -> Callable[..., Assignment]:
 
     def make(trial: int = 0, stop: int = 3, **facts: Any) -> Assignment:
         defaults: dict[str, Any] = {"config": {"x": 0.5}, "seed": 100 + trial, "bracket": 0, "rung": 0, "start": 0}
+        defaults["group"] = trial
         return Assignment(trial=trial, stop=stop, **{**defaults, **facts})
 
     return make
