@@ -51,6 +51,16 @@ class Dropout(nn.Module):
         return ""
 
 
+def keyed_dropout(model: nn.Module) -> nn.Module:
+    """Puts a `Dropout` in the place of every `torch.nn.Dropout` of a model; returns the model."""
+    for name, child in model.named_children():
+        if type(child) is nn.Dropout:
+            setattr(model, name, Dropout(child.p))
+        else:
+            keyed_dropout(child)
+    return model
+
+
 def set_dropout_keys(model: nn.Module, key: Tensor) -> None:
     """Gives all dropout layers of a model the key of the batch that is trained next.
 

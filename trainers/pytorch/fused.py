@@ -1,0 +1,212 @@
+"""Trials of a lane that are trained as one batched model."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import TrainerError
+from ..protocol import Training
+from ..randomness import seed_generators
+from .device import computing
+from .lane import Batch, losses_of, shared_data
+from .lane_training import EVALUATION_BATCH, LaneTraining, take
+from .minibatches import epoch_order, minibatches
+from .noise import batch_keys
+from .optimizers import SLOTS, Rates, RowOptimizer, clip_rows
+from .stacked_model import StackedModel
+
+Metrics = dict[str, float]
+
+
+def fuse(trainings: Sequence[Training]) -> "FusedLanes":
+    """Fuses open trials; see `fuse_trainings`.
+
+    Raises:
+        TrainerError: They are not trials of one lane after the same step, or their models differ in structure.
+    """
+    lanes = [training for training in trainings if isinstance(training, LaneTraining)]
+    if len(lanes) < len(trainings) or len({(type(lane.lane), lane.trial.step) for lane in lanes}) != 1:
+        raise TrainerError("only trials of one lane, all after the same step, can be trained as one model")
+    return FusedLanes(lanes)
+
+
+class FusedLanes:
+    """Trials that are trained as one batched model until they are parted. It implements `FusedTrainings`.
+
+    The losses of the lanes are summed, so that the gradient of each lane's parameters is that of its own loss. The random
+    numbers of a lane follow from its trial's seed, the epoch and the batch, so that it does not matter which others it is
+    trained with.
+    """
+
+    def __init__(self, trainings: Sequence[LaneTraining]) -> None:
+        self._returned = self._lanes = list(trainings)
+        first = trainings[0]
+        self._lane, self._recipe, self._device = first.lane, first.recipe, first.device
+        self._model = StackedModel([training.model for training in trainings], padded=bool(first.lane.padded))
+        self._optimizer = self._join_optimizers()
+        self._describe()
+
+    def step(self) -> list[Metrics | None]:
+        """Trains every lane an epoch; those that stopped early are parted before it."""
+        returned = self._returned
+        self._leave([training for training in self._lanes if training.ended])
+        metrics: dict[int, Metrics] = {}
+        if self._lanes:
+            epoch = self._lanes[0].trial.step + 1
+            seed_generators(self._lanes[0].trial.seed, epoch)
+            with computing(self._recipe.precision, self._device):
+                for training, values in zip(self._lanes, self._epoch(epoch), strict=True):
+                    metrics[id(training)] = values
+        return [metrics.get(id(training)) for training in returned]
+
+    def keep(self, lanes: Sequence[int]) -> None:
+        """Compacts to some of the lanes that `step` returned last."""
+        kept = [self._returned[lane] for lane in lanes]
+        self._returned = kept
+        names = set(map(id, kept))
+        self._leave([training for training in self._lanes if id(training) not in names])
+
+    def part(self) -> None:
+        """Gives each training its own weights and optimizer state again."""
+        self._release(range(len(self._lanes)))
+        self._lanes = []
+
+    def _epoch(self, epoch: int) -> list[Metrics]:
+        trained, evaluated = self._train(epoch), self._evaluate()
+        columns = {name: values.tolist() for name, values in {**trained, **evaluated}.items()}
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        for lane, training in enumerate(self._lanes):
+            training.trial.step = training.trial.current = epoch
+            rows[lane] = training.watch(rows[lane], self._model.lane(lane))
+        return rows
+
+    def _train(self, epoch: int) -> dict[str, Tensor]:
+        """Goes through the training part once; returns the mean of each metric, [lanes] each."""
+        data = self._data.train
+        orders = [epoch_order(len(data[0]), training.trial.seed, epoch) for training in self._lanes]
+        order = torch.stack(orders).to(self._device)
+        batches = minibatches(torch.arange(order.shape[1]), self._recipe.batch_size)
+        rates, totals = self._learning_rates(epoch, len(batches)), _Totals()
+        self._alive = torch.ones(len(self._lanes), 1, dtype=torch.bool, device=self._device)
+        self._model.train()
+        for place, columns in enumerate(batches):
+            batch = take(data, order[:, columns[0] : columns[-1] + 1])
+            losses, metrics = self._losses(batch, batch_keys(self._seeds, epoch, place))
+            totals.add(metrics, len(columns))
+            self._update(losses, rates[min(place, len(rates) - 1)])
+        return {f"train_{name}": total / sum(map(len, batches)) for name, total in totals.sums.items()}
+
+    def _losses(self, batch: Batch, keys: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The loss of each lane, with gradients, and the metrics, each [lanes]."""
+        lane, model = self._lane, self._model
+        if model.draws:
+            model.set_keys(keys)
+        if lane.lanes_first:
+            batch = lane.augment(batch, self._config, keys) if model.training else batch
+            return losses_of(lane, model, batch, self._config)
+
+        def call(one: Any, batch: Batch, config: Mapping[str, Tensor], key: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            config = {**self._plain, **config}
+            batch = lane.augment(batch, config, key) if one.training else batch
+            return losses_of(lane, one, batch, config)
+
+        losses: tuple[Tensor, dict[str, Tensor]] = model.map(call, batch, self._varying, keys)
+        return losses
+
+    def _update(self, losses: Tensor, rates: Tensor) -> None:
+        """One update of all lanes but those that have met a loss that is not finite, which are frozen."""
+        leaves = self._model.leaves
+        with torch.no_grad():
+            self._alive &= losses.isfinite()[:, None]
+        slopes = torch.autograd.grad(losses.sum(), leaves, materialize_grads=True, allow_unused=True)
+        with torch.no_grad():
+            gradients = torch.cat([slope.flatten(1) for slope in slopes], 1)
+            if self._device.type == "cuda" or not self._alive.all():
+                gradients = torch.where(self._alive, gradients, 0.0)
+                rates = torch.where(self._alive, rates, 0.0)
+            if self._limits is not None:
+                clip_rows(gradients, self._limits)
+            self._optimizer.update(self._model.rows, gradients, rates)
+
+    @torch.no_grad()
+    def _evaluate(self) -> dict[str, Tensor]:
+        data, totals = self._data.dev, _Totals()
+        self._model.train(False)
+        for part in zip(*(torch.split(tensor, EVALUATION_BATCH) for tensor in data), strict=True):
+            batch = tuple(tensor.expand(len(self._lanes), *tensor.shape) for tensor in part)
+            totals.add(self._losses(batch, self._seeds)[1], len(part[0]))
+        return {f"val_{name}": total / len(data[0]) for name, total in totals.sums.items()}
+
+    def _learning_rates(self, epoch: int, updates: int) -> list[Tensor]:
+        """The rates of the epoch, [lanes, 1]: of each update, or one for all of them."""
+        schedules = [training.learning_rate for training in self._lanes]
+        places = range(updates) if any(schedule.changes_within(epoch) for schedule in schedules) else [0]
+        return [
+            self._column([schedule.at(epoch, (place + 1) / updates) for schedule in schedules]) for place in places
+        ]
+
+    def _join_optimizers(self) -> RowOptimizer:
+        recipes = [training.recipe for training in self._lanes]
+        states = [training.optimizer for training in self._lanes]
+        rates = Rates(
+            *(self._column([getattr(recipe, name) for recipe in recipes]) for name in Rates.__dataclass_fields__)
+        )
+        rule = recipes[0].optimizer
+        slots = {name: self._model.join([state.slots.get(name, {}) for state in states]) for name in SLOTS[rule]}
+        return RowOptimizer(rule, rates, slots, states[0].updates)
+
+    def _describe(self) -> None:
+        """What follows from which lanes there are."""
+        trainings, lane = self._lanes, self._lane
+        first = trainings[0]
+        self._data = shared_data(lane, first.config, first.trial, self._device)
+        self._seeds = torch.tensor([training.trial.seed for training in trainings], device=self._device)
+        varying = [name for name in first.config if not all(training.plain(name) for training in trainings)]
+        self._plain = {name: value for name, value in first.config.items() if name not in varying}
+        self._varying = {
+            name: self._column([training.config[name] for training in trainings]).flatten() for name in varying
+        }
+        self._config = {**self._plain, **self._varying}
+        limits = [training.recipe.clip_norm for training in trainings]
+        self._limits = None if None in limits else self._column(limits)
+
+    def _column(self, values: Sequence[Any]) -> Tensor:
+        """Numbers as [lanes, 1], in the type of the parameters."""
+        return torch.tensor(values, dtype=self._model.rows.dtype, device=self._device)[:, None]
+
+    def _leave(self, trainings: Sequence[LaneTraining]) -> None:
+        """Parts some lanes and compacts the others."""
+        leaving = set(map(id, trainings))
+        places = [place for place, training in enumerate(self._lanes) if id(training) in leaving]
+        kept = [place for place in range(len(self._lanes)) if place not in set(places)]
+        if not places:
+            return
+        self._release(places)
+        self._lanes = [self._lanes[place] for place in kept]
+        if kept:
+            self._model.select(kept)
+            self._optimizer.select(torch.tensor(kept, device=self._device))
+            self._describe()
+
+    @torch.no_grad()
+    def _release(self, lanes: Sequence[int]) -> None:
+        """Writes the weights and the optimizer's state of some lanes back to their trainings."""
+        for lane in lanes:
+            training = self._lanes[lane]
+            training.model.load_state_dict(self._model.lane(lane).state_dict())
+            slots = {name: self._model.split(rows, lane) for name, rows in self._optimizer.slots.items()}
+            training.optimizer.replace(slots, self._optimizer.updates)
+
+
+class _Totals:
+    """Sums of metrics over examples."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Any] = defaultdict(float)
+
+    def add(self, means: Mapping[str, Tensor], examples: int) -> None:
+        for name, mean in means.items():
+            self.sums[name] = self.sums[name] + mean.detach() * examples

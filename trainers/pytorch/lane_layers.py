@@ -1,0 +1,153 @@
+"""Layers of torch over many lanes at once: inputs and weights with a leading dimension for the lanes.
+
+`torch.func.vmap` can do the same for any model, and does where a layer is missing here. These are what it would arrive at
+after its dispatch, which costs more than the arithmetic where models are small and lanes are few: products of matrices
+become one batched product, convolutions one grouped convolution, and batch norm one over the channels of all lanes.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 the name that torch gives it
+
+from .dropout import Dropout, drop
+from .noise import stream_keys
+
+Apply = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
+"""From inputs [lanes, examples, ...] and the tensors [lanes, ...] of a model by name to outputs [lanes, examples, ...]."""
+
+
+def lanes_first(module: nn.Module, prefix: str = "") -> Apply | None:
+    """A module as a function over lanes; None where it is, or holds, a layer that is not known here.
+
+    Args:
+        module: Its settings are read when the function is called, `training` among them; its tensors are not.
+        prefix: What the names of its tensors begin with.
+    """
+    build = _BUILDERS.get(type(module))
+    return None if build is None else build(module, prefix)
+
+
+def _sequential(module: Any, prefix: str) -> Apply | None:
+    layers = [lanes_first(child, f"{prefix}{name}.") for name, child in module.named_children()]
+    known = [layer for layer in layers if layer is not None]
+    if len(known) < len(layers):
+        return None
+    return lambda inputs, tensors: reduce(lambda values, layer: layer(values, tensors), known, inputs)
+
+
+def _elementwise(module: Any, prefix: str) -> Apply:
+    return lambda inputs, tensors: module(inputs)
+
+
+def _linear(module: Any, prefix: str) -> Apply:
+    weight, bias = f"{prefix}weight", f"{prefix}bias" if module.bias is not None else None
+
+    def apply(inputs: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
+        rows = inputs.flatten(1, -2)
+        factors = tensors[weight].transpose(1, 2)
+        outputs = torch.bmm(rows, factors) if bias is None else torch.baddbmm(tensors[bias][:, None], rows, factors)
+        return outputs.unflatten(1, inputs.shape[1:-1])
+
+    return apply
+
+
+def _convolution(module: Any, prefix: str) -> Apply | None:
+    if module.padding_mode != "zeros":
+        return None
+    weight, bias = f"{prefix}weight", f"{prefix}bias" if module.bias is not None else None
+
+    def apply(inputs: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
+        lanes = len(inputs)
+        shift = None if bias is None else tensors[bias].flatten()
+        groups = (module.stride, module.padding, module.dilation, module.groups * lanes)
+        return _apart(F.conv2d(_abreast(inputs), tensors[weight].flatten(0, 1), shift, *groups), lanes)
+
+    return apply
+
+
+def _batch_norm(module: Any, prefix: str) -> Apply | None:
+    if module.momentum is None or not module.track_running_stats:
+        return None
+
+    def apply(inputs: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
+        affine = [tensors[f"{prefix}{name}"].flatten() for name in ("weight", "bias")] if module.affine else [None, None]
+        averages = [tensors[f"{prefix}running_{name}"].view(-1) for name in ("mean", "var")]
+        if module.training:
+            tensors[f"{prefix}num_batches_tracked"].add_(1)
+        rest = (module.training, module.momentum, module.eps)
+        return _apart(F.batch_norm(_abreast(inputs), *averages, *affine, *rest), len(inputs))
+
+    return apply
+
+
+def _layer_norm(module: Any, prefix: str) -> Apply:
+    weight = f"{prefix}weight" if module.weight is not None else None
+    bias = f"{prefix}bias" if module.bias is not None else None
+
+    def apply(inputs: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
+        shape = (len(inputs), *[1] * (inputs.dim() - 1 - len(module.normalized_shape)), *module.normalized_shape)
+        outputs = F.layer_norm(inputs, module.normalized_shape, eps=module.eps)
+        if weight is not None:
+            outputs = outputs * tensors[weight].reshape(shape)
+        return outputs if bias is None else outputs + tensors[bias].reshape(shape)
+
+    return apply
+
+
+def _pooling(module: Any, prefix: str) -> Apply:
+    return lambda inputs, tensors: _apart(module(_abreast(inputs)), len(inputs))
+
+
+def _flatten(module: Any, prefix: str) -> Apply | None:
+    if module.start_dim < 1:
+        return None
+    end = module.end_dim + 1 if module.end_dim > 0 else module.end_dim
+    return lambda inputs, tensors: inputs.flatten(module.start_dim + 1, end)
+
+
+def _unflatten(module: Any, prefix: str) -> Apply | None:
+    if module.dim < 1:
+        return None
+    return lambda inputs, tensors: inputs.unflatten(module.dim + 1, module.unflattened_size)
+
+
+def _dropout(module: Any, prefix: str) -> Apply:
+    def apply(inputs: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
+        if not module.training:
+            return inputs
+        return drop(inputs, tensors[f"{prefix}rate"], stream_keys(tensors[f"{prefix}key"], module.layer))
+
+    return apply
+
+
+def _abreast(inputs: Tensor) -> Tensor:
+    """[lanes, examples, channels, ...] as [examples, lanes * channels, ...]."""
+    return inputs.transpose(0, 1).flatten(1, 2)
+
+
+def _apart(outputs: Tensor, lanes: int) -> Tensor:
+    """[examples, lanes * channels, ...] as [lanes, examples, channels, ...]."""
+    return outputs.unflatten(1, (lanes, -1)).transpose(0, 1)
+
+
+_BUILDERS: dict[type[nn.Module], Callable[[Any, str], Apply | None]] = {
+    nn.Sequential: _sequential,
+    nn.Linear: _linear,
+    nn.Conv2d: _convolution,
+    nn.BatchNorm1d: _batch_norm,
+    nn.BatchNorm2d: _batch_norm,
+    nn.LayerNorm: _layer_norm,
+    nn.MaxPool2d: _pooling,
+    nn.AvgPool2d: _pooling,
+    nn.AdaptiveAvgPool2d: _pooling,
+    nn.Flatten: _flatten,
+    nn.Unflatten: _unflatten,
+    Dropout: _dropout,
+    **dict.fromkeys(
+        (nn.Identity, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softplus), _elementwise
+    ),
+}

@@ -1,0 +1,81 @@
+"""Tensors by name as rows of a matrix: one row a lane, so that an update of all lanes is a few operations."""
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+Tensors = Mapping[str, Tensor]
+
+
+class RowLayout:
+    """Where each named tensor of each lane stands in its row.
+
+    Narrower tensors stand at the beginning of the place that the widest one needs, with zeros behind them.
+
+    Args:
+        lanes: The tensors of each lane; the same names for all, in the same order.
+    """
+
+    def __init__(self, lanes: Sequence[Tensors]) -> None:
+        self._own = [{name: tensor.shape for name, tensor in tensors.items()} for tensors in lanes]
+        self.shapes = {name: _cover([shapes[name] for shapes in self._own]) for name in self._own[0]}
+        sizes = [shape.numel() for shape in self.shapes.values()]
+        self._starts = dict(zip(self.shapes, accumulate([0, *sizes]), strict=False))
+        self.width = sum(sizes)
+
+    def join(self, lanes: Sequence[Tensors], like: Tensor) -> Tensor:
+        """The rows of some tensors that have the layout's names and shapes; zeros for those that are missing.
+
+        Args:
+            lanes: The tensors of each lane.
+            like: Has the type and the device of the result.
+
+        Returns:
+            [lanes, width].
+        """
+        rows = like.new_zeros(len(lanes), self.width)
+        for name, place in self.views(rows).items():
+            if all(name in tensors and tensors[name].shape == self.shapes[name] for tensors in lanes):
+                place.copy_(torch.stack([tensors[name].detach() for tensors in lanes]))
+            else:
+                for lane, tensors in enumerate(lanes):
+                    if name in tensors:
+                        _corner(place[lane], tensors[name].shape).copy_(tensors[name].detach())
+        return rows
+
+    def views(self, rows: Tensor) -> dict[str, Tensor]:
+        """The named tensors of all lanes, each [lanes, ...], sharing the memory of the rows."""
+        return {
+            name: rows[:, self._starts[name] : self._starts[name] + shape.numel()].view(len(rows), *shape)
+            for name, shape in self.shapes.items()
+        }
+
+    def lane(self, views: Tensors, lane: int) -> dict[str, Tensor]:
+        """The tensors of one lane, without the padding, sharing the memory of the views."""
+        return {name: _corner(views[name][lane], shape) for name, shape in self._own[lane].items()}
+
+    def select(self, lanes: Sequence[int]) -> None:
+        """Keeps some lanes."""
+        self._own = [self._own[lane] for lane in lanes]
+
+
+def stack(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors of one type as [lanes, ...], the smaller ones padded with zeros."""
+    shape = _cover([tensor.shape for tensor in tensors])
+    if all(tensor.shape == shape for tensor in tensors):
+        return torch.stack([tensor.detach() for tensor in tensors])
+    stacked = tensors[0].new_zeros(len(tensors), *shape)
+    for place, tensor in zip(stacked, tensors, strict=True):
+        _corner(place, tensor.shape).copy_(tensor.detach())
+    return stacked
+
+
+def _cover(shapes: Sequence[torch.Size]) -> torch.Size:
+    """The smallest shape that all of the shapes fit into."""
+    return torch.Size(max(sizes) for sizes in zip(*shapes, strict=True))
+
+
+def _corner(tensor: Tensor, shape: torch.Size) -> Tensor:
+    return tensor if tensor.shape == shape else tensor[tuple(slice(size) for size in shape)]
