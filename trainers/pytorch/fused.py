@@ -46,6 +46,7 @@ class FusedLanes:
         first = trainings[0]
         self._lane, self._recipe, self._device = first.lane, first.recipe, first.device
         self._model = StackedModel([training.model for training in trainings], padded=bool(first.lane.padded))
+        self._draws = self._model.draws or self._lane.augments
         self._optimizer = self._join_optimizers()
         self._describe()
 
@@ -94,7 +95,8 @@ class FusedLanes:
         self._model.train()
         for place, columns in enumerate(batches):
             batch = take(data, order[:, columns[0] : columns[-1] + 1])
-            losses, metrics = self._losses(batch, batch_keys(self._seeds, epoch, place))
+            keys = batch_keys(self._seeds, epoch, place) if self._draws else self._seeds
+            losses, metrics = self._losses(batch, keys)
             totals.add(metrics, len(columns))
             self._update(losses, rates[min(place, len(rates) - 1)])
         return {f"train_{name}": total / sum(map(len, batches)) for name, total in totals.sums.items()}
@@ -102,8 +104,7 @@ class FusedLanes:
     def _losses(self, batch: Batch, keys: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss of each lane, with gradients, and the metrics, each [lanes]."""
         lane, model = self._lane, self._model
-        if model.draws:
-            model.set_keys(keys)
+        model.set_keys(keys)
         if lane.lanes_first:
             batch = lane.augment(batch, self._config, keys) if model.training else batch
             return losses_of(lane, model, batch, self._config)
@@ -144,9 +145,7 @@ class FusedLanes:
         """The rates of the epoch, [lanes, 1]: of each update, or one for all of them."""
         schedules = [training.learning_rate for training in self._lanes]
         places = range(updates) if any(schedule.changes_within(epoch) for schedule in schedules) else [0]
-        return [
-            self._column([schedule.at(epoch, (place + 1) / updates) for schedule in schedules]) for place in places
-        ]
+        return [self._column([schedule.at(epoch, (place + 1) / updates) for schedule in schedules]) for place in places]
 
     def _join_optimizers(self) -> RowOptimizer:
         recipes = [training.recipe for training in self._lanes]

@@ -47,10 +47,10 @@ def _linear(module: Any, prefix: str) -> Apply:
     weight, bias = f"{prefix}weight", f"{prefix}bias" if module.bias is not None else None
 
     def apply(inputs: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
-        rows = inputs.flatten(1, -2)
+        rows = inputs if inputs.dim() == 3 else inputs.flatten(1, -2)
         factors = tensors[weight].transpose(1, 2)
         outputs = torch.bmm(rows, factors) if bias is None else torch.baddbmm(tensors[bias][:, None], rows, factors)
-        return outputs.unflatten(1, inputs.shape[1:-1])
+        return outputs if inputs.dim() == 3 else outputs.unflatten(1, inputs.shape[1:-1])
 
     return apply
 
@@ -74,7 +74,9 @@ def _batch_norm(module: Any, prefix: str) -> Apply | None:
         return None
 
     def apply(inputs: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
-        affine = [tensors[f"{prefix}{name}"].flatten() for name in ("weight", "bias")] if module.affine else [None, None]
+        affine = (
+            [tensors[f"{prefix}{name}"].flatten() for name in ("weight", "bias")] if module.affine else [None, None]
+        )
         averages = [tensors[f"{prefix}running_{name}"].view(-1) for name in ("mean", "var")]
         if module.training:
             tensors[f"{prefix}num_batches_tracked"].add_(1)
