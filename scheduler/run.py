@@ -9,13 +9,13 @@ from ..trainers import Trainer
 from .core.controllers import make_controller
 from .core.state import SweepState
 from .errors import SweepError
-from .execution.engine import EngineSettings
 from .execution.executor import Executor
 from .execution.interrupts import Interrupts
 from .execution.loop import Observer, StopReason, SweepLoop
 from .execution.ray_environment import configure_ray_environment
 from .execution.record import DurableRecord
 from .execution.replay import History, replay
+from .execution.settings import EngineSettings
 from .results import ReportWriter, drop_uncovered
 from .spec import SweepSpec
 from .storage import Journal, SweepDirectory, SweepLock, read_journal, write_file

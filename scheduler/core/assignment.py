@@ -1,8 +1,10 @@
 """The two messages between decisions and execution: an assignment goes out, an outcome comes back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from itertools import groupby
+from operator import attrgetter
 
 from ...search_spaces import Value
 
@@ -36,6 +38,11 @@ class Assignment:
     attempt: int = 0
     reported: int = 0
     elapsed_s: float = 0.0
+
+
+def split_groups(assignments: Iterable[Assignment]) -> list[list[Assignment]]:
+    """The assignments of each group, in their order; those of a group stand together."""
+    return [list(members) for _, members in groupby(assignments, key=attrgetter("group"))]
 
 
 class OutcomeStatus(str, Enum):

@@ -7,11 +7,10 @@ work that was interrupted or lost with a crash, and the row that people read for
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import groupby
 from math import inf
 from typing import Literal
 
-from .assignment import Assignment, Outcome, OutcomeStatus
+from .assignment import Assignment, Outcome, OutcomeStatus, split_groups
 from .bracket import Verdict
 from .controller import Controller, Start
 from .seeds import derived_seed
@@ -83,9 +82,9 @@ class SweepState:
         again = [self._again.popitem(last=False)[1] for _ in range(min(free, len(self._again)))]
         assignments = [assignment for members in again for assignment in _grouped(members)]
         assignments += [self._assignment(start) for start in self._controller.decide(free - len(again))]
-        for _, members in groupby(assignments, key=lambda assignment: assignment.group):
+        for group in split_groups(assignments):
             piece = self._new_piece()
-            for assignment in members:
+            for assignment in group:
                 self._outstanding[assignment.trial], self._work[assignment.trial] = assignment, piece
                 self._set_state(assignment.trial, TrialState.RUNNING)
         return assignments

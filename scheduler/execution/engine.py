@@ -1,62 +1,25 @@
-"""The engine of a worker: trains assignments one at a time, keeps trials warm, and turns what happens into outcomes.
+"""The engine of a worker: trains groups of assignments one after the other, and turns what happens into outcomes.
 
 It runs in one thread and knows nothing of Ray, so it can be used in the process of a test or a debugger as well.
 """
 
-import time
-import traceback
-from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
-from math import isfinite
-from pathlib import Path
+from collections.abc import Sequence
 from threading import Event
 
-from ...trainers import Trainer, TrainerError, Training, open_training
+from ...trainers import measure_group_size
 from ..core.assignment import Assignment, Outcome, OutcomeStatus
-from ..storage import Checkpoints, SweepDirectory
+from ..storage import SweepDirectory
+from .error_text import describe
+from .open_trials import OpenTrial, OpenTrials, close
 from .report_queue import ReportQueue
+from .session import Session
+from .settings import EngineSettings
 from .trial_log import captured_output
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """What every worker of a sweep is told.
-
-    Attributes:
-        trainer: The training code.
-        metric: Name of the sweep's metric.
-        resource_max: The full resource of a trial, in steps.
-        directory: The sweep's directory, for checkpoints and logs.
-        warm: Trials that are kept open after their assignment, at least 0.
-    """
-
-    trainer: Trainer
-    metric: str
-    resource_max: int
-    directory: Path
-    warm: int = 8
-
-
-@dataclass(slots=True)
-class _OpenTrial:
-    """A trial in this worker's memory.
-
-    Attributes:
-        training: Its open training.
-        step: Steps trained.
-        metrics: The metrics at `step`.
-        ended: Whether the training ended by itself at `step`.
-    """
-
-    training: Training
-    step: int
-    metrics: Mapping[str, float]
-    ended: bool = False
+from .trial_run import TrialRun
 
 
 class Engine:
-    """Trains assignments; `pause` may be called from another thread.
+    """Trains groups of assignments; `pause` may be called from another thread.
 
     Args:
         settings: What every worker of the sweep is told.
@@ -66,154 +29,94 @@ class Engine:
     def __init__(self, settings: EngineSettings, reports: ReportQueue) -> None:
         self._settings, self._reports = settings, reports
         self._layout = SweepDirectory(settings.directory)
-        self._checkpoints = Checkpoints(self._layout.checkpoints, self._layout.staging)
-        self._warm: OrderedDict[int, _OpenTrial] = OrderedDict()
+        self._trials = OpenTrials(settings)
+        self._warm = settings.warm
         self._paused = Event()
 
     def pause(self) -> None:
-        """Makes the running assignment, and all later ones, end after the step that is being trained."""
+        """Makes the running group, and all later ones, end after the step that is being trained."""
         self._paused.set()
 
-    def run(self, assignment: Assignment) -> Outcome:
-        """Trains one assignment to its end; nothing that the training code does gets past this."""
-        run = _Run(assignment, time.perf_counter())
-        if self._paused.is_set():
-            return run.outcome(OutcomeStatus.INTERRUPTED)
-        with captured_output(self._layout.log(assignment.trial)) as log:
+    def run(self, group: Sequence[Assignment]) -> list[Outcome]:
+        """Trains a group of assignments to their end; nothing that the training code does gets past this.
+
+        Args:
+            group: Assignments with one `stop`; lanes of it are trained as one model.
+
+        Returns:
+            The outcome of each, in their order.
+        """
+        runs = [TrialRun(assignment, self._settings.metric, self._reports) for assignment in group]
+        if self._settings.fuse and self._warm:
+            self._warm = max(self._warm, 2 * len(group))
+        self._train(runs)
+        outcomes = [run.outcome for run in runs if run.outcome is not None]
+        assert len(outcomes) == len(group), "every run ends in an outcome"
+        return outcomes
+
+    def group_size(self, assignments: Sequence[Assignment], share: float) -> int:
+        """How many trials of a lane to train together on this worker's device; they are not trained by this.
+
+        Args:
+            assignments: Trials that can be trained together.
+            share: The share of the device's free memory that a group may take, above 0 and at most 1.
+
+        Raises:
+            Exception: Whatever the training code raises.
+        """
+        trials: list[OpenTrial] = []
+        with captured_output(self._layout.log(assignments[0].trial)):
             try:
-                return self._train(run)
-            except (Exception, SystemExit) as error:
-                text = _describe(error)
-                log.write(text if text.endswith("\n") else text + "\n")
-                return run.outcome(OutcomeStatus.FAILED, error=text)
+                for assignment in assignments:
+                    trials.append(self._trials.open(assignment))
+                return measure_group_size([trial.training for trial in trials], share)
             finally:
-                self._trim(self._settings.warm)
+                for trial in trials:
+                    close(trial)
 
     def close(self) -> None:
         """Closes every open trial."""
-        self._trim(0)
+        self._trials.trim(0)
 
-    def _train(self, run: "_Run") -> Outcome:
-        assignment = run.assignment
-        trial = self._warm.pop(assignment.trial, None)
-        if trial is not None and trial.step != assignment.start:
-            _close(trial.training)
-            trial = None
-        trial = trial or self._open(assignment)
-        keep = False
-        try:
-            outcome = self._advance(trial, run)
-            keep = outcome.status is not OutcomeStatus.DIVERGED
-            return outcome
-        finally:
-            if keep:
-                self._warm[assignment.trial] = trial
+    def _train(self, runs: Sequence[TrialRun]) -> None:
+        if self._paused.is_set():
+            for run in runs:
+                run.end(OutcomeStatus.INTERRUPTED)
+        elif len(runs) == 1:
+            self._train_alone(runs[0])
+        else:
+            for part in self._train_fused(runs) if self._settings.fuse else [[run] for run in runs]:
+                self._train(part)
+
+    def _train_alone(self, run: TrialRun) -> None:
+        with captured_output(self._layout.log(run.assignment.trial)):
+            try:
+                Session(self._trials, self._paused).train_alone(run)
+            except (Exception, SystemExit) as error:
+                run.fail(error)
+            finally:
+                self._trials.trim(self._warm)
+
+    def _train_fused(self, runs: Sequence[TrialRun]) -> list[Sequence[TrialRun]]:
+        """Trains lanes as one model.
+
+        Returns:
+            Where that raised, the two halves of those that are left, each to be trained for itself from its newest
+            checkpoints: this finds the lane that raises, and groups that fit into memory.
+        """
+        with captured_output(self._layout.log(runs[0].assignment.trial)):
+            try:
+                Session(self._trials, self._paused).train_fused(runs)
+            except (Exception, SystemExit) as error:
+                left = [run for run in runs if run.outcome is None]
+                names = ", ".join(str(run.assignment.trial) for run in left)
+                print(f"{describe(error).rstrip()}\nGoing on with trials {names} in two halves.")  # noqa: T201
+                for run in left:
+                    run.close()
             else:
-                _close(trial.training)
-
-    def _advance(self, trial: _OpenTrial, run: "_Run") -> Outcome:
-        """Trains up to the rung, or to whatever comes before it."""
-        trial.training.begin(run.assignment.stop)
-        while trial.step < run.assignment.stop and not trial.ended:
-            if self._paused.is_set():
-                self._save(trial, run.assignment)
-                return run.outcome(OutcomeStatus.INTERRUPTED)
-            metrics = trial.training.step()
-            if metrics is None:
-                trial.ended = True
-                break
-            trial.step, trial.metrics = trial.step + 1, metrics
-            self._report(trial, run)
-            if bad := [name for name, value in metrics.items() if not isfinite(value)]:
-                return run.outcome(OutcomeStatus.DIVERGED, error=f"{bad[0]} is {metrics[bad[0]]} at step {trial.step}")
-        value = self._value(trial)
-        self._save(trial, run.assignment)
-        return run.outcome(OutcomeStatus.COMPLETED, value=value)
-
-    def _report(self, trial: _OpenTrial, run: "_Run") -> None:
-        run.step, elapsed_s = trial.step, run.assignment.elapsed_s + run.elapsed_s
-        if trial.step > run.assignment.reported:
-            self._reports.append(run.assignment, trial.step, time.time_ns() // 1000, elapsed_s, trial.metrics)
-
-    def _value(self, trial: _OpenTrial) -> float:
-        if self._settings.metric in trial.metrics:
-            return trial.metrics[self._settings.metric]
-        reported = ", ".join(trial.metrics) or "nothing"
-        raise TrainerError(
-            f"metric: the report at step {trial.step} has no {self._settings.metric!r}; it has {reported}."
-            " Report the sweep's metric at every rung, or name one of these in the spec."
-        )
-
-    def _open(self, assignment: Assignment) -> _OpenTrial:
-        """Opens a trial at the newest checkpoint that verifies, or from the beginning."""
-        found = self._checkpoints.newest(assignment.trial, assignment.start) if assignment.start else None
-        training = open_training(
-            self._settings.trainer,
-            number=assignment.trial,
-            config=assignment.config,
-            seed=assignment.seed,
-            resource_max=self._settings.resource_max,
-            directory=found.path if found else None,
-            step=found.step if found else 0,
-        )
-        if found is None:
-            return _OpenTrial(training, 0, {})
-        return _OpenTrial(training, found.step, found.meta["metrics"], found.meta["ended"])
-
-    def _save(self, trial: _OpenTrial, assignment: Assignment) -> None:
-        if trial.step > 0 and trial.training.stateful:
-            meta = {"metrics": dict(trial.metrics), "ended": trial.ended}
-            self._checkpoints.write(assignment.trial, trial.step, trial.training.save, meta)
-
-    def _trim(self, warm: int) -> None:
-        while len(self._warm) > warm:
-            _close(self._warm.popitem(last=False)[1].training)
-
-
-@dataclass(slots=True)
-class _Run:
-    """One assignment while it is trained.
-
-    Attributes:
-        assignment: The work.
-        began: When it began, on the performance counter.
-        step: The last step trained; 0 until one is.
-    """
-
-    assignment: Assignment
-    began: float
-    step: int = 0
-
-    @property
-    def elapsed_s(self) -> float:
-        return time.perf_counter() - self.began
-
-    def outcome(self, status: OutcomeStatus, value: float | None = None, error: str | None = None) -> Outcome:
-        step = max(self.step, self.assignment.start)
-        work = self.assignment
-        return Outcome(work.trial, work.rung, work.attempt, status, step, value, self.elapsed_s, error)
-
-
-def _close(training: Training) -> None:
-    """Closes a training; what its code raises then changes no result and is only printed."""
-    try:
-        training.close()
-    except (Exception, SystemExit):
-        traceback.print_exc()
-
-
-_OWN_FOLDERS = (str(Path(__file__).parent), str(Path(open_training.__code__.co_filename).parent))
-
-
-def _describe(error: BaseException) -> str:
-    """The traceback of a person's code without our frames above it; our own message alone where it says it all."""
-    if isinstance(error, TrainerError):
-        return str(error)
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None and _is_own(trace.tb_frame.f_code.co_filename):
-        trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace))
-
-
-def _is_own(file: str) -> bool:
-    return file.startswith(_OWN_FOLDERS)
+                return []
+            finally:
+                self._trials.trim(self._warm)
+        # The traceback, which held the tensors of the attempt, is gone here: the halves have their memory.
+        middle = -(-len(left) // 2)
+        return [half for half in (left[:middle], left[middle:]) if half]

@@ -47,13 +47,18 @@ class Executor(Protocol):
         """Seconds on this executor's own clock, which a simulation advances."""
 
     def capacity(self) -> int:
-        """How many more assignments it takes now."""
+        """How many more groups it takes now."""
 
     def idle(self) -> bool:
         """Whether a worker has nothing to do."""
 
     def start(self, assignments: Sequence[Assignment]) -> None:
-        """Begins work; each assignment ends in exactly one outcome."""
+        """Begins work; each assignment ends in exactly one outcome.
+
+        Args:
+            assignments: Those of a group one after the other: they are one piece of work for one worker, and their
+                outcomes arrive together.
+        """
 
     def wait(self, timeout: float) -> Arrivals:
         """Waits until something arrives, at most `timeout` seconds.

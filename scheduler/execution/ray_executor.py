@@ -6,7 +6,7 @@ trivial trials moves in large batches and one of long trials in single outcomes,
 
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil
@@ -18,11 +18,11 @@ from ray import cloudpickle
 from ray.exceptions import ActorDiedError, ObjectLostError, RayActorError, RayTaskError
 
 from ...trainers import TrainerError
-from ..core.assignment import Assignment, Outcome, OutcomeStatus
+from ..core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
 from ..core.reports import ReportBatch
 from ..errors import WorkerError
-from .engine import EngineSettings
 from .executor import Arrivals, WorkerResources
+from .settings import EngineSettings
 from .threads import thread_variables
 from .worker import Worker, WorkerSettings
 
@@ -41,15 +41,35 @@ class _Slot:
 
     Attributes:
         actor: Its Ray actor.
-        work: Its assignments that have not ended, by trial.
+        work: Its groups that have not ended, oldest first, by name; of each the assignments by trial.
+        group_of: The group of each trial in `work`.
         reported: The step of the last report of each trial in `work` that has reported.
         ready: Whether it has answered once.
     """
 
     actor: Any
-    work: dict[int, Assignment] = field(default_factory=dict)
+    work: dict[int, dict[int, Assignment]] = field(default_factory=dict)
+    group_of: dict[int, int] = field(default_factory=dict)
     reported: dict[int, int] = field(default_factory=dict)
     ready: bool = False
+
+    def give(self, group: Sequence[Assignment]) -> None:
+        """Notes a group that the worker is to train."""
+        name = group[0].group
+        self.work[name] = {assignment.trial: assignment for assignment in group}
+        self.group_of.update(dict.fromkeys(self.work[name], name))
+
+    def end(self, trial: int) -> bool:
+        """Forgets an assignment, and says whether it was the last one of its group."""
+        self.reported.pop(trial, None)
+        name = self.group_of.pop(trial, None)
+        if name is None:
+            return False
+        del self.work[name][trial]
+        if self.work[name]:
+            return False
+        del self.work[name]
+        return True
 
 
 class RayExecutor:
@@ -71,7 +91,7 @@ class RayExecutor:
         self._home: dict[int, Any] = {}
         """The actor in whose memory a trial was last."""
         self._seconds: float | None = None
-        """A moving average of the time that an assignment takes."""
+        """A moving average of the time that a group takes."""
         self._poll_s = _POLL_S + resources.count / 200
         self._closing = False
         self._stillborn = 0
@@ -89,7 +109,7 @@ class RayExecutor:
         return time.monotonic()
 
     def capacity(self) -> int:
-        """Room in the workers' queues, which are longer than one only where assignments take under 0.1 s."""
+        """Room in the workers' queues, which are longer than one only where groups take under 0.1 s."""
         if self._closing:
             return 0
         ahead = self._ahead()
@@ -100,14 +120,14 @@ class RayExecutor:
         return any(slot.ready and not slot.work for slot in self._slots.values())
 
     def start(self, assignments: Sequence[Assignment]) -> None:
-        """Sends each assignment to the worker that holds its trial, unless another one is waiting for work."""
+        """Sends each group to the worker that holds most of its trials, unless another one is waiting for work."""
         ready = [slot for slot in self._slots.values() if slot.ready]
-        batches: dict[Any, list[Assignment]] = defaultdict(list)
-        for assignment in assignments:
-            slot = self._choose(ready, assignment.trial)
-            slot.work[assignment.trial] = assignment
-            self._home[assignment.trial] = slot.actor
-            batches[slot.actor].append(assignment)
+        batches: dict[Any, list[list[Assignment]]] = defaultdict(list)
+        for group in split_groups(assignments):
+            slot = self._choose(ready, group)
+            slot.give(group)
+            self._home.update((assignment.trial, slot.actor) for assignment in group)
+            batches[slot.actor].append(group)
         for actor, batch in batches.items():
             actor.submit.remote(batch)
 
@@ -146,9 +166,10 @@ class RayExecutor:
             return 1
         return min(_AHEAD_MOST, ceil(_AHEAD_S / max(self._seconds, 1e-6)))
 
-    def _choose(self, ready: Sequence[_Slot], trial: int) -> _Slot:
+    def _choose(self, ready: Sequence[_Slot], group: Sequence[Assignment]) -> _Slot:
         least = min(ready, key=lambda slot: len(slot.work))
-        home = self._home.get(trial)
+        homes = Counter(self._home.get(assignment.trial) for assignment in group)
+        home = homes.most_common(1)[0][0]
         at_home = next((slot for slot in ready if slot.actor is home), None)
         if at_home is None or len(at_home.work) > len(least.work) + self._ahead() - 1:
             return least
@@ -170,11 +191,12 @@ class RayExecutor:
     def _note(self, slot: _Slot, arrived: Arrivals) -> None:
         """Keeps track of what the worker still has to do, how long it takes and how far it has reported."""
         slot.reported.update(_last_steps(arrived.reports))
+        seconds = 0.0
         for outcome in arrived.outcomes:
-            slot.work.pop(outcome.trial, None)
-            slot.reported.pop(outcome.trial, None)
-            before = outcome.elapsed_s if self._seconds is None else self._seconds
-            self._seconds = 0.8 * before + 0.2 * outcome.elapsed_s
+            seconds += outcome.elapsed_s
+            if slot.end(outcome.trial):
+                self._seconds = seconds if self._seconds is None else 0.8 * self._seconds + 0.2 * seconds
+                seconds = 0.0
 
     def _replace(self, slot: _Slot, error: RayActorError | ObjectLostError) -> Arrivals:
         """Starts a new worker for one that died, and fails what it trained; what was queued behind that only waits."""
@@ -194,7 +216,7 @@ class RayExecutor:
 
 
 def _last_steps(reports: ReportBatch) -> dict[int, int]:
-    """The last step that each trial reports; a trial's reports stand together and in order."""
+    """The last step that each trial reports; a trial's reports stand in order."""
     if not len(reports):
         return {}
     ends = np.append(np.flatnonzero(np.diff(reports.trial)), len(reports) - 1)
@@ -217,11 +239,12 @@ def _first_line(error: Exception) -> str:
 
 
 def _lost(slot: _Slot, reason: str) -> list[Outcome]:
-    """The outcomes of a dead worker's assignments: it trained the oldest, and had not begun the others."""
+    """The outcomes of a dead worker's assignments: it trained the oldest group, and had not begun the others."""
     outcomes = []
-    for place, work in enumerate(slot.work.values()):
-        step = slot.reported.get(work.trial, work.start)
-        begun = place == 0 or work.trial in slot.reported
+    for place, group in enumerate(slot.work.values()):
+        begun = place == 0 or any(trial in slot.reported for trial in group)
         status, error = (OutcomeStatus.FAILED, reason) if begun else (OutcomeStatus.INTERRUPTED, None)
-        outcomes.append(Outcome(work.trial, work.rung, work.attempt, status, step, None, 0.0, error))
+        for work in group.values():
+            step = slot.reported.get(work.trial, work.start)
+            outcomes.append(Outcome(work.trial, work.rung, work.attempt, status, step, None, 0.0, error))
     return outcomes

@@ -5,6 +5,7 @@ arithmetic. It replays tabular benchmarks, tests controllers and estimates when 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import isfinite
 
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...search_spaces import Value
-from ..core.assignment import Assignment, Outcome, OutcomeStatus
+from ..core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
 from ..core.reports import ReportBatch
 from ..errors import InvalidSpecError
 from .executor import Arrivals
@@ -27,6 +28,25 @@ StepCost = Callable[[Config, int], float]
 def one_second(config: Config, seed: int) -> float:
     """Every step takes a second."""
     return 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """An assignment on the calendar.
+
+    Attributes:
+        assignment: The work.
+        cost: Seconds a step.
+        begin: When it begins, in virtual seconds.
+    """
+
+    assignment: Assignment
+    cost: float
+    begin: float
+
+    @property
+    def end(self) -> float:
+        return self.begin + self.cost * (self.assignment.stop - self.assignment.start)
 
 
 class SimulatedExecutor:
@@ -47,7 +67,7 @@ class SimulatedExecutor:
             raise InvalidSpecError(f"workers: must be at least 1, got {workers!r}.")
         self._curve, self._metric, self._workers, self._step_seconds = curve, metric, workers, step_seconds
         self._clock = 0.0
-        self._ends: list[tuple[float, int, Assignment, float]] = []
+        self._ends: list[tuple[float, int, list[_Work]]] = []
         self._started = 0
         self._cancelled: list[Assignment] = []
         self._closed = False
@@ -70,27 +90,32 @@ class SimulatedExecutor:
         return len(self._ends) < self._workers
 
     def start(self, assignments: Sequence[Assignment]) -> None:
-        """Puts the end of each assignment on the virtual calendar."""
-        for assignment in assignments:
-            cost = self._cost(assignment)
-            end = self._clock + cost * (assignment.stop - assignment.start)
-            heappush(self._ends, (end, self._started, assignment, cost))
+        """Puts the end of each group on the virtual calendar: it takes as long as its trials one after the other."""
+        for group in split_groups(assignments):
+            begin, works = self._clock, list[_Work]()
+            for assignment in group:
+                works.append(_Work(assignment, self._cost(assignment), begin))
+                begin = works[-1].end
+            heappush(self._ends, (begin, self._started, works))
             self._started += 1
 
     def wait(self, timeout: float) -> Arrivals:
-        """Advances the clock to the next end of an assignment; real time does not pass."""
+        """Advances the clock to the next end of a group; real time does not pass."""
         if self._cancelled:
             stopped, self._cancelled = self._cancelled, []
             return Arrivals(ReportBatch.empty(), [_interrupted(assignment) for assignment in stopped])
         if not self._ends:
             self._clock += timeout
             return Arrivals(ReportBatch.empty(), [])
-        self._clock, _, assignment, cost = heappop(self._ends)
-        return self._replay(assignment, cost)
+        self._clock, _, works = heappop(self._ends)
+        curves = [self._trained(work.assignment) for work in works]
+        reports = [self._reports(work, curve) for work, curve in zip(works, curves, strict=True)]
+        outcomes = [_outcome(work, curve) for work, curve in zip(works, curves, strict=True)]
+        return Arrivals(ReportBatch.concatenate(reports), outcomes)
 
     def cancel(self) -> None:
         """Takes everything that runs off the calendar."""
-        self._cancelled = [assignment for _, _, assignment, _ in sorted(self._ends)]
+        self._cancelled = [work.assignment for _, _, works in sorted(self._ends) for work in works]
         self._ends.clear()
         self._closed = True
 
@@ -105,25 +130,23 @@ class SimulatedExecutor:
             raise InvalidSpecError(f"step_seconds: must be a finite number of at least 0, got {cost!r}.")
         return cost
 
-    def _replay(self, assignment: Assignment, cost: float) -> Arrivals:
-        curve = _numbers(self._curve(assignment.config, assignment.seed))[: assignment.stop]
+    def _trained(self, work: Assignment) -> npt.NDArray[np.float64]:
+        """The trial's curve up to the end of the assignment, or to a value that is not finite."""
+        curve = _numbers(self._curve(work.config, work.seed))[: work.stop]
         bad = np.flatnonzero(~np.isfinite(curve))
-        if len(bad):
-            curve = curve[: bad[0] + 1]
-        reports = self._reports(assignment, curve[assignment.start :], cost)
-        return Arrivals(reports, [_outcome(assignment, curve, cost)])
+        return curve[: bad[0] + 1] if len(bad) else curve
 
-    def _reports(self, work: Assignment, values: npt.NDArray[np.float64], cost: float) -> ReportBatch:
+    def _reports(self, piece: _Work, curve: npt.NDArray[np.float64]) -> ReportBatch:
+        work, values = piece.assignment, curve[piece.assignment.start :]
         n = len(values)
-        trained = cost * np.arange(1, n + 1, dtype=np.float64)
-        begin = self._clock - cost * (work.stop - work.start)
+        trained = piece.cost * np.arange(1, n + 1, dtype=np.float64)
         return ReportBatch(
             np.full(n, work.trial, np.int32),
             np.full(n, work.attempt, np.int32),
             np.full(n, work.bracket, np.int64),
             np.full(n, work.rung, np.int64),
             np.arange(work.start + 1, work.start + n + 1),
-            ((begin + trained) * 1e6).astype(np.int64),
+            ((piece.begin + trained) * 1e6).astype(np.int64),
             work.elapsed_s + trained,
             {self._metric: values},
         ).select(np.arange(work.start + 1, work.start + n + 1) > work.reported)
@@ -139,10 +162,11 @@ def _numbers(curve: object) -> npt.NDArray[np.float64]:
     return numbers
 
 
-def _outcome(work: Assignment, curve: npt.NDArray[np.float64], cost: float) -> Outcome:
+def _outcome(piece: _Work, curve: npt.NDArray[np.float64]) -> Outcome:
     """The end of an assignment: at its stop, at a value that is not finite, or where the curve ends."""
+    work = piece.assignment
     step = max(len(curve), work.start)
-    elapsed = cost * (step - work.start)
+    elapsed = piece.cost * (step - work.start)
     if not len(curve):
         error = f"the curve has no values; it needs one a step, up to {work.stop}"
         return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.FAILED, step, None, elapsed, error)

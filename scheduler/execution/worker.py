@@ -11,9 +11,10 @@ from threading import Condition, Thread
 from ray import cloudpickle
 
 from ..core.assignment import Assignment, Outcome
-from .engine import Engine, EngineSettings
+from .engine import Engine
 from .executor import Arrivals
 from .report_queue import ReportQueue
+from .settings import EngineSettings
 
 _MANY_REPORTS = 10_000
 _LOOK_S = 0.05
@@ -36,7 +37,7 @@ class WorkerSettings:
 
 
 class Worker:
-    """Trains assignments in the order in which they are submitted.
+    """Trains groups of assignments in the order in which they are submitted.
 
     Args:
         settings: What the worker is started with.
@@ -48,17 +49,17 @@ class Worker:
         engine: EngineSettings = cloudpickle.loads(settings.engine)
         self._reports = ReportQueue()
         self._engine = Engine(engine, self._reports)
-        self._queue: deque[Assignment | None] = deque()
+        self._queue: deque[Sequence[Assignment] | None] = deque()
         self._outcomes: deque[Outcome] = deque()
         self._crash: BaseException | None = None
         self._changed = Condition()
         self._thread = Thread(target=self._work, name="training", daemon=True)
         self._thread.start()
 
-    def submit(self, assignments: Sequence[Assignment]) -> None:
-        """Queues assignments."""
+    def submit(self, groups: Sequence[Sequence[Assignment]]) -> None:
+        """Queues groups of assignments."""
         with self._changed:
-            self._queue.extend(assignments)
+            self._queue.extend(groups)
             self._changed.notify_all()
 
     def poll(self, timeout: float) -> Arrivals:
@@ -81,7 +82,7 @@ class Worker:
         return Arrivals(self._reports.take(), outcomes)
 
     def pause(self) -> None:
-        """Ends the running assignment after its step, and every later one before its first."""
+        """Ends the running group after its step, and every later one before its first."""
         self._engine.pause()
 
     def close(self, timeout: float) -> None:
@@ -107,11 +108,11 @@ class Worker:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue)
-                assignment = self._queue.popleft()
-            if assignment is None:
+                group = self._queue.popleft()
+            if group is None:
                 self._engine.close()
                 return
-            outcome = self._engine.run(assignment)
+            outcomes = self._engine.run(group)
             with self._changed:
-                self._outcomes.append(outcome)
+                self._outcomes.extend(outcomes)
                 self._changed.notify_all()

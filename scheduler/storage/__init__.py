@@ -1,6 +1,6 @@
 """The sweep directory: its layout, the journal, the lock and the checkpoints."""
 
-from .checkpoints import Checkpoint, Checkpoints
+from .checkpoints import Checkpoint, Checkpoints, StagedCheckpoint
 from .durable import write_file
 from .journal import Journal, read_journal
 from .layout import SweepDirectory
@@ -11,6 +11,7 @@ __all__ = [
     "Checkpoints",
     "Holder",
     "Journal",
+    "StagedCheckpoint",
     "SweepDirectory",
     "SweepLock",
     "holder",

@@ -8,7 +8,8 @@ is passed over. Nothing is unpickled here: what the files mean is the trainer's 
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ _logger = logging.getLogger(__name__)
 
 _MANIFEST = "manifest.json"
 _CHUNK = 1 << 20
+_AT_ONCE = 4
+"""Checkpoints that are flushed at a time; more do not make a disk faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,23 @@ class Checkpoint:
     trial: int
     step: int
     path: Path
+    meta: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StagedCheckpoint:
+    """A checkpoint on its way: its files are written, and it does not exist yet.
+
+    Attributes:
+        trial: The trial's number.
+        step: Steps trained.
+        folder: The folder of its files.
+        meta: JSON values to keep with it.
+    """
+
+    trial: int
+    step: int
+    folder: Path
     meta: Mapping[str, Any]
 
 
@@ -75,19 +95,47 @@ class Checkpoints:
         Returns:
             Whether a checkpoint was written. When `save` raises, its error passes through and nothing is left.
         """
-        staged = staged_path(self.staging, f"checkpoint-{trial}-{step}")
-        staged.mkdir()
+        staged = self.stage(trial, step, save, meta)
+        if staged is None:
+            return False
+        self._publish(staged)
+        return True
+
+    def stage(
+        self, trial: int, step: int, save: Callable[[Path], bool], meta: Mapping[str, Any]
+    ) -> StagedCheckpoint | None:
+        """The first half of `write`: have the state written where nobody looks for it, and not yet durably.
+
+        Args:
+            trial: The trial's number.
+            step: Steps trained.
+            save: Writes the state into the empty directory it is given; false when there is nothing to save.
+            meta: JSON values to keep with it.
+
+        Returns:
+            What `publish` takes; None when there is nothing to save. When `save` raises, its error passes through and
+            nothing is left.
+        """
+        folder = staged_path(self.staging, f"checkpoint-{trial}-{step}")
+        folder.mkdir()
+        saved = False
         try:
-            if not save(staged):
-                return False
-            _seal(staged, {"trial": trial, "step": step, "meta": dict(meta)})
-            self.delete(trial, step)
-            target = self.path(trial, step)
-            make_directory(target.parent)
-            publish(staged, target)
-            return True
+            saved = save(folder)
         finally:
-            shutil.rmtree(staged, ignore_errors=True)
+            if not saved:
+                shutil.rmtree(folder, ignore_errors=True)
+        return StagedCheckpoint(trial, step, folder, meta) if saved else None
+
+    def publish(self, staged: Sequence[StagedCheckpoint]) -> list[Exception | None]:
+        """The second half of `write`, for several trials: some at a time, since most of it is waiting for the disk.
+
+        Returns:
+            For each what went wrong; None where the checkpoint is durable.
+        """
+        if len(staged) < 2:
+            return [self._attempt(one) for one in staged]
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            return list(threads.map(self._attempt, staged))
 
     def newest(self, trial: int, at_most: int | None = None) -> Checkpoint | None:
         """The trial's checkpoint of the highest step that verifies; None when there is none.
@@ -104,6 +152,23 @@ class Checkpoints:
             except (OSError, ValueError) as error:
                 _logger.warning("%s does not verify (%s): an older one is used.", self.path(trial, step), error)
         return None
+
+    def _attempt(self, staged: StagedCheckpoint) -> Exception | None:
+        try:
+            self._publish(staged)
+        except Exception as error:
+            return error
+        return None
+
+    def _publish(self, staged: StagedCheckpoint) -> None:
+        try:
+            _seal(staged.folder, {"trial": staged.trial, "step": staged.step, "meta": dict(staged.meta)})
+            self.delete(staged.trial, staged.step)
+            target = self.path(staged.trial, staged.step)
+            make_directory(target.parent)
+            publish(staged.folder, target)
+        finally:
+            shutil.rmtree(staged.folder, ignore_errors=True)
 
     def delete(self, trial: int, step: int) -> None:
         """Delete a checkpoint in one step; none at that step is no error."""

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import groupby
 from math import isfinite
 from random import Random
 
 import pytest
 
-from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trial import TrialRow, TrialState
 
@@ -65,15 +64,9 @@ class InvariantChecker:
 
 def groups_of(assignments: Sequence[Assignment]) -> list[list[Assignment]]:
     """The assignments of each group; they stand together, and the group has the name of its lowest trial."""
-    groups = [list(members) for _, members in groupby(assignments, key=lambda assignment: assignment.group)]
+    groups = split_groups(assignments)
     assert [group[0].group for group in groups] == [min(work.trial for work in group) for group in groups]
     return groups
-
-
-@pytest.fixture(scope="session")
-def split_groups() -> Callable[[Sequence[Assignment]], list[list[Assignment]]]:
-    """The assignments of each group."""
-    return groups_of
 
 
 @pytest.fixture(scope="session")

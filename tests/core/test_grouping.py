@@ -1,6 +1,6 @@
 """Which trials are trained together: a function of their configurations, whoever is free."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
 from caviar.scheduler.core.controllers import Search, make_controller
 from caviar.scheduler.core.grouping import Grouping
 from caviar.scheduler.core.schedule import Budget, Resource
@@ -17,7 +17,6 @@ from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trial import TrialRow
 from caviar.search_spaces import Choice, Integer, Log, SearchSpace
 
-Split = Callable[[Sequence[Assignment]], list[list[Assignment]]]
 Drive = Callable[..., list[TrialRow]]
 Work = Callable[[Assignment], Outcome]
 
@@ -120,7 +119,7 @@ def test_the_table_and_the_groups_are_the_same_for_any_number_of_workers_and_the
     assert groups_of(Grouping())[0] == rows
 
 
-def test_a_group_comes_out_whole_however_few_are_free(split_groups: Split) -> None:
+def test_a_group_comes_out_whole_however_few_are_free() -> None:
     state = new_state(Grouping(4, ("optimizer",)), trials=9)
     seen = [split_groups(state.decide(1)) for _ in range(3)]
     assert [len(groups) for groups in seen] == [1, 1, 1]
@@ -130,7 +129,7 @@ def test_a_group_comes_out_whole_however_few_are_free(split_groups: Split) -> No
     assert state.decide(5) == []
 
 
-def test_survivors_wait_for_their_rung_and_are_grouped_anew(split_groups: Split) -> None:
+def test_survivors_wait_for_their_rung_and_are_grouped_anew() -> None:
     state = new_state(Grouping(2), ALIKE, trials=9)
     work = state.decide(9)
     for assignment in work[:-1]:
@@ -141,7 +140,7 @@ def test_survivors_wait_for_their_rung_and_are_grouped_anew(split_groups: Split)
     assert [[work.trial for work in group] for group in groups] == [[0], [1, 8]]
 
 
-def test_a_failed_trial_is_started_again_alone_and_the_interrupted_rest_stays_together(split_groups: Split) -> None:
+def test_a_failed_trial_is_started_again_alone_and_the_interrupted_rest_stays_together() -> None:
     state = new_state(Grouping(9), ALIKE, trials=9)
     for work in state.decide(1):
         failed = work.trial % 4 == 0
@@ -151,7 +150,7 @@ def test_a_failed_trial_is_started_again_alone_and_the_interrupted_rest_stays_to
     assert [{work.attempt for work in group} for group in groups] == [{1}, {0}, {1}, {1}]
 
 
-def test_a_retry_that_is_interrupted_beside_its_old_group_stays_alone(split_groups: Split) -> None:
+def test_a_retry_that_is_interrupted_beside_its_old_group_stays_alone() -> None:
     state = new_state(Grouping(9), ALIKE, trials=9)
     first, *others = state.decide(1)
     state.handle(ended(first, OutcomeStatus.FAILED, 0))
@@ -174,7 +173,7 @@ def test_requeued_groups_come_out_again_as_they_were(grouping: Grouping) -> None
 @settings(max_examples=20)
 @given(grouping=st.sampled_from(GROUPINGS), order=st.integers(0, 10**6), stops=st.integers(1, 3))
 def test_interruptions_and_restarts_in_groups_change_nothing_in_the_table(
-    drive: Drive, uneven_work: Callable[[float], Work], split_groups: Split, grouping: Grouping, order: int, stops: int
+    drive: Drive, uneven_work: Callable[[float], Work], grouping: Grouping, order: int, stops: int
 ) -> None:
     work = uneven_work(0.2)
     expected = drive(new_state(Grouping()), work)

@@ -7,8 +7,8 @@ import ray
 
 from caviar.scheduler.core.assignment import Assignment
 from caviar.scheduler.execution.cluster import ray_running
-from caviar.scheduler.execution.engine import EngineSettings
 from caviar.scheduler.execution.ray_environment import configure_ray_environment
+from caviar.scheduler.execution.settings import EngineSettings
 from caviar.scheduler.storage import SweepDirectory
 from caviar.trainers import load_trainer
 

@@ -10,8 +10,9 @@ import pytest
 
 from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.core.reports import ReportBatch
-from caviar.scheduler.execution.engine import Engine, EngineSettings
+from caviar.scheduler.execution.engine import Engine
 from caviar.scheduler.execution.report_queue import ReportQueue
+from caviar.scheduler.execution.settings import EngineSettings
 from caviar.scheduler.storage import Checkpoints, SweepDirectory
 
 Settings = Callable[..., EngineSettings]
@@ -26,7 +27,7 @@ class Bench:
         self.engine = Engine(settings, reports)
 
     def run(self, assignment: Assignment) -> tuple[Outcome, ReportBatch]:
-        outcome = self.engine.run(assignment)
+        (outcome,) = self.engine.run([assignment])
         return outcome, self.reports.take()
 
 

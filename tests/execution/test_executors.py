@@ -8,9 +8,9 @@ import pytest
 
 from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.core.reports import ReportBatch
-from caviar.scheduler.execution.engine import EngineSettings
 from caviar.scheduler.execution.executor import Executor, WorkerResources
 from caviar.scheduler.execution.ray_executor import RayExecutor
+from caviar.scheduler.execution.settings import EngineSettings
 from caviar.scheduler.execution.simulated import Config, SimulatedExecutor
 from caviar.scheduler.storage import SweepDirectory
 from caviar.trainers import load_trainer

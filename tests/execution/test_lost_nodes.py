@@ -9,10 +9,10 @@ from ray.cluster_utils import Cluster
 
 from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.core.reports import ReportBatch
-from caviar.scheduler.execution.engine import EngineSettings
 from caviar.scheduler.execution.executor import WorkerResources
 from caviar.scheduler.execution.ray_environment import configure_ray_environment
 from caviar.scheduler.execution.ray_executor import RayExecutor
+from caviar.scheduler.execution.settings import EngineSettings
 
 pytestmark = pytest.mark.slow
 

@@ -12,9 +12,9 @@ from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.core.reports import ReportBatch
 from caviar.scheduler.errors import WorkerError
 from caviar.scheduler.execution.cluster import worker_resources
-from caviar.scheduler.execution.engine import EngineSettings
 from caviar.scheduler.execution.executor import WorkerResources
 from caviar.scheduler.execution.ray_executor import RayExecutor
+from caviar.scheduler.execution.settings import EngineSettings
 
 Work = Callable[..., Assignment]
 pytestmark = pytest.mark.usefixtures("running_ray")

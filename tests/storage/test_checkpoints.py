@@ -100,6 +100,27 @@ def test_a_deleted_checkpoint_is_gone_and_deleting_it_again_is_harmless(checkpoi
     assert not list(checkpoints.staging.iterdir())
 
 
+def test_several_are_published_at_once_and_one_that_cannot_be_harms_no_other(checkpoints: Checkpoints) -> None:
+    def save_a_manifest(directory: Path) -> bool:
+        (directory / "manifest.json").write_text("{}")
+        return True
+
+    staged = [
+        checkpoints.stage(trial, 3, save_a_manifest if trial == 4 else saving(str(trial)), {"trial": trial})
+        for trial in range(20)
+    ]
+    assert all(checkpoints.newest(trial) is None for trial in range(20)), "nothing exists before it is published"
+
+    errors = checkpoints.publish([one for one in staged if one is not None])
+
+    assert [trial for trial, error in enumerate(errors) if error is not None] == [4]
+    assert isinstance(errors[4], SweepError)
+    for trial in range(20):
+        found = checkpoints.newest(trial)
+        assert (found and found.meta) == (None if trial == 4 else {"trial": trial})
+    assert not list(checkpoints.staging.iterdir())
+
+
 def test_the_name_of_the_manifest_is_refused(checkpoints: Checkpoints) -> None:
     def save(directory: Path) -> bool:
         (directory / "manifest.json").write_text("{}")

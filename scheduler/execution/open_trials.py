@@ -1,0 +1,110 @@
+"""The trials in a worker's memory: opened where they stand, saved, kept warm, closed."""
+
+import traceback
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ...trainers import Training, open_training
+from ..core.assignment import Assignment
+from ..storage import Checkpoints, StagedCheckpoint, SweepDirectory
+from .settings import EngineSettings
+
+
+@dataclass(slots=True)
+class OpenTrial:
+    """A trial in this worker's memory.
+
+    Attributes:
+        number: The trial's number.
+        training: Its open training.
+        step: Steps trained.
+        metrics: The metrics at `step`.
+        ended: Whether the training ended by itself at `step`.
+    """
+
+    number: int
+    training: Training
+    step: int
+    metrics: Mapping[str, float]
+    ended: bool = False
+
+
+class OpenTrials:
+    """Opens trials and closes them; those that are put back stay warm.
+
+    Args:
+        settings: What every worker of the sweep is told.
+    """
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        layout = SweepDirectory(settings.directory)
+        self._checkpoints = Checkpoints(layout.checkpoints, layout.staging)
+        self._warm: OrderedDict[int, OpenTrial] = OrderedDict()
+
+    def take(self, assignment: Assignment) -> OpenTrial:
+        """The trial of an assignment: warm, or from the newest checkpoint that verifies, or from its beginning."""
+        trial = self._warm.pop(assignment.trial, None)
+        if trial is not None and trial.step != assignment.start:
+            close(trial)
+            trial = None
+        return trial or self.open(assignment)
+
+    def open(self, assignment: Assignment) -> OpenTrial:
+        """Opens a trial at the newest checkpoint that verifies, or from its beginning."""
+        found = self._checkpoints.newest(assignment.trial, assignment.start) if assignment.start else None
+        training = open_training(
+            self._settings.trainer,
+            number=assignment.trial,
+            config=assignment.config,
+            seed=assignment.seed,
+            resource_max=self._settings.resource_max,
+            directory=found.path if found else None,
+            step=found.step if found else 0,
+            data=self._settings.data,
+            target=self._settings.target,
+        )
+        if found is None:
+            return OpenTrial(assignment.trial, training, 0, {})
+        return OpenTrial(assignment.trial, training, found.step, found.meta["metrics"], found.meta["ended"])
+
+    def put_back(self, trial: OpenTrial) -> None:
+        """Keeps a trial open, as the one that was used last."""
+        self._warm[trial.number] = trial
+
+    def save(self, trials: Sequence[OpenTrial]) -> list[BaseException | None]:
+        """Writes a checkpoint of each trial that has something to save, durably.
+
+        Returns:
+            For each trial what went wrong; None where nothing did.
+        """
+        staged = [self._staged(trial) for trial in trials]
+        written = [one for one in staged if isinstance(one, StagedCheckpoint)]
+        errors = dict(zip((one.trial for one in written), self._checkpoints.publish(written), strict=True))
+        return [
+            one if isinstance(one, BaseException) else errors.get(trial.number)
+            for trial, one in zip(trials, staged, strict=True)
+        ]
+
+    def trim(self, most: int) -> None:
+        """Closes the warm trials that were not used for the longest time, but for `most`."""
+        while len(self._warm) > most:
+            close(self._warm.popitem(last=False)[1])
+
+    def _staged(self, trial: OpenTrial) -> StagedCheckpoint | BaseException | None:
+        try:
+            if trial.step == 0 or not trial.training.stateful:
+                return None
+            meta = {"metrics": dict(trial.metrics), "ended": trial.ended}
+            return self._checkpoints.stage(trial.number, trial.step, trial.training.save, meta)
+        except (Exception, SystemExit) as error:
+            return error
+
+
+def close(trial: OpenTrial) -> None:
+    """Closes a trial; what its code raises then changes no result and is only printed."""
+    try:
+        trial.training.close()
+    except (Exception, SystemExit):
+        traceback.print_exc()

@@ -1,0 +1,108 @@
+"""One go at a group of assignments: its trials are opened, trained step by step up to the rung, saved and settled."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event
+
+from ...trainers import fuse_trainings
+from ..core.assignment import OutcomeStatus
+from .open_trials import OpenTrials
+from .trial_run import TrialRun, WorkClock
+
+
+class Session:
+    """Trains runs up to their rung, alone or as one model; what the training code raises passes through.
+
+    Args:
+        trials: The trials in this worker's memory.
+        paused: Set when work is to end after the step that is being trained.
+    """
+
+    def __init__(self, trials: OpenTrials, paused: Event) -> None:
+        self._trials, self._paused, self._clock = trials, paused, WorkClock()
+
+    def train_alone(self, run: TrialRun) -> None:
+        """Trains one run to its outcome."""
+        with self._accounted([run]):
+            self._open([run])
+            self._advance(run)
+
+    def train_fused(self, runs: Sequence[TrialRun]) -> None:
+        """Trains the lanes that stand at one step as one model; those at another step are another model."""
+        with self._accounted(runs):
+            self._open(runs)
+            self._finish([run for run in runs if not run.due])
+            left = [run for run in runs if run.outcome is None]
+            for step in sorted({run.opened.step for run in left}):
+                part = [run for run in left if run.opened.step == step]
+                if len(part) == 1:
+                    self._advance(part[0])
+                else:
+                    self._advance_fused(part)
+
+    @contextmanager
+    def _accounted(self, runs: Sequence[TrialRun]) -> Iterator[None]:
+        """Where the training code raises, the time until then goes to the runs that are left."""
+        try:
+            yield
+        except BaseException:
+            self._clock.divide([run for run in runs if run.outcome is None])
+            raise
+
+    def _open(self, runs: Sequence[TrialRun]) -> None:
+        for run in runs:
+            run.trial = self._trials.take(run.assignment)
+            run.trial.training.begin(run.assignment.stop)
+            self._clock.divide([run])
+
+    def _advance(self, run: TrialRun) -> None:
+        while run.due and not self._paused.is_set():
+            metrics = run.opened.training.step()
+            self._clock.divide([run])
+            run.take(metrics)
+        self._finish([run])
+
+    def _advance_fused(self, runs: Sequence[TrialRun]) -> None:
+        fused = fuse_trainings([run.opened.training for run in runs])
+        while runs and not self._paused.is_set():
+            reports = fused.step()
+            self._clock.divide(runs)
+            for run, metrics in zip(runs, reports, strict=True):
+                run.take(metrics)
+            lanes = [lane for lane, run in enumerate(runs) if run.due]
+            if len(lanes) == len(runs):
+                continue
+            if lanes:
+                fused.keep(lanes)
+            else:
+                fused.part()
+            self._finish([run for run in runs if not run.due])
+            runs = [runs[lane] for lane in lanes]
+        if runs:
+            fused.part()
+            self._finish(runs)
+
+    def _finish(self, runs: Sequence[TrialRun]) -> None:
+        """Saves the trials that can go on later and settles the outcomes; one that cannot be saved fails alone."""
+        if not runs:
+            return
+        sound = [run for run in runs if run.outcome is None]
+        errors = self._trials.save([run.opened for run in sound])
+        self._clock.divide(runs)
+        for run, error in zip(sound, errors, strict=True):
+            _settle(run, error)
+        for run in runs:
+            if run.outcome is not None and run.outcome.status in {OutcomeStatus.COMPLETED, OutcomeStatus.INTERRUPTED}:
+                self._trials.put_back(run.opened)
+            else:
+                run.close()
+
+
+def _settle(run: TrialRun, error: BaseException | None) -> None:
+    """The outcome of a run whose trial was saved, or could not be."""
+    if error is not None:
+        run.fail(error)
+    elif run.due:
+        run.end(OutcomeStatus.INTERRUPTED)
+    else:
+        run.complete()

@@ -1,0 +1,33 @@
+"""What every worker of a sweep is told."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...trainers import Trainer
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What every worker of a sweep is told.
+
+    Attributes:
+        trainer: The training code.
+        metric: Name of the sweep's metric.
+        resource_max: The full resource of a trial, in steps.
+        directory: The sweep's directory, for checkpoints and logs.
+        warm: Trials that are kept open after their assignment, at least 0; where it is not 0 and trials are trained
+            together, at least those of two groups.
+        fuse: Whether the trials of a group are trained as one model; the trainer is a lane then. Otherwise they are
+            trained one after the other.
+        data: The file or folder that the spec names as `data`.
+        target: The column that the spec names as `target`.
+    """
+
+    trainer: Trainer
+    metric: str
+    resource_max: int
+    directory: Path
+    warm: int = 8
+    fuse: bool = False
+    data: Path | None = None
+    target: str | None = None

@@ -1,0 +1,106 @@
+"""One assignment while it is trained: what each step brings, and the outcome in the end."""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from ...trainers import TrainerError
+from ..core.assignment import Assignment, Outcome, OutcomeStatus
+from .error_text import describe
+from .open_trials import OpenTrial, close
+from .report_queue import ReportQueue
+
+
+@dataclass(slots=True)
+class TrialRun:
+    """One assignment while it is trained.
+
+    Attributes:
+        assignment: The work.
+        metric: Name of the sweep's metric.
+        reports: Where reports go.
+        trial: The open trial; None before it is opened.
+        step: The furthest step trained; 0 until one is.
+        elapsed_s: The worker's time that it took so far.
+        outcome: What came of it; None while it is trained.
+    """
+
+    assignment: Assignment
+    metric: str
+    reports: ReportQueue
+    trial: OpenTrial | None = None
+    step: int = 0
+    elapsed_s: float = 0.0
+    outcome: Outcome | None = None
+
+    @property
+    def opened(self) -> OpenTrial:
+        """The open trial."""
+        assert self.trial is not None, "it is opened before it is trained"
+        return self.trial
+
+    @property
+    def due(self) -> bool:
+        """Whether a step is to be trained next."""
+        trial = self.opened
+        return self.outcome is None and not trial.ended and trial.step < self.assignment.stop
+
+    def take(self, metrics: dict[str, float] | None) -> None:
+        """Takes what a step has returned: reports it, and ends as DIVERGED where a metric is not finite."""
+        trial = self.opened
+        if metrics is None:
+            trial.ended = True
+            return
+        trial.step, trial.metrics = trial.step + 1, metrics
+        if trial.step > max(self.step, self.assignment.reported):
+            elapsed_s = self.assignment.elapsed_s + self.elapsed_s
+            self.reports.append(self.assignment, trial.step, time.time_ns() // 1000, elapsed_s, metrics)
+        self.step = max(self.step, trial.step)
+        if bad := [name for name, value in metrics.items() if not isfinite(value)]:
+            self.end(OutcomeStatus.DIVERGED, error=f"{bad[0]} is {metrics[bad[0]]} at step {trial.step}")
+
+    def complete(self) -> None:
+        """Ends as COMPLETED with the metric at the last step, or as FAILED where the last report has none."""
+        trial = self.opened
+        if self.metric in trial.metrics:
+            return self.end(OutcomeStatus.COMPLETED, trial.metrics[self.metric])
+        reported = ", ".join(trial.metrics) or "nothing"
+        missing = TrainerError(
+            f"metric: the report at step {trial.step} has no {self.metric!r}; it has {reported}."
+            " Report the sweep's metric at every rung, or name one of these in the spec."
+        )
+        return self.fail(missing)
+
+    def fail(self, error: BaseException) -> None:
+        """Ends as FAILED, closes the trial and prints what went wrong."""
+        text = describe(error)
+        sys.stderr.write(text if text.endswith("\n") else text + "\n")
+        self.end(OutcomeStatus.FAILED, error=text)
+        self.close()
+
+    def close(self) -> None:
+        """Closes the trial, if it is open."""
+        if self.trial is not None:
+            close(self.trial)
+            self.trial = None
+
+    def end(self, status: OutcomeStatus, value: float | None = None, error: str | None = None) -> None:
+        """Settles the outcome."""
+        step, work = max(self.step, self.assignment.start), self.assignment
+        self.outcome = Outcome(work.trial, work.rung, work.attempt, status, step, value, self.elapsed_s, error)
+
+
+class WorkClock:
+    """Divides a worker's time among the runs that it went to, so that the sum over trials stays the worker's time."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def divide(self, runs: Sequence[TrialRun]) -> None:
+        """Gives each run an equal share of the time since the last call."""
+        now = time.perf_counter()
+        share, self._last = (now - self._last) / max(1, len(runs)), now
+        for run in runs:
+            run.elapsed_s += share
