@@ -38,8 +38,8 @@ def work() -> Callable[..., Assignment]:
 def settings(layout: SweepDirectory) -> Callable[..., EngineSettings]:
     """What workers are told about a function of `training_code.py`."""
 
-    def make(function: str, resource_max: int = 9, warm: int = 8) -> EngineSettings:
-        return EngineSettings(load_trainer(f"{CODE}:{function}"), "loss", resource_max, layout.path, warm)
+    def make(function: str, resource_max: int = 9, **facts: Any) -> EngineSettings:
+        return EngineSettings(load_trainer(f"{CODE}:{function}"), "loss", resource_max, layout.path, **facts)
 
     return make
 

@@ -142,6 +142,28 @@ def test_capacity_is_taken_by_work_and_given_back_by_outcomes(executors: Callabl
     assert executor.idle()
 
 
+def test_a_group_takes_the_room_of_one_and_its_outcomes_arrive_together(
+    executors: Callable[[], Executor], work: Work
+) -> None:
+    executor = executors()
+    while executor.workers < WORKERS or executor.capacity() < WORKERS:
+        executor.wait(1.0)
+    fates = ["good", "diverges", "fails", "ends"]
+    first = [work(trial, stop=5, group=0, config={"fate": fate}) for trial, fate in enumerate(fates)]
+    second = [work(trial, stop=5, group=4, config={"fate": "good"}) for trial in range(4, 7)]
+    executor.start([*first, *second])
+    assert executor.capacity() == WORKERS - 2
+    arrived = list[list[int]]()
+    while len(arrived) < 2:
+        outcomes = executor.wait(1.0).outcomes
+        for group in (first, second):
+            if here := [outcome.trial for outcome in outcomes if outcome.trial in {work.trial for work in group}]:
+                assert here == [work.trial for work in group]
+                arrived.append(here)
+    assert executor.capacity() >= WORKERS
+    assert len(executor.wait(0.01).outcomes) == 0
+
+
 def test_cancelled_work_ends_as_interrupted_and_nothing_runs_after(
     executors: Callable[[], Executor], work: Work
 ) -> None:

@@ -95,6 +95,37 @@ def test_work_that_was_only_queued_at_a_worker_that_died_is_not_held_against_it(
     assert set(reports.trial.tolist()) <= {0}
 
 
+def test_a_worker_that_dies_fails_the_whole_group_that_it_trained_and_no_other(
+    executor_of: Callable[..., RayExecutor], work: Work, tmp_path: Path
+) -> None:
+    executor = executor_of("kills_its_process_once")
+    config = {"marker": str(tmp_path / "died")}
+    first = [work(trial, group=0, config=config) for trial in range(3)]
+    executor.start([*first, *[work(trial, group=3, config=config) for trial in (3, 4)]])
+    outcomes, _ = finish(executor, 5)
+    assert [(outcome.trial, outcome.status) for outcome in outcomes] == [
+        (0, OutcomeStatus.FAILED),
+        (1, OutcomeStatus.FAILED),
+        (2, OutcomeStatus.FAILED),
+        (3, OutcomeStatus.INTERRUPTED),
+        (4, OutcomeStatus.INTERRUPTED),
+    ]
+
+
+def test_a_group_goes_to_the_worker_that_holds_most_of_its_trials(
+    executor_of: Callable[..., RayExecutor], work: Work
+) -> None:
+    executor = executor_of("names_its_process", workers=2)
+    executor.start([work(trial, stop=1, group=3 * (trial // 3)) for trial in range(6)])
+    _, before = finish(executor, 6)
+    homes = dict(zip(before.trial.tolist(), before.metrics["process"].tolist(), strict=True))
+    assert len(set(homes.values())) == 2
+    survivors = [work(trial, start=1, stop=3, rung=1, reported=1, group=0) for trial in (0, 4, 5)]
+    executor.start(survivors)
+    _, after = finish(executor, 3)
+    assert set(after.metrics["process"].tolist()) == {homes[4]}
+
+
 def test_an_idle_worker_that_dies_is_replaced_without_an_outcome(
     executor_of: Callable[..., RayExecutor], work: Work
 ) -> None:

@@ -54,6 +54,17 @@ def test_a_promoted_trial_costs_only_the_steps_that_are_left(work: Work) -> None
     assert (executor.now(), outcome.elapsed_s) == (6.0, 6.0)
 
 
+def test_a_group_occupies_one_worker_for_the_sum_of_its_trials(work: Work) -> None:
+    executor = SimulatedExecutor(falling, "loss", 2, slow_for_odd_seeds)
+    executor.start([work(0, stop=2, group=0), work(1, stop=2, group=0), work(2, stop=3)])
+    assert executor.capacity() == 0
+    assert [outcome.trial for outcome in executor.wait(1.0).outcomes] == [2]
+    arrived = executor.wait(1.0)
+    assert executor.now() == 8.0
+    assert [(outcome.trial, outcome.elapsed_s) for outcome in arrived.outcomes] == [(0, 2.0), (1, 6.0)]
+    assert arrived.reports.time.tolist() == [1_000_000, 2_000_000, 5_000_000, 8_000_000]
+
+
 def test_a_trial_that_diverges_ends_at_the_step_where_it_does(work: Work) -> None:
     executor = SimulatedExecutor(lambda config, seed: [1.0, float("inf"), 0.5], "loss", 1)
     executor.start([work(stop=3)])

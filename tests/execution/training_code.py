@@ -26,6 +26,33 @@ def walk(trial: Trial) -> Iterator[Metrics]:
         yield {"loss": state["position"]}
 
 
+def walk_or_fail_late(trial: Trial) -> Iterator[Metrics]:
+    """The same, but raises in its fourth step if its configuration says so."""
+    for report in walk(trial):
+        if trial.current == 4 and trial.config["fails"]:
+            raise RuntimeError("it fails late")
+        yield report
+
+
+class _Unsaved:
+    """State that cannot be saved."""
+
+    def state_dict(self) -> dict[str, Any]:
+        raise OSError("no room for the state")
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
+
+
+def troubled_at_its_end(trial: Trial) -> Iterator[Metrics]:
+    """Trains without trouble, but cannot be saved, or reports no loss."""
+    trouble = trial.config["trouble"]
+    if trouble == "save":
+        trial.track(state=_Unsaved())
+    for step in trial.steps():
+        yield {"accuracy" if trouble == "value" else "loss": 1 / step}
+
+
 def fated(trial: Trial) -> Iterator[Metrics]:
     """Goes as its configuration says."""
     fate = trial.config["fate"]
