@@ -36,7 +36,7 @@ for runs_trainers in ("scheduler.cli", "scheduler", "scheduler.execution"):
     BELOW[runs_trainers].add("trainers")
 
 PLACES: dict[str, tuple[str, ...]] = {
-    "duckdb": ("scheduler.results",),
+    "duckdb": ("scheduler.results", "trainers.pytorch.tables"),
     "pyarrow": ("scheduler.results", "scheduler.storage"),
     "ray": ("scheduler.execution.cluster", "scheduler.execution.ray_executor", "scheduler.execution.worker"),
     "rich": ("scheduler.cli",),

@@ -1,7 +1,7 @@
 """Layers that several networks are made of, and that torch has no module for.
 
-They count dimensions from the last one. So inputs [lanes, n, ...] with parameters [lanes, ...] give what each lane gives
-alone, and `SelfAttention` does once its linear layers do.
+They count dimensions from the last one. So inputs [lanes, n, ...] with parameters [lanes, ...] give what each lane does
+alone; `SelfAttention` too, once its linear layers do.
 """
 
 import torch

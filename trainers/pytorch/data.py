@@ -9,7 +9,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from .splits import SplitSettings, split_examples
+from .splits import Parts, SplitSettings, split_examples
 from .standardise import Standardiser
 
 SPLIT_SEED = 0
@@ -32,6 +32,22 @@ class Data:
     train: tuple[Tensor, ...]
     dev: tuple[Tensor, ...]
     test: tuple[Tensor, ...] | None = None
+
+    @classmethod
+    def in_parts(cls, tensors: tuple[Tensor, ...], parts: Parts) -> "Data":
+        """Shares examples out.
+
+        Args:
+            tensors: With one row an example each.
+            parts: Whose rows are in which part.
+        """
+        train, dev, test = (
+            None if places is None else tuple(tensor[torch.from_numpy(places)] for tensor in tensors)
+            for places in (parts.train, parts.dev, parts.test)
+        )
+        assert train is not None
+        assert dev is not None
+        return cls(train, dev, test)
 
     def to(self, device: torch.device) -> "Data":
         """The same data on a device; what is there already is shared."""
