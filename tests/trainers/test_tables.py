@@ -65,6 +65,13 @@ def test_all_formats_give_the_same_data(write: Write, tmp_path: Path) -> None:
     assert parts(tmp_path / "many" / "*.parquet") == whole
 
 
+def test_one_column_or_several_can_be_ignored(write: Write) -> None:
+    path = write(FLOWERS)
+    one, several = (load_data(path, "kind", ignore=names)[1].feature_names for names in ("row", ["row", "colour"]))
+    assert one[:2] == several[:2] == ("width", "height")
+    assert [name for name in one if name not in several] == ["colour=(missing)", "colour=blue", "colour=red"]
+
+
 def test_the_split_is_that_of_the_settings(write: Write) -> None:
     data, _ = load_data(write(FLOWERS), "kind", SplitSettings(dev=10, test=0))
     assert (len(data.train[0]), len(data.dev[0]), data.test) == (90, 10, None)

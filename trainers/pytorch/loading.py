@@ -23,7 +23,7 @@ def load_data(
     target: str | None = None,
     split: SplitSettings | None = None,
     *,
-    ignore: Collection[str] = (),
+    ignore: str | Collection[str] = (),
     channels: Channels | None = None,
 ) -> tuple[Data, DataDescription]:
     """Reads a file of examples, chosen by its suffix, splits it and makes it ready for a network.
@@ -35,7 +35,7 @@ def load_data(
             folder.
         target: The column of a table that holds the classes; an .npz file has it under a name of `arrays.NAMES`.
         split: Into parts; None for 60 % training, 20 % dev and 20 % test, stratified.
-        ignore: Columns of a table that are no inputs, such as a number that only names the row.
+        ignore: A column of a table that is no input, or several, such as a number that only names the row.
         channels: Where they stand in images of an .npz file that could be read in two ways.
 
     Raises:
@@ -47,7 +47,7 @@ def load_data(
         if target is not None:
             raise TrainerError(f"target is {target!r}: the arrays of {source} have fixed names, so leave it out")
         return load_arrays(_existing(source), settings, channels)
-    return load_table(_table_source(source), target, settings, ignore)
+    return load_table(_table_source(source), target, settings, (ignore,) if isinstance(ignore, str) else ignore)
 
 
 def _table_source(source: Path) -> str:

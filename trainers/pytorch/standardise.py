@@ -53,5 +53,6 @@ class Standardiser:
         Returns:
             float32 of the same shape.
         """
-        standardised: Float32s = ((inputs - self.mean) / self.deviation).astype(np.float32, copy=False)
-        return standardised
+        standardised: Float32s = inputs - self.mean
+        standardised /= self.deviation
+        return standardised.astype(np.float32, copy=False)
