@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -231,3 +232,12 @@ def test_settings_that_cannot_be_built_are_refused(settings: Any, message: str) 
     with pytest.raises(TrainerError) as caught:
         build_network(settings, (1, 8, 8), 10)
     assert message in str(caught.value)
+
+
+def test_a_transformer_starts_as_glorot_and_bengio_say_unless_it_is_told_otherwise() -> None:
+    settings = TransformerSettings(width=64, hidden=512, depth=1)
+    weights = [
+        max((weights for weights in build_network(chosen, (5,), 3).parameters()), key=Tensor.numel).var().item()
+        for chosen in (settings, replace(settings, init="he"))
+    ]
+    assert weights == pytest.approx([2 / (64 + 512), 2 / 64], rel=0.05)

@@ -45,10 +45,13 @@ class SelfAttention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """[..., tokens, width] to the same shape."""
-        queries, keys, values = (self._by_head(part) for part in self.queries_keys_values(tokens).chunk(3, -1))
-        attended = attend(queries, keys, values)
-        outputs: Tensor = self.output(attended.transpose(-2, -3).flatten(-2))
+        outputs: Tensor = self.output(self.mix(self.queries_keys_values(tokens)))
         return outputs
+
+    def mix(self, projected: Tensor) -> Tensor:
+        """Queries, keys and values [..., tokens, 3 * width] to what each token gathers, [..., tokens, width]."""
+        queries, keys, values = (self._by_head(part) for part in projected.chunk(3, -1))
+        return attend(queries, keys, values).transpose(-2, -3).flatten(-2)
 
     def _by_head(self, tokens: Tensor) -> Tensor:
         """[..., tokens, width] to [..., heads, tokens, width / heads]."""
@@ -107,7 +110,7 @@ class ClassToken(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.token = nn.Parameter(0.02 * torch.randn(1, width))
+        self.token = nn.Parameter(torch.randn(1, width) * width**-0.5)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """[..., n, tokens, width] to [..., n, 1 + tokens, width]."""
@@ -118,6 +121,8 @@ class ClassToken(nn.Module):
 class Positions(nn.Module):
     """Adds a learned vector to each token by its place (Dosovitskiy et al., ICLR 2021, equation 1).
 
+    It begins with the variance 1 / width. The 0.02**2 of large models hides the places from small ones for many epochs.
+
     Args:
         tokens: In a sequence.
         width: Numbers in a token.
@@ -125,7 +130,7 @@ class Positions(nn.Module):
 
     def __init__(self, tokens: int, width: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(0.02 * torch.randn(tokens, width))
+        self.weight = nn.Parameter(torch.randn(tokens, width) * width**-0.5)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """[..., n, tokens, width] to the same shape."""
