@@ -9,10 +9,9 @@ from torch import nn
 from caviar.trainers import TrainerError, Training
 from caviar.trainers.pytorch.data import digits
 from caviar.trainers.pytorch.digits import evaluate_on_test, train
-from caviar.trainers.pytorch.hyperparameters import Hyperparameters
 from caviar.trainers.pytorch.minibatches import epoch_order
-from caviar.trainers.pytorch.models import build_model
-from caviar.trainers.pytorch.optimizers import build_optimizer, set_learning_rate
+from caviar.trainers.pytorch.optimizers import build_optimizer
+from caviar.trainers.pytorch.recipe import Recipe
 
 Start = Callable[..., Training]
 
@@ -80,50 +79,54 @@ def test_every_optimizer_learns(start: Start, optimizer: str) -> None:
         ({"optimizer": "nesterov"}, {"momentum": 0.9, "nesterov": True}),
         ({"optimizer": "rmsprop", "beta2": 0.98}, {"alpha": 0.98, "momentum": 0}),
         ({"optimizer": "adam", "momentum": 0.8, "beta2": 0.98}, {"betas": (0.8, 0.98)}),
-        ({"optimizer": "adamw", "weight_decay": 0.1}, {"betas": (0.9, 0.999), "weight_decay": 0.1}),
+        ({"optimizer": "adamw", "weight_decay": 0.1, "eps": 1e-6}, {"weight_decay": 0.1, "eps": 1e-6}),
         ({"optimizer": "adagrad", "lr": 0.2}, {"lr": 0.2}),
     ],
 )
 def test_hyperparameters_reach_the_optimizer(config: dict[str, Any], expected: dict[str, Any]) -> None:
-    settings = Hyperparameters.from_config(config)
-    group = build_optimizer(settings, nn.Linear(1, 1).parameters()).param_groups[0]
+    group = build_optimizer(Recipe.read(config), nn.Linear(1, 1).parameters()).param_groups[0]
     assert {name: group[name] for name in expected} == expected
 
 
-def test_the_learning_rate_decays_hyperbolically() -> None:
-    settings = Hyperparameters.from_config({"lr": 0.3, "decay": 0.5})
-    optimizer = build_optimizer(settings, nn.Linear(1, 1).parameters())
-    rates = []
-    for epoch in range(3):
-        set_learning_rate(optimizer, settings, epoch)
-        rates.append(optimizer.param_groups[0]["lr"])
-    assert rates == pytest.approx([0.3, 0.2, 0.15])
+def test_the_learning_rate_decays_hyperbolically_an_epoch_at_a_time() -> None:
+    rates = Recipe.read({"lr": 0.3, "decay": 0.5}).learning_rate(10)
+    assert [rates.at(epoch, done) for epoch in (1, 2, 3) for done in (0.5, 1.0)] == pytest.approx(
+        [0.3, 0.3, 0.2, 0.2, 0.15, 0.15]
+    )
+
+
+def test_the_learning_rate_warms_up_from_update_to_update() -> None:
+    rates = Recipe.read({"lr": 0.4, "schedule": "constant", "warmup": 1.5}).learning_rate(10)
+    assert [rates.at(1, 0.75), rates.at(2, 0.25), rates.at(2, 0.5), rates.at(3, 0.5)] == pytest.approx(
+        [0.2, 0.4 * 1.25 / 1.5, 0.4, 0.4]
+    )
 
 
 def kinds(model: nn.Module) -> list[str]:
     return [type(layer).__name__ for layer in model.children()]
 
 
+def model_of(config: dict[str, Any]) -> nn.Module:
+    return train().make_model({**config, "input_shape": (1, 8, 8), "classes": 10})
+
+
 def test_an_mlp_has_the_layers_that_the_configuration_names() -> None:
-    settings = Hyperparameters.from_config(
-        {"hidden": 32, "layers": 2, "batch_norm": True, "dropout": 0.1, "activation": "tanh"}
-    )
-    model = build_model(settings)
-    assert kinds(model) == ["Linear", "BatchNorm1d", "Tanh", "Dropout"] * 2 + ["Linear"]
+    model = model_of({"hidden": 32, "layers": 2, "batch_norm": True, "dropout": 0.1, "activation": "tanh"})
+    assert kinds(model) == ["Flatten", *["Linear", "BatchNorm1d", "Tanh", "Dropout"] * 2, "Linear"]
     assert sum(weights.numel() for weights in model.parameters()) == 64 * 32 + 64 + 32 * 32 + 64 + 32 * 10 + 10
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_a_cnn_of_any_depth_gives_ten_logits(layers: int) -> None:
-    model = build_model(Hyperparameters.from_config({"model": "cnn", "layers": layers, "batch_norm": True}))
+    model = model_of({"model": "cnn", "layers": layers, "batch_norm": True})
     assert kinds(model).count("Conv2d") == layers
-    assert model(torch.zeros(3, 64)).shape == (3, 10)
+    assert model(torch.zeros(3, 1, 8, 8)).shape == (3, 10)
 
 
 @pytest.mark.parametrize(("init", "variance"), [("he", 2 / 64), ("xavier", 2 / (64 + 2000))])
 def test_initial_weights_have_the_variance_of_their_rule(init: str, variance: float) -> None:
     torch.manual_seed(0)
-    model = build_model(Hyperparameters.from_config({"hidden": 2000, "layers": 1, "init": init}))
+    model = model_of({"hidden": 2000, "layers": 1, "init": init})
     first = next(layer for layer in model.children() if isinstance(layer, nn.Linear))
     assert first.weight.var().item() == pytest.approx(variance, rel=0.03)
     assert not first.bias.any()
@@ -137,7 +140,7 @@ def test_a_last_batch_of_one_example_does_not_break_batch_norm(start: Start) -> 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"momentun": 0.9}, "the digits trainer has no hyperparameter 'momentun': did you mean 'momentum'?"),
+        ({"momentun": 0.9}, "the classifier has no hyperparameter 'momentun': did you mean 'momentum'?"),
         ({"temperature": 0.9}, "has no hyperparameter 'temperature': it has model, hidden, layers"),
         ({"lr": 0}, "lr is 0: it should be greater than 0"),
         ({"dropout": 1.0}, "dropout is 1.0: it should be less than 1"),

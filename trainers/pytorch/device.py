@@ -17,7 +17,9 @@ def device_of(recipe: Recipe) -> torch.device:
     """
     available = torch.cuda.is_available()
     if recipe.device == "cuda" and not available:
-        raise TrainerError("device is 'cuda', and this worker sees no GPU: give it one (workers.gpu), or use auto or cpu")
+        raise TrainerError(
+            "device is 'cuda', and this worker sees no GPU: give it one (workers.gpu), or use auto or cpu"
+        )
     return torch.device("cuda" if available and recipe.device != "cpu" else "cpu")
 
 

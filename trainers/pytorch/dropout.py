@@ -14,9 +14,9 @@ _LEVELS = 1 << 16
 class Dropout(nn.Module):
     """Inverted dropout (Srivastava et al., JMLR 2014): drops a share of the units and scales the others up.
 
-    The rate is a buffer, so that models with different rates can be stacked, and is kept to 1/65,536. Without a key it is
-    `torch.nn.Dropout`, with torch's own random numbers; with one, from `set_dropout_keys`, unit u of example e is dropped
-    by a hash of (key, layer, e, u), whatever else is in the batch.
+    The rate is a buffer, so that models with different rates can be stacked, and is kept to 1/65,536. Without a key it
+    is `torch.nn.Dropout`, with torch's own random numbers; with one, from `set_dropout_keys`, unit u of example e is
+    dropped by a hash of (key, layer, e, u), whatever else is in the batch.
 
     Args:
         rate: Share of the units that is dropped, at least 0 and below 1.
@@ -69,7 +69,8 @@ def set_dropout_keys(model: nn.Module, key: Tensor) -> None:
         key: int64 [], from `noise.batch_keys`.
     """
     for layer, module in enumerate(module for module in model.modules() if isinstance(module, Dropout)):
-        module.layer, module.keyed, module.key = layer, True, key
+        # A view each: tensors that modules share are taken for tied weights by `torch.func.functional_call`.
+        module.layer, module.keyed, module.key = layer, True, key.view(())
 
 
 def drop(inputs: Tensor, rate: Tensor, key: Tensor) -> Tensor:

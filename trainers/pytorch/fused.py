@@ -36,9 +36,9 @@ def fuse(trainings: Sequence[Training]) -> "FusedLanes":
 class FusedLanes:
     """Trials that are trained as one batched model until they are parted. It implements `FusedTrainings`.
 
-    The losses of the lanes are summed, so that the gradient of each lane's parameters is that of its own loss. The random
-    numbers of a lane follow from its trial's seed, the epoch and the batch, so that it does not matter which others it is
-    trained with.
+    The losses of the lanes are summed, so that the gradient of each lane's parameters is that of its own loss. The
+    random numbers of a lane follow from its trial's seed, the epoch and the batch, so that it does not matter which
+    others it is trained with.
     """
 
     def __init__(self, trainings: Sequence[LaneTraining]) -> None:
@@ -46,7 +46,7 @@ class FusedLanes:
         first = trainings[0]
         self._lane, self._recipe, self._device = first.lane, first.recipe, first.device
         self._model = StackedModel([training.model for training in trainings], padded=bool(first.lane.padded))
-        self._draws = self._model.draws or self._lane.augments
+        self._draws = self._model.draws or self._lane.augments(first.config)
         self._optimizer = self._join_optimizers()
         self._describe()
 

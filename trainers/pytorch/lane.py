@@ -1,7 +1,6 @@
 """A lane: training code whose trials can be trained as one batched model."""
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, ClassVar
 
 import torch
@@ -23,11 +22,11 @@ Losses = Tensor | tuple[Tensor, Mapping[str, Tensor]]
 class Lane:
     """Training code for one trial that Caviar can train many of at once.
 
-    A subclass says what the data, the model and the loss are. Caviar does the rest: it draws the initial weights and the
-    order of the examples from the trial's seed, runs the optimizer, evaluates on the dev part after each epoch, saves and
-    restores; and it trains trials of equal static hyperparameters as one batched model (`torch.func.vmap`), which gives
-    each the numbers that it would have had alone. The hyperparameters of `Recipe` are Caviar's to read; all others are for
-    `make_model`, `loss` and `augment`.
+    A subclass says what the data, the model and the loss are. Caviar does the rest: it draws the initial weights and
+    the order of the examples from the trial's seed, runs the optimizer, evaluates on the dev part after each epoch,
+    saves and restores; and it trains trials of equal static hyperparameters as one batched model (`torch.func.vmap`),
+    which gives each the numbers that it would have had alone. The hyperparameters of `Recipe` are Caviar's to read; all
+    others are for `make_model`, `loss` and `augment`.
 
     A step is an epoch. It reports `train_loss` and `val_loss`, and `train_<name>` and `val_<name>` for every further
     metric that `loss` returns. The training metrics are averages over the batches as they were trained.
@@ -35,7 +34,8 @@ class Lane:
     Attributes:
         defaults: Of hyperparameters that a configuration may lack.
         static: Float hyperparameters that nevertheless decide on shapes or control flow.
-        varying: Hyperparameters with other than float values that do not, so that trials of one group may differ in them.
+        varying: Hyperparameters with other than float values that do not, so that trials of one group may differ in
+            them.
         padded: Widths: a narrower model is padded with zeros up to the widest of its group. That is exact where a unit
             with zero weights gives and learns nothing: with any activation that is 0 at 0, and with batch norm.
         data_settings: Hyperparameters that `load_data` reads; they are static.
@@ -59,11 +59,19 @@ class Lane:
         """
         raise NotImplementedError
 
+    def describe_data(self, data: Data) -> Mapping[str, Any]:
+        """What `make_model`, `loss` and `augment` have to know of the data, such as the number of classes.
+
+        Returns:
+            Names and values, which are added to the configuration.
+        """
+        return {}
+
     def make_model(self, config: Config) -> nn.Module:
         """A model with its initial weights, drawn from torch's global generator.
 
         Args:
-            config: The configuration with the defaults; all values are plain.
+            config: The configuration, with the defaults and what `describe_data` adds; all values are plain.
         """
         raise NotImplementedError
 
@@ -95,20 +103,22 @@ class Lane:
             return False
         return isinstance(value, float) or name in self.varying or name in self.padded
 
-    @property
-    def augments(self) -> bool:
-        """Whether `augment` does anything."""
+    def augments(self, config: Config) -> bool:
+        """Whether `augment` does anything; asked with the values of any trial of a group."""
         return type(self).augment is not Lane.augment
 
 
-@cache
-def lane_of(lane: type[Lane]) -> Lane:
-    """The one instance of a lane in this process."""
-    return lane()
-
-
+_lanes: dict[type[Lane], Lane] = {}
+"""The one instance of each lane in this process."""
 _data: dict[tuple[Any, ...], Data] = {}
 """The data of this process, by what `load_data` may depend on."""
+
+
+def lane_of(lane: type[Lane]) -> Lane:
+    """The one instance of a lane in this process."""
+    if lane not in _lanes:
+        _lanes[lane] = lane()
+    return _lanes[lane]
 
 
 def shared_data(lane: Lane, config: Config, trial: Trial, device: torch.device) -> Data:

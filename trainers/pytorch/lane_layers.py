@@ -1,8 +1,9 @@
 """Layers of torch over many lanes at once: inputs and weights with a leading dimension for the lanes.
 
-`torch.func.vmap` can do the same for any model, and does where a layer is missing here. These are what it would arrive at
-after its dispatch, which costs more than the arithmetic where models are small and lanes are few: products of matrices
-become one batched product, convolutions one grouped convolution, and batch norm one over the channels of all lanes.
+`torch.func.vmap` can do the same for any model, and does where a layer is missing here. These are what it would arrive
+at after its dispatch, which costs more than the arithmetic where models are small and lanes are few: products of
+matrices become one batched product, convolutions one grouped convolution, and batch norm one over the channels of all
+lanes.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,13 +12,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F  # noqa: N812 the name that torch gives it
 
+from .blocks import ClassToken, FeatureTokens, FirstToken, PixelsToTokens, Positions, Residual, SelfAttention
 from .dropout import Dropout, drop
 from .noise import stream_keys
 
 Apply = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
-"""From inputs [lanes, examples, ...] and the tensors [lanes, ...] of a model by name to outputs [lanes, examples, ...]."""
+"""From inputs [lanes, examples, ...] and the tensors [lanes, ...] of a model by name to outputs [lanes, examples,
+...]."""
 
 
 def lanes_first(module: nn.Module, prefix: str = "") -> Apply | None:
@@ -50,7 +54,7 @@ def _linear(module: Any, prefix: str) -> Apply:
         rows = inputs if inputs.dim() == 3 else inputs.flatten(1, -2)
         factors = tensors[weight].transpose(1, 2)
         outputs = torch.bmm(rows, factors) if bias is None else torch.baddbmm(tensors[bias][:, None], rows, factors)
-        return outputs if inputs.dim() == 3 else outputs.unflatten(1, inputs.shape[1:-1])
+        return outputs if inputs.dim() == 3 else outputs.reshape(*inputs.shape[:-1], -1)
 
     return apply
 
@@ -74,14 +78,12 @@ def _batch_norm(module: Any, prefix: str) -> Apply | None:
         return None
 
     def apply(inputs: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
-        affine = (
-            [tensors[f"{prefix}{name}"].flatten() for name in ("weight", "bias")] if module.affine else [None, None]
-        )
-        averages = [tensors[f"{prefix}running_{name}"].view(-1) for name in ("mean", "var")]
+        weight, bias = (tensors[f"{prefix}{name}"].flatten() if module.affine else None for name in ("weight", "bias"))
+        mean, variance = (tensors[f"{prefix}running_{name}"].view(-1) for name in ("mean", "var"))
         if module.training:
             tensors[f"{prefix}num_batches_tracked"].add_(1)
         rest = (module.training, module.momentum, module.eps)
-        return _apart(F.batch_norm(_abreast(inputs), *averages, *affine, *rest), len(inputs))
+        return _apart(F.batch_norm(_abreast(inputs), mean, variance, weight, bias, *rest), len(inputs))
 
     return apply
 
@@ -114,7 +116,7 @@ def _flatten(module: Any, prefix: str) -> Apply | None:
 def _unflatten(module: Any, prefix: str) -> Apply | None:
     if module.dim < 1:
         return None
-    return lambda inputs, tensors: inputs.unflatten(module.dim + 1, module.unflattened_size)
+    return lambda inputs, tensors: torch.unflatten(inputs, module.dim + 1, module.unflattened_size)
 
 
 def _dropout(module: Any, prefix: str) -> Apply:
@@ -126,6 +128,26 @@ def _dropout(module: Any, prefix: str) -> Apply:
     return apply
 
 
+def _residual(module: Any, prefix: str) -> Apply | None:
+    parts = [lanes_first(getattr(module, name), f"{prefix}{name}.") for name in ("main", "shortcut", "activation")]
+    main, shortcut, activation = parts
+    if main is None or shortcut is None or activation is None:
+        return None
+    return lambda inputs, tensors: activation(main(inputs, tensors) + shortcut(inputs, tensors), tensors)
+
+
+def _self_attention(module: Any, prefix: str) -> Apply:
+    project = _linear(module.queries_keys_values, f"{prefix}queries_keys_values.")
+    output = _linear(module.output, f"{prefix}output.")
+    return lambda inputs, tensors: output(module.mix(project(inputs, tensors)), tensors)
+
+
+def _counts_from_the_last(module: Any, prefix: str) -> Apply:
+    """Layers whose forward finds its dimensions from the last one: their tensors may have lanes in front."""
+    names = [name for name, _ in module.named_parameters()]
+    return lambda inputs, tensors: functional_call(module, {name: tensors[prefix + name] for name in names}, (inputs,))
+
+
 def _abreast(inputs: Tensor) -> Tensor:
     """[lanes, examples, channels, ...] as [examples, lanes * channels, ...]."""
     return inputs.transpose(0, 1).flatten(1, 2)
@@ -133,7 +155,7 @@ def _abreast(inputs: Tensor) -> Tensor:
 
 def _apart(outputs: Tensor, lanes: int) -> Tensor:
     """[examples, lanes * channels, ...] as [lanes, examples, channels, ...]."""
-    return outputs.unflatten(1, (lanes, -1)).transpose(0, 1)
+    return torch.unflatten(outputs, 1, (lanes, -1)).transpose(0, 1)
 
 
 _BUILDERS: dict[type[nn.Module], Callable[[Any, str], Apply | None]] = {
@@ -149,6 +171,9 @@ _BUILDERS: dict[type[nn.Module], Callable[[Any, str], Apply | None]] = {
     nn.Flatten: _flatten,
     nn.Unflatten: _unflatten,
     Dropout: _dropout,
+    Residual: _residual,
+    SelfAttention: _self_attention,
+    **dict.fromkeys((ClassToken, FeatureTokens, FirstToken, PixelsToTokens, Positions), _counts_from_the_last),
     **dict.fromkeys(
         (nn.Identity, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softplus), _elementwise
     ),

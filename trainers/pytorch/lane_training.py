@@ -19,7 +19,7 @@ from .lane import Batch, Lane, lane_of, losses_of, shared_data
 from .minibatches import epoch_order, minibatches
 from .noise import batch_keys
 from .optimizer_state import OptimizerState
-from .optimizers import build_optimizer, set_learning_rate
+from .optimizers import set_learning_rate
 from .recipe import Recipe
 
 EVALUATION_BATCH = 1024
@@ -32,7 +32,7 @@ class LaneTraining:
     Attributes:
         trial: What is trained.
         lane: Its training code.
-        config: The configuration with the lane's defaults.
+        config: The configuration, with the lane's defaults and what it says of its data.
         recipe: The hyperparameters that Caviar reads.
         model: The model with its weights, once `open` was called.
         optimizer: What the optimizer remembers.
@@ -77,6 +77,8 @@ class LaneTraining:
 
     def _open(self) -> nn.Module:
         """Draws the initial weights, or restores."""
+        data = shared_data(self.lane, self.config, self.trial, self.device)
+        self.config = {**self.lane.describe_data(data), **self.config}
         seed_generators(self.trial.seed, 0)
         model = keyed_dropout(self.lane.make_model(self.config)).to(self.device)
         self.optimizer = OptimizerState(self.recipe, model)
@@ -133,7 +135,7 @@ class LaneTraining:
         lane, config = self.lane, self._loss_config(model)
         data = shared_data(lane, self.config, self.trial, self.device).train
         batches = minibatches(epoch_order(len(data[0]), self.trial.seed, epoch), self.recipe.batch_size)
-        seed, keyed = torch.tensor(self.trial.seed, device=self.device), lane.augments or has_dropout(model)
+        seed, keyed = torch.tensor(self.trial.seed, device=self.device), lane.augments(config) or has_dropout(model)
         totals, frozen, examples = _Totals(), False, sum(map(len, batches))
         model.train()
         for place, indices in enumerate(batches):

@@ -1,10 +1,8 @@
-"""The networks by the type of their settings, and those of the digits trainer."""
+"""The networks by the type of their settings."""
 
 from torch import nn
 
 from .cnn import CNNSettings, build_cnn
-from .data import CLASSES, DIGITS, IMAGE_SIZE
-from .hyperparameters import Hyperparameters
 from .mlp import MLPSettings, build_mlp
 from .resnet import ResNetSettings, build_resnet
 from .transformer import TransformerSettings, build_transformer
@@ -27,30 +25,3 @@ def build_network(settings: NetworkSettings, input_shape: tuple[int, ...], class
             return build_resnet(settings, input_shape, classes)
         case TransformerSettings():
             return build_transformer(settings, input_shape, classes)
-
-
-def build_model(settings: Hyperparameters) -> nn.Module:
-    """A network of the digits trainer, from normalised rows [n, 64] to logits [n, 10], with initial weights."""
-    dropout = settings.dropout or None
-    if settings.model == "mlp":
-        return build_mlp(
-            MLPSettings(
-                settings.activation,
-                settings.batch_norm,
-                init=settings.init,
-                widths=(settings.hidden,) * settings.layers,
-                dropout=dropout,
-            ),
-            (IMAGE_SIZE**2,),
-            CLASSES,
-        )
-    cnn = CNNSettings(
-        settings.activation,
-        settings.batch_norm,
-        init=settings.init,
-        layers=settings.layers,
-        channels=settings.channels,
-        hidden=settings.hidden,
-        dropout=dropout,
-    )
-    return nn.Sequential(nn.Unflatten(1, DIGITS.input_shape), *build_cnn(cnn, DIGITS.input_shape, CLASSES))

@@ -2,8 +2,8 @@
 
 Generators give numbers by the order of the calls, so a trial that is trained beside others, or whose group was
 compacted, would see other numbers than alone. Here a number is a hash of (key, row, column), and the key one of (trial
-seed, epoch, batch): the counter-based generators of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011),
-with the finaliser of SplitMix64 (Steele, Lea and Flood, 2014) as the hash.
+seed, epoch, batch): the counter-based generators of Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC
+2011), with the finaliser of SplitMix64 (Steele, Lea and Flood, 2014) as the hash.
 """
 
 from functools import lru_cache

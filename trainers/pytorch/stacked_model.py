@@ -16,6 +16,8 @@ from .rows import RowLayout, stack
 _SIZES = frozenset({"in_features", "out_features", "num_features", "in_channels", "out_channels"})
 """Settings of layers that follow from the widths, which padding makes equal."""
 
+_NOT_ZERO_AT_ZERO = (nn.Sigmoid, nn.Softplus)
+
 
 class StackedModel:
     """Many models as one, called with a leading dimension for the lanes.
@@ -33,6 +35,7 @@ class StackedModel:
 
     def __init__(self, models: Sequence[nn.Module], *, padded: bool) -> None:
         _check_structure(models, padded=padded)
+        _check_widths(models)
         self._template = copy.deepcopy(max(models, key=_size))
         set_dropout_keys(self._template, torch.zeros((), dtype=torch.int64))
         self._apply = lanes_first(self._template)
@@ -165,6 +168,16 @@ class _OneLane:
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         return functional_call(self._template, self._tensors, arguments, options)
+
+
+def _check_widths(models: Sequence[nn.Module]) -> None:
+    shapes = [[parameter.shape for parameter in model.parameters()] for model in models]
+    unfit = [layer for layer in models[0].modules() if isinstance(layer, _NOT_ZERO_AT_ZERO)]
+    if unfit and any(own != shapes[0] for own in shapes):
+        raise TrainerError(
+            f"models of different widths cannot be trained as one with {type(unfit[0]).__name__}, which is not 0 at 0:"
+            " padding with zeros would change them"
+        )
 
 
 def _size(model: nn.Module) -> int:
