@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy as torch_cross_entropy
 
 from caviar.trainers import TrainerError, Training, Trial, fuse_trainings, load_trainer, open_training
-from caviar.trainers.pytorch.classifier import Classifier
+from caviar.trainers.pytorch.classification import Classifier
 from caviar.trainers.pytorch.data import Data
 from caviar.trainers.pytorch.lane import Batch, Config, Lane
 from caviar.trainers.pytorch.minibatches import epoch_order, minibatches

@@ -1,1 +1,27 @@
-"""All that needs torch: tensors in checkpoints, torch's seeds and switches, and the digits trainer."""
+"""All that needs torch: trial parts by their standard names, lanes, and ready classifiers.
+
+`Lane` is the base of training code that can be fused; `classifier` is a lane over a person's own data, for a spec's
+`trainer: caviar.trainers.pytorch:classifier`. The parts, such as schedules, initialisation or augmentation, stand in
+the modules of their names. Nothing is imported before it is asked for: checkpoints of any training code that uses torch
+come through this package, and should not wait for scikit-learn.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_PLACES = {
+    "Data": ("data", "Data"),
+    "Dropout": ("dropout", "Dropout"),
+    "Lane": ("lane", "Lane"),
+    "classifier": ("classification", "Classifier"),
+}
+
+__all__ = ["Data", "Dropout", "Lane", "classifier"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what the package offers when it is asked for."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _PLACES[name]
+    return getattr(import_module(f".{module}", __name__), attribute)

@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field
+
 from .cnn import CNNSettings
 from .mlp import MLPSettings
 from .models import NetworkSettings

@@ -6,11 +6,11 @@ from typing import ClassVar
 
 from ...search_spaces import Value
 from ..trial import Trial
-from . import classifier
+from . import classification
 from .data import Data, digits_data
 
 
-class Digits(classifier.Classifier):
+class Digits(classification.Classifier):
     """Classifies scikit-learn's digits, 1,797 images of 8x8 grey levels, which every trial sees split alike."""
 
     data_settings: ClassVar[tuple[str, ...]] = ()
@@ -37,4 +37,4 @@ def evaluate_on_test(config: Mapping[str, Value], checkpoint: Path) -> dict[str,
     Raises:
         TrainerError: The checkpoint cannot be read.
     """
-    return classifier.evaluate_on_test(config, checkpoint, digits_data())
+    return classification.evaluate_on_test(config, checkpoint, digits_data())
