@@ -14,7 +14,7 @@ from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from caviar.trainers import TrainerError
 from caviar.trainers.pytorch.arrays import from_arrays
-from caviar.trainers.pytorch.data import digits, digits_data
+from caviar.trainers.pytorch.data import digits_data
 from caviar.trainers.pytorch.datasets import from_dataset
 from caviar.trainers.pytorch.loading import load_data
 
@@ -55,7 +55,8 @@ def test_the_digits_in_an_array_are_the_digits() -> None:
     data, reference = from_arrays(rows.reshape(-1, 8, 8), labels)[0], digits_data()
     torch.testing.assert_close(data.train, reference.train)
     assert data.test is not None
-    assert data.test[1].equal(digits().test.labels)
+    assert reference.test is not None
+    assert data.test[1].equal(reference.test[1])
 
 
 def test_rows_stay_a_table_with_every_feature_standardised() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from caviar.trainers import TrainerError
-from caviar.trainers.pytorch.data import DIGITS, Data, digits, digits_data
+from caviar.trainers.pytorch.data import DIGITS, Data, digits_data
 from caviar.trainers.pytorch.splits import Parts, SplitSettings, split_examples
 
 
@@ -94,14 +94,13 @@ def test_a_class_with_too_few_examples_is_named(rare: int) -> None:
     assert len(split_examples(labels, SplitSettings(stratify=False)).train)
 
 
-def test_digits_as_images_are_the_same_digits() -> None:
-    data, rows = digits_data(), digits()
-    images, labels = data.train
-    assert images.shape == (1078, *DIGITS.input_shape)
-    assert images.flatten(1).equal(rows.train.images)
-    assert labels.equal(rows.train.labels)
-    assert data.test is not None
-    assert data.test[1].equal(rows.test.labels)
+def test_the_digits_are_those_of_the_split() -> None:
+    rows, labels = load_digits(return_X_y=True)
+    parts, data = split_examples(labels, SplitSettings()), digits_data()
+    images = rows[parts.dev].reshape(-1, *DIGITS.input_shape).astype(np.float32)
+    train = rows[parts.train].astype(np.float32)
+    assert data.dev[0].equal(torch.from_numpy((images - train.mean()) / train.std()))
+    assert data.dev[1].tolist() == labels[parts.dev].tolist()
     assert DIGITS.classes == 10
 
 

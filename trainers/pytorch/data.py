@@ -15,9 +15,6 @@ from .standardise import Standardiser
 SPLIT_SEED = 0
 """The split that every trial uses: trials can be compared because they see the same examples."""
 
-IMAGE_SIZE = 8
-CLASSES = 10
-
 
 @dataclass(frozen=True, slots=True)
 class Data:
@@ -78,61 +75,25 @@ class DataDescription:
         return len(self.class_names)
 
 
-DIGITS = DataDescription("images", (1, IMAGE_SIZE, IMAGE_SIZE), tuple(map(str, range(CLASSES))))
+DIGITS = DataDescription("images", (1, 8, 8), tuple("0123456789"))
 """What `digits_data` holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """Images and their labels.
-
-    Attributes:
-        images: float32 [n, 64], normalised.
-        labels: int64 [n], 0 to 9.
-    """
-
-    images: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclass(frozen=True, slots=True)
-class Digits:
-    """The three parts of the digits.
-
-    Attributes:
-        train: 60 % of the examples, to fit weights.
-        dev: 20 %, to compare trials.
-        test: 20 %, for one look at the end of a search.
-    """
-
-    train: Examples
-    dev: Examples
-    test: Examples
-
-
 @cache
-def digits(split_seed: int = SPLIT_SEED) -> Digits:
-    """The digits in three parts with equal shares of the classes, in memory.
+def digits_data(split_seed: int = SPLIT_SEED) -> Data:
+    """The digits in three parts with equal shares of the classes: 60 % training, 20 % dev and 20 % test.
 
     Grey levels are centred and scaled by the mean and the standard deviation of all pixels of the training part. Pixels
-    are not normalised one by one: near the border they are nearly always 0, and noise there would be blown up.
+    are not standardised one by one: near the border they are nearly always 0, and noise there would be blown up.
 
     Args:
         split_seed: Decides which example is in which part. It is no trial's seed.
+
+    Returns:
+        Parts of images, float32 [n, 1, 8, 8], and labels, int64 [n], 0 to 9.
     """
-    images, labels = load_digits(return_X_y=True)
-    images, labels = images.astype(np.float32), labels.astype(np.int64)
+    rows, labels = load_digits(return_X_y=True)
+    images, labels = rows.astype(np.float32).reshape(-1, *DIGITS.input_shape), labels.astype(np.int64)
     parts = split_examples(labels, SplitSettings(seed=split_seed))
-    normalised = Standardiser.fit(images[parts.train], over=None).apply(images)
-    places = (parts.train, parts.dev, parts.test)
-    return Digits(*(Examples(torch.from_numpy(normalised[part]), torch.from_numpy(labels[part])) for part in places))
-
-
-def digits_data(split_seed: int = SPLIT_SEED) -> Data:
-    """The digits as images [n, 1, 8, 8] and labels [n]; otherwise as in `digits`."""
-    parts = digits(split_seed)
-    as_images = (-1, *DIGITS.input_shape)
-    return Data(*((part.images.view(as_images), part.labels) for part in (parts.train, parts.dev, parts.test)))
+    standardised = Standardiser.fit(images[parts.train], over=None).apply(images)
+    return Data.in_parts((torch.from_numpy(standardised), torch.from_numpy(labels)), parts)
