@@ -35,6 +35,7 @@ def test_images_become_channels_height_and_width(shape: tuple[int, ...], as_imag
     assert description.input_shape == as_images
     assert data.train[0].shape == (30, *as_images)
     assert data.train[0].dtype == torch.float32
+    assert data.train[0].is_contiguous()
 
 
 def test_each_channel_is_standardised_by_the_training_part() -> None:

@@ -129,7 +129,7 @@ def _as_columns(rows: Array) -> Columns:
 
 def _encode_images(images: Array, train: Indices, channels: Channels | None) -> Float32s:
     """Images as float32 [n, C, H, W], standardised by channel."""
-    arranged = _channels_first(images, channels).astype(np.float32)
+    arranged = _channels_first(images, channels).astype(np.float32, order="C")
     if images.dtype.kind == "f" and not np.isfinite(arranged).all():
         raise TrainerError("the images have pixels that are missing or infinite")
     if images.dtype == np.uint8:
