@@ -110,13 +110,14 @@ def test_large_parameters_are_sampled_and_the_seed_says_where() -> None:
     assert first != other
 
 
-def test_frozen_parameters_are_left_out_and_unused_ones_have_no_gradient() -> None:
+def test_frozen_and_empty_parameters_are_left_out_and_unused_ones_have_no_gradient() -> None:
     model = network()
+    model.register_parameter("empty", nn.Parameter(torch.ones(0, 3)))
     model.register_parameter("unused", nn.Parameter(torch.ones(())))
     model.get_parameter("0.weight").requires_grad_(False)
     check = check_gradients(model, cross_entropy, batch(), entries=2)
     assert {parameter.name: parameter.relative_error for parameter in check.parameters}["unused"] == 0
-    assert "0.weight" not in [parameter.name for parameter in check.parameters]
+    assert {"0.weight", "empty"}.isdisjoint(parameter.name for parameter in check.parameters)
 
 
 def test_gradients_are_checked_inside_no_grad() -> None:

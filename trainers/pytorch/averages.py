@@ -33,12 +33,12 @@ def exponentially_weighted_average(values: ArrayLike, beta: float, bias_correcti
     array: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
     if array.ndim == 0:
         raise TrainerError(f"the values to average are {values!r}: they have to be an array of [n, ...]")
-    if not array.size:
-        return array.copy()
-    averages: NDArray[np.float64] = lfilter([1 - beta], [1, -beta], array, axis=0)
+    averages: NDArray[np.float64] = np.zeros_like(array)
+    if array.size:
+        averages[...] = lfilter([1 - beta], [1, -beta], array, axis=0)
     if bias_correction:
         steps = np.arange(1.0, len(array) + 1).reshape(-1, *[1] * (array.ndim - 1))
-        averages /= 1 - np.power(beta, steps)
+        np.divide(averages, 1 - np.power(beta, steps), out=averages)
     return averages
 
 

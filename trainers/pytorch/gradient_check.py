@@ -30,7 +30,8 @@ class ParameterCheck:
         name: As in `named_parameters`: the layer's name and the parameter's.
         entries: Entries that were compared.
         size: Entries of the parameter.
-        relative_error: ||g - n|| / (||g|| + ||n||) over the compared entries, from 0 to 1; NaN where a gradient is.
+        relative_error: ||g - n|| / (||g|| + ||n||) over the compared entries of the gradient g and the numerical one n,
+            from 0 to 1, and smaller where both are too small to compare; NaN where a gradient is.
     """
 
     name: str
@@ -116,7 +117,7 @@ class _Objective:
     """The loss of a batch as a function of the parameters of a model of its own."""
 
     def __init__(self, model: nn.Module, loss: Loss, batch: tuple[Tensor, ...], seed: int) -> None:
-        self.parameters = {name: value for name, value in model.named_parameters() if value.requires_grad}
+        self.parameters = dict(_checkable(model))
         self._model, self._loss, self._batch, self._seed = model, loss, batch, seed
         self._buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
         self._value = math.nan
@@ -169,6 +170,11 @@ def _relative_error(analytical: Any, numerical: Any, resolution: float) -> float
     difference = float(np.linalg.norm(analytical - numerical))
     size = float(np.linalg.norm(analytical) + np.linalg.norm(numerical))
     return difference / max(size, resolution * math.sqrt(len(numerical)) / FINE)
+
+
+def _checkable(model: nn.Module) -> list[tuple[str, Tensor]]:
+    """The parameters that are trained and have an entry."""
+    return [(name, value) for name, value in model.named_parameters() if value.requires_grad and value.numel()]
 
 
 def _accelerators(model: nn.Module) -> list[int]:
