@@ -41,7 +41,7 @@ def test_a_function_of_a_file_is_found_by_its_path(start: Start, tmp_path: Path)
 
 
 def test_a_function_of_an_installed_module_is_found_by_its_name() -> None:
-    name = "caviar.trainers.pytorch.digits:train"
+    name = "caviar.trainers.pytorch.digits:Digits"
     assert load_trainer(name).reference == name
     assert load_trainer(load_trainer(name).target).reference == name
 

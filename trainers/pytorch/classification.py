@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,26 +29,37 @@ _FACTS = ("input_shape", "classes")
 _MIXUP_STREAM = 1
 
 
-class Split(Settings):
-    """How the examples are shared out: `dev` and `test` as shares (0.2) or numbers of examples (500), and the seed."""
+class DataSettings(Settings):
+    """How the data is read. All trials of a sweep have the same settings, so they are constants in its space.
+
+    Attributes:
+        dev: Examples that compare trials: a share of all (0.2), or their number (500).
+        test: Examples for one look at the end, likewise; 0 for none.
+        split_seed: Decides which example is in which part.
+        stratify: Whether each class has the same share of every part.
+        ignore: Columns of a table that are no inputs, separated by commas.
+        image_channels: Whether an image's channels stand first or last, where its shape does not tell.
+    """
 
     dev: float | int = 0.2
     test: float | int = 0.2
     split_seed: int = 0
     stratify: bool = True
+    ignore: str = ""
+    image_channels: Literal["first", "last"] | None = None
 
 
 class Classifier(Lane):
     """Classifies the rows of a table or images, by the data and the target that the spec names.
 
     A step is an epoch; it reports `train_loss`, `train_acc`, `val_loss` and `val_acc`. The hyperparameters are those of
-    `Recipe`, `Architecture` and `Split`, `dropout_1`, `dropout_2` … for the layers of an MLP one by one,
+    `Recipe`, `Architecture` and `DataSettings`, `dropout_1`, `dropout_2` … for the layers of an MLP one by one,
     `label_smoothing`, and the strengths of `augment`: `flip`, `crop`, `rotate`, `erase`, `brightness`, `contrast`,
     `saturation` and `mixup`.
     """
 
     padded: ClassVar[tuple[str, ...]] = ("hidden", "channels")
-    data_settings: ClassVar[tuple[str, ...]] = ("dev", "test", "split_seed", "stratify")
+    data_settings: ClassVar[tuple[str, ...]] = tuple(DataSettings.model_fields)
     lanes_first: ClassVar[bool] = True
 
     def load_data(self, trial: Trial) -> Data:
@@ -61,9 +72,13 @@ class Classifier(Lane):
             raise TrainerError(
                 "data: the classifier has nothing to learn from; name a file in the spec, as in data: my.csv"
             )
-        split = Split.read(trial.config)
-        settings = SplitSettings(dev=split.dev, test=split.test, stratify=split.stratify, seed=split.split_seed)
-        return load_data(trial.data, trial.target, settings)[0]
+        settings = DataSettings.read(trial.config)
+        split = SplitSettings(
+            dev=settings.dev, test=settings.test, stratify=settings.stratify, seed=settings.split_seed
+        )
+        ignored = [name for name in map(str.strip, settings.ignore.split(",")) if name]
+        data, _ = load_data(trial.data, trial.target, split, ignore=ignored, channels=settings.image_channels)
+        return data
 
     def describe_data(self, data: Data) -> Mapping[str, Any]:
         """The shape of an input, and the number of classes."""
@@ -152,7 +167,13 @@ def _augmented(images: Tensor, strengths: Mapping[str, Any], key: Tensor) -> Ten
 
 
 def _check_names(config: Config) -> None:
-    known = [*Architecture.model_fields, *Recipe.model_fields, *Split.model_fields, *_AUGMENTATIONS, "label_smoothing"]
+    known = [
+        *Architecture.model_fields,
+        *Recipe.model_fields,
+        *DataSettings.model_fields,
+        *_AUGMENTATIONS,
+        "label_smoothing",
+    ]
     known += ["mixup", *_FACTS, *(f"dropout_{layer + 1}" for layer in range(config.get("layers", 2)))]
     for name in config:
         if name not in known:
