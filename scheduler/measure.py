@@ -14,6 +14,7 @@ from .errors import InvalidSpecError
 from .execution.threads import thread_variables
 from .run import new_state
 from .spec import SweepSpec
+from .validation import find_data
 
 _TRIALS = 4
 _STEPS = 3
@@ -29,18 +30,21 @@ def measure_step_seconds(spec: SweepSpec, directory: Path | None = None, trainer
 
     Args:
         spec: The spec.
-        directory: Where the trainer's relative path starts; the working directory if None.
+        directory: Where relative paths of the trainer and of the data start; the working directory if None.
         trainer: The training code; the spec's if None.
 
     Raises:
+        InvalidSpecError: There are no such data.
         TrainerError: The training code cannot be used, or it raises.
     """
     with _environment(thread_variables(spec.workers.cpu)), redirect_stdout(sys.stderr):
         code = _loaded(spec, directory) if trainer is None else trainer
-        assignments = new_state(spec).decide(_TRIALS)
+        assignments = new_state(spec).decide(_TRIALS)[:_TRIALS]
         if not assignments:
             raise InvalidSpecError("budget: it is too small for a single trial, so there is nothing to measure.")
-        return _seconds_a_step(code, assignments, spec.resource.max)
+        data = find_data(spec.data, directory)
+        located = spec.model_copy(update={"data": None if data is None else str(data)})
+        return _seconds_a_step(code, assignments, located)
 
 
 def _loaded(spec: SweepSpec, directory: Path | None) -> Trainer:
@@ -49,20 +53,20 @@ def _loaded(spec: SweepSpec, directory: Path | None) -> Trainer:
     return load_trainer(spec.trainer, directory)
 
 
-def _seconds_a_step(trainer: Trainer, assignments: Sequence[Assignment], resource_max: int) -> float:
+def _seconds_a_step(trainer: Trainer, assignments: Sequence[Assignment], spec: SweepSpec) -> float:
     """The mean over the first steps of all trials but the first, which warms up, or of that one where it is alone."""
     first, *others = assignments
-    warm_up, _ = _train(trainer, first, resource_max, 1)
+    warm_up, _ = _train(trainer, first, spec, 1)
     seconds, steps = 0.0, 0
     for assignment in others or [first]:
         if steps and seconds + warm_up >= _ENOUGH_S:
             break
-        taken, trained = _train(trainer, assignment, resource_max, min(_STEPS, resource_max))
+        taken, trained = _train(trainer, assignment, spec, min(_STEPS, spec.resource.max))
         seconds, steps = seconds + taken, steps + trained
     return seconds / max(1, steps)
 
 
-def _train(trainer: Trainer, assignment: Assignment, resource_max: int, steps: int) -> tuple[float, int]:
+def _train(trainer: Trainer, assignment: Assignment, spec: SweepSpec, steps: int) -> tuple[float, int]:
     """Trains the first steps of a trial; returns the seconds and the steps, fewer when it ends or diverges."""
     began, trained = time.perf_counter(), 0
     try:
@@ -71,7 +75,9 @@ def _train(trainer: Trainer, assignment: Assignment, resource_max: int, steps: i
             number=assignment.trial,
             config=assignment.config,
             seed=assignment.seed,
-            resource_max=resource_max,
+            resource_max=spec.resource.max,
+            data=None if spec.data is None else Path(spec.data),
+            target=spec.target,
         )
         try:
             training.begin(steps)

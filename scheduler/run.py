@@ -1,24 +1,26 @@
 """Running a sweep in its directory: take the lock, replay what happened, train what is left."""
 
+import logging
 import time
-from collections.abc import Callable
 from math import inf
 from pathlib import Path
 
 from ..trainers import Trainer
 from .core.controllers import make_controller
 from .core.state import SweepState
-from .errors import SweepError
-from .execution.executor import Executor
+from .errors import SweepError, WorkerError
+from .execution.executor import MeasuringExecutor
 from .execution.interrupts import Interrupts
 from .execution.loop import Observer, StopReason, SweepLoop
-from .execution.ray_environment import configure_ray_environment
 from .execution.record import DurableRecord
 from .execution.replay import History, replay
-from .execution.settings import EngineSettings
+from .fusing import fusing_sentence, sample_group, with_group_size
 from .results import ReportWriter, drop_uncovered
 from .spec import SweepSpec
 from .storage import Journal, SweepDirectory, SweepLock, read_journal, write_file
+from .workers import workers_on_demand
+
+_logger = logging.getLogger(__name__)
 
 
 def new_state(spec: SweepSpec) -> SweepState:
@@ -68,8 +70,10 @@ def run_in_directory(
     """
     layout = SweepDirectory(spec.directory)
     _create(layout)
-    with SweepLock(layout.lock), interrupts.listening():
+    with SweepLock(layout.lock), interrupts.listening(), workers_on_demand(spec, trainer) as workers:
         _prepare(layout, spec, resumed=resumed)
+        if spec.fuse.size == "auto":
+            spec = _measured(layout, spec, workers())
         state, history = load_state(layout.path, spec)
         record = _open_record(layout, spec, state)
         try:
@@ -77,9 +81,7 @@ def run_in_directory(
                 record.close(state, StopReason.FINISHED)
                 return StopReason.FINISHED
             seconds = inf if spec.budget.hours is None else spec.budget.hours * 3600 - history.seconds
-            return _train(
-                spec, trainer, lambda executor: SweepLoop(state, executor, record, interrupts, seconds, observe)
-            )
+            return SweepLoop(state, workers(), record, interrupts, seconds, observe).run()
         finally:
             record.release()
 
@@ -107,6 +109,19 @@ def _prepare(layout: SweepDirectory, spec: SweepSpec, *, resumed: bool) -> None:
         write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
 
 
+def _measured(layout: SweepDirectory, spec: SweepSpec, workers: MeasuringExecutor) -> SweepSpec:
+    """The spec with a measured group size, which becomes part of the sweep before its first decision."""
+    reason = "together they would not be faster on this device"
+    try:
+        size = workers.group_size(sample_group(spec))
+    except WorkerError as error:
+        size, reason = 1, f"how many to fuse could not be measured ({error})"
+    spec = with_group_size(spec, size)
+    write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
+    _logger.info("%s", fusing_sentence(spec, reason))
+    return spec
+
+
 def _has_decided(layout: SweepDirectory) -> bool:
     """Whether a sweep got as far as its first decision: one that did not leaves nothing that a new one would lose."""
     return any(event["type"] == "decided" for event in read_journal(layout.journal))
@@ -123,20 +138,3 @@ def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> 
     journal.append({"type": "opened", "time": time.time(), "versions": spec.versions})
     journal.commit()
     return DurableRecord(layout, journal, writer, value_types)
-
-
-def _train(spec: SweepSpec, trainer: Trainer, make_loop: Callable[[Executor], SweepLoop]) -> StopReason:
-    """Runs the loop on Ray workers."""
-    configure_ray_environment()
-    # Ray takes half a second to import, which reading a sweep should not wait for.
-    from .execution.cluster import ray_running, worker_resources  # noqa: PLC0415
-    from .execution.ray_executor import RayExecutor  # noqa: PLC0415
-
-    settings = EngineSettings(trainer, spec.metric, spec.resource.max, spec.directory.resolve(), spec.workers.warm)
-    workers = spec.workers
-    with ray_running(workers.cpu * (workers.count or 1)):
-        executor = RayExecutor(settings, worker_resources(workers.cpu, workers.gpu, workers.count))
-        try:
-            return make_loop(executor).run()
-        finally:
-            executor.close()

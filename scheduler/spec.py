@@ -6,88 +6,35 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ..search_spaces import CaviarError, Domain, SearchSpace
 from ..search_spaces.designs import feasible_points, uniform
 from ..search_spaces.strict_yaml import dump_yaml, load_yaml
 from ..trainers.command import FACTS, Command
 from .core.controllers import GRID_POINTS, ControllerName, Search, bracket_schedule
+from .core.grouping import ALONE, Grouping
 from .core.schedule import Budget, Resource
 from .core.state import Mode
 from .errors import InvalidSpecError
 from .results import is_reserved
 from .spec_errors import explain
+from .spec_parts import MOST_TRIALS, BudgetSpec, ControllerSpec, FuseSpec, ResourceSpec, SpecPart, WorkersSpec
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a name that becomes a path looks like."""
 
-PositiveInt = Annotated[int, Field(ge=1, strict=True)]
-Steps = Annotated[int, Field(ge=1, le=10**12, strict=True)]
-Number = Annotated[float, Field(strict=True)]
 Name = Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
 
-MOST_TRIALS = 10_000_000
-"""More trials than any sweep finishes; a budget for more is a mistake."""
 
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class ResourceSpec(_Model):
-    """What a trial may consume, in whole steps of `unit`: compared from `min` up, `max` in full, halved by `eta`."""
-
-    unit: str = Field("epoch", min_length=1)
-    min: Steps = 1
-    max: Steps
-    eta: Annotated[int, Field(ge=2, strict=True)] = 3
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "ResourceSpec":
-        if self.min > self.max:
-            raise ValueError(f"min is {self.min} and max is {self.max}; min must be at most max")
-        return self
-
-
-class BudgetSpec(_Model):
-    """What the sweep may spend: it ends at the first limit that it meets."""
-
-    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS, strict=True)] | None = None
-    resource: PositiveInt | None = None
-    hours: Annotated[Number, Field(gt=0)] | None = None
-
-
-class WorkersSpec(_Model):
-    """What each worker may use, how many there are (as many as fit when absent), and how many trials it keeps warm."""
-
-    cpu: Annotated[Number, Field(gt=0)] = 1
-    gpu: Annotated[Number, Field(ge=0)] = 0
-    count: PositiveInt | None = None
-    warm: Annotated[int, Field(ge=0, strict=True)] = 8
-
-
-class ControllerSpec(_Model):
-    """Which controller decides, and its settings."""
-
-    name: ControllerName = "coarse_to_fine"
-    pipeline: PositiveInt | None = None
-    points: PositiveInt | None = None
-
-    @model_validator(mode="after")
-    def _used(self) -> "ControllerSpec":
-        for setting, controller in {"pipeline": "coarse_to_fine", "points": "grid"}.items():
-            if getattr(self, setting) is not None and self.name != controller:
-                raise ValueError(f"{setting} is a setting of {controller}, not of {self.name}; leave it out")
-        return self
-
-
-class SweepSpec(_Model):
+class SweepSpec(SpecPart):
     """A sweep as it is asked for.
 
     Attributes:
         name: The sweep's name and its directory's.
         trainer: The training code: "module:name", "file.py:name", or `{command: …}`; None for code without a name.
+        data: The file or folder that the training code reads; None where it needs none.
+        target: The column of `data` that is to be predicted.
         metric: Name of the metric that trials are compared by.
         mode: Whether it is minimised or maximised.
         space: The hyperparameters by name, in their YAML forms.
@@ -96,6 +43,7 @@ class SweepSpec(_Model):
         budget: What the sweep may spend.
         workers: What the workers may use.
         controller: Which controller decides.
+        fuse: Which trials of a lane are trained as one model.
         seed: From which every random choice follows.
         max_failures: How often a failed trial is started again.
         storage: The folder in which the sweep's directory lies.
@@ -104,6 +52,8 @@ class SweepSpec(_Model):
 
     name: Name
     trainer: str | dict[str, Any] | None
+    data: Annotated[str, Field(min_length=1)] | None = None
+    target: Annotated[str, Field(min_length=1)] | None = None
     metric: str = Field(min_length=1)
     mode: Mode = "min"
     space: dict[str, Any]
@@ -112,10 +62,11 @@ class SweepSpec(_Model):
     budget: BudgetSpec = BudgetSpec()
     workers: WorkersSpec = WorkersSpec()
     controller: ControllerSpec = ControllerSpec()
+    fuse: FuseSpec = FuseSpec()
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
     max_failures: Annotated[int, Field(ge=0, strict=True)] = 1
     storage: str = Field("sweeps", min_length=1)
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> "SweepSpec":
@@ -164,7 +115,16 @@ class SweepSpec(_Model):
             controller=self.controller.name,
             pipeline=self.controller.pipeline,
             points=self.controller.points or GRID_POINTS,
+            grouping=self.grouping,
         )
+
+    @property
+    def grouping(self) -> Grouping:
+        """Which trials are trained together; every one alone until that is resolved."""
+        size, static, padded = self.fuse.size, self.fuse.static, self.fuse.padded
+        if size == "auto" or static is None or padded is None:
+            return ALONE
+        return Grouping(size, static, padded)
 
     @property
     def directory(self) -> Path:
@@ -175,6 +135,16 @@ class SweepSpec(_Model):
     @classmethod
     def _name_alone(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("fuse", mode="before")
+    @classmethod
+    def _size_alone(cls, value: object) -> object:
+        return value if isinstance(value, Mapping | FuseSpec) else {"size": value}
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _path_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, Path) else value
 
     @field_validator("name")
     @classmethod
@@ -228,6 +198,7 @@ class SweepSpec(_Model):
         try:
             self._check_command()
             self._check_constraints()
+            self._check_fused_names()
             first = next(bracket_schedule(self.search), None)
         except CaviarError as error:
             raise ValueError(str(error)) from None
@@ -242,6 +213,16 @@ class SweepSpec(_Model):
         """Draws one point, which fails where hardly any satisfies the constraints."""
         dimensions = self.search_space.dimensions
         feasible_points(self.search_space, 1, lambda n, start: uniform(n, dimensions, self.seed, start), 0)
+
+    def _check_fused_names(self) -> None:
+        types = self.search_space.value_types
+        for field, names in {"static": self.fuse.static, "padded": self.fuse.padded}.items():
+            if unknown := [name for name in names or () if name not in types]:
+                raise InvalidSpecError(
+                    f"fuse.{field}: {unknown[0]} is no hyperparameter; the space has {', '.join(types)}."
+                )
+        if wrong := [name for name in self.fuse.padded or () if types[name] not in {"integer", "float"}]:
+            raise InvalidSpecError(f"fuse.padded: {wrong[0]} has values that are no numbers, so it is no width.")
 
     def _check_command(self) -> None:
         names = Command.parse(self.trainer, Path()).hyperparameters if isinstance(self.trainer, dict) else ()
@@ -294,4 +275,11 @@ def spec_schema() -> dict[str, Any]:
         {"$ref": "#/$defs/ControllerSpec"},
     ]
     schema["properties"]["controller"].pop("$ref", None)
+    schema["properties"]["fuse"]["anyOf"] = [
+        {"enum": ["auto", "off"]},
+        {"type": "integer", "minimum": 1},
+        {"$ref": "#/$defs/FuseSpec"},
+    ]
+    schema["properties"]["fuse"].pop("$ref", None)
+    schema["$defs"]["FuseSpec"]["properties"]["size"]["anyOf"].append({"const": "off"})
     return schema

@@ -15,12 +15,14 @@ from .execution.interrupts import Interrupts
 from .execution.loop import Observer, StopReason, SweepLoop
 from .execution.record import MemoryRecord
 from .execution.simulated import Curve, SimulatedExecutor, StepCost, one_second
+from .fusing import resolve_fusing, with_fusing
 from .planning import plan_sweep
 from .provenance import installed_versions
 from .results import ReportTable, Results, trials_table
 from .run import load_spec, new_state, run_in_directory
 from .spec import SweepSpec, read_spec_file
 from .storage import SweepDirectory
+from .validation import find_data
 
 
 class Sweep:
@@ -39,6 +41,10 @@ class Sweep:
         name: The sweep's name; the trainer's with the time when absent.
         seed: From which every random choice follows.
         controller: "coarse_to_fine", "hyperband", "random" or "grid", or a mapping with its settings.
+        data: A file or folder that the training code finds as `trial.data`.
+        target: The column of the data that is to be predicted, `trial.target`.
+        fuse: How many trials of a lane are trained as one model: "auto" measures it, "off" is one at a time; or a
+            number, or a mapping with any of `size`, `static` and `padded`.
         max_failures: How often a failed trial is started again.
 
     Raises:
@@ -62,11 +68,14 @@ class Sweep:
         seed: int = 0,
         controller: str | Mapping[str, Any] = "coarse_to_fine",
         max_failures: int = 1,
+        data: str | Path | None = None,
+        target: str | None = None,
+        fuse: str | int | Mapping[str, Any] = "auto",
     ) -> None:
         self._trainer = load_trainer(trainer)
         if isinstance(space, SearchSpace) and not isinstance(constraints, str):
             constraints = (*space.constraints, *constraints)
-        self._spec = SweepSpec.parse(
+        spec = SweepSpec.parse(
             {
                 "name": _dated_name(self._trainer.name) if name is None else name,
                 "trainer": self._trainer.reference,
@@ -81,9 +90,12 @@ class Sweep:
                 "seed": seed,
                 "max_failures": max_failures,
                 "storage": storage,
-                "versions": installed_versions(),
+                "data": data,
+                "target": target,
+                "fuse": fuse,
             }
         )
+        self._spec = _completed(spec, self._trainer, None)
         self._resumed = False
         self._stop_reason: StopReason | None = None
 
@@ -93,23 +105,23 @@ class Sweep:
 
         Args:
             spec: The spec; its trainer has a name.
-            directory: Where the trainer's relative path starts; the working directory if None.
+            directory: Where relative paths of the trainer and of the data start; the working directory if None.
 
         Raises:
+            InvalidSpecError: There are no such data, or trials are to be fused that cannot be.
             TrainerError: The training code cannot be used.
         """
         if spec.trainer is None:
             raise InvalidSpecError("trainer: this field is missing; name the training code, such as train.py:train.")
         trainer = load_trainer(spec.trainer, directory)
-        update = {"trainer": trainer.reference, "versions": installed_versions()}
-        return cls._of(trainer, spec.model_copy(update=update))
+        return cls._of(trainer, _completed(spec, trainer, directory))
 
     @classmethod
     def from_yaml(cls, path: str | Path, **fields: Any) -> "Sweep":
         """The sweep of a spec in YAML.
 
         Args:
-            path: The file; the trainer's relative path starts in its folder.
+            path: The file; relative paths of the trainer and of the data start in its folder.
             fields: Fields of the spec that replace the file's.
 
         Raises:
@@ -130,6 +142,7 @@ class Sweep:
 
         Raises:
             SweepError: There is no sweep.
+            InvalidSpecError: Its data are not there any more.
             TrainerError: The training code cannot be used.
         """
         layout = SweepDirectory(Path(path).resolve())
@@ -139,8 +152,9 @@ class Sweep:
                 f"{layout.path}: its training code has no name to find it by; use Sweep.resume(path, trainer=train)."
             )
         loaded = load_trainer(trainer if trainer is not None else spec.trainer or "")
+        find_data(spec.data, None)
         where = {"name": layout.path.name, "storage": str(layout.path.parent)}
-        sweep = cls._of(loaded, spec.model_copy(update=where))
+        sweep = cls._of(loaded, resolve_fusing(spec.model_copy(update=where), loaded))
         sweep._resumed = True
         return sweep
 
@@ -182,6 +196,7 @@ class Sweep:
             self._spec, self._trainer, resumed=self._resumed, interrupts=interrupts, observe=observe
         )
         self._resumed = True
+        self._spec = with_fusing(self._spec, load_spec(self.directory).fuse)
         interrupts.reraise()
         return self.results
 
@@ -229,6 +244,17 @@ class Sweep:
         sweep._trainer, sweep._spec = trainer, spec
         sweep._resumed, sweep._stop_reason = False, None
         return sweep
+
+
+def _completed(spec: SweepSpec, trainer: Trainer, directory: Path | None) -> SweepSpec:
+    """The spec of a new sweep with what follows from the trainer and from this machine."""
+    data = find_data(spec.data, directory)
+    found = {
+        "trainer": trainer.reference,
+        "data": None if data is None else str(data),
+        "versions": installed_versions(),
+    }
+    return resolve_fusing(spec.model_copy(update=found), trainer)
 
 
 def _dated_name(trainer: str) -> str:

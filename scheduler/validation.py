@@ -31,12 +31,31 @@ def validate_spec(path: str | Path, values: Mapping[str, Any] | None = None) -> 
         values: Fields that replace the file's, by dotted path.
 
     Raises:
-        InvalidSpecError: A field is not what it may be, or the trainer's file is missing.
+        InvalidSpecError: A field is not what it may be, or the trainer's file or the data are missing.
         InvalidYamlError: It is not strict YAML.
     """
     spec = read_spec(path, values)
     _check_trainer(spec.trainer, Path(path).parent)
+    find_data(spec.data, Path(path).parent)
     return spec
+
+
+def find_data(data: str | None, directory: Path | None) -> Path | None:
+    """The absolute path of what a spec names as `data`.
+
+    Args:
+        data: The spec's field.
+        directory: Where a relative path starts; the working directory if None.
+
+    Raises:
+        InvalidSpecError: There is no such file or folder.
+    """
+    if data is None:
+        return None
+    path = ((directory or Path.cwd()) / Path(data).expanduser()).resolve()
+    if not path.exists():
+        raise InvalidSpecError(f"data: there is no file or folder {path}, got {data!r}.")
+    return path
 
 
 def _check_trainer(trainer: str | dict[str, Any] | None, directory: Path) -> None:

@@ -50,16 +50,18 @@ def print_json(value: Any) -> None:
 
 
 def log_to_stderr() -> None:
-    """Sends warnings of the library to standard error, a line each."""
+    """Sends what the library has to say to standard error, a line each: warnings as such, anything else as it is."""
     handler = _Log()
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    logging.getLogger("caviar").addHandler(handler)
+    logger = logging.getLogger("caviar")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
 
 
 class _Log(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         # Looked up at each record: while progress is shown, standard error is what prints above it.
-        typer.echo(self.format(record).replace(record.levelname, record.levelname.lower(), 1), err=True)
+        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        typer.echo(level + self.format(record), err=True)
 
 
 def show_value(value: object) -> str:

@@ -72,3 +72,17 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Ends all workers at once and frees what they hold."""
+
+
+class MeasuringExecutor(Executor, Protocol):
+    """An executor that can find out how many trials to train together on its workers' devices."""
+
+    def group_size(self, assignments: Sequence[Assignment]) -> int:
+        """How many trials of a lane to train together; 1 where training them one at a time is faster.
+
+        Args:
+            assignments: Trials that can be trained together.
+
+        Raises:
+            WorkerError: It cannot be measured.
+        """

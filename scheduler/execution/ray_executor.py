@@ -86,6 +86,8 @@ class RayExecutor:
         self._actor_class = ray.remote(Worker).options(
             num_cpus=resources.cpu, num_gpus=resources.gpu, max_concurrency=_CALLS_AT_ONCE
         )
+        self._share = min(1.0, resources.gpu) if resources.gpu else 1 / resources.count
+        """The share of its device that a worker may use."""
         self._slots: dict[Any, _Slot] = {}
         """The slots by their pending poll."""
         self._home: dict[int, Any] = {}
@@ -140,6 +142,24 @@ class RayExecutor:
         arrivals = [self._take(poll) for poll in ready]
         reports = ReportBatch.concatenate([arrived.reports for arrived in arrivals if len(arrived.reports)])
         return Arrivals(reports, [outcome for arrived in arrivals for outcome in arrived.outcomes])
+
+    def group_size(self, assignments: Sequence[Assignment]) -> int:
+        """How many trials of a lane to train together, measured by one of the workers.
+
+        Args:
+            assignments: Trials that can be trained together.
+
+        Raises:
+            WorkerError: The worker dies, or the training code raises.
+        """
+        actor = next(iter(self._slots.values())).actor
+        try:
+            size: int = ray.get(actor.group_size.remote(assignments, self._share))
+        except RayTaskError as error:
+            raise WorkerError(f"{type(error.cause).__name__}: {error.cause}") from error
+        except RayActorError as error:
+            raise WorkerError(_first_line(error)) from error
+        return size
 
     def cancel(self) -> None:
         """Pauses every worker."""

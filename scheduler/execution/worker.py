@@ -81,6 +81,10 @@ class Worker:
                 raise self._crash
         return Arrivals(self._reports.take(), outcomes)
 
+    def group_size(self, assignments: Sequence[Assignment], share: float) -> int:
+        """How many trials to train together; see `Engine.group_size`. Called before any work is submitted."""
+        return self._engine.group_size(assignments, share)
+
     def pause(self) -> None:
         """Ends the running group after its step, and every later one before its first."""
         self._engine.pause()

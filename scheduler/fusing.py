@@ -1,0 +1,97 @@
+"""Which trials of a sweep are trained as one model: resolved from the training code, the space and a measurement."""
+
+from ..search_spaces import SearchSpace
+from ..trainers import Fusing, Trainer
+from .core.assignment import Assignment, split_groups
+from .core.controllers import make_controller
+from .core.state import SweepState
+from .errors import InvalidSpecError
+from .spec import SweepSpec
+from .spec_parts import FuseSpec
+
+_SAMPLE = 8
+"""Trials that are opened to measure how many to train together; more are imagined."""
+
+
+def resolve_fusing(spec: SweepSpec, trainer: Trainer) -> SweepSpec:
+    """The spec with the names by which trials are grouped; a size of "auto" stays for a lane, to be measured.
+
+    Args:
+        spec: The spec.
+        trainer: Its training code.
+
+    Raises:
+        InvalidSpecError: Trials are to be fused and the training code is no lane.
+    """
+    fuse, fusing = spec.fuse, trainer.fusing
+    if fusing is None:
+        if fuse.size not in {"auto", 1}:
+            raise InvalidSpecError(
+                f"fuse: {fuse.size} trials are to be trained together, but {trainer.name} is no lane, and only a lane"
+                " can be fused; leave it out."
+            )
+        return with_fusing(spec, FuseSpec(size=1, static=(), padded=()))
+    space = spec.search_space
+    padded = _padded(space, fusing) if fuse.padded is None else fuse.padded
+    static = _static(space, fusing, padded) if fuse.static is None else fuse.static
+    return with_fusing(spec, FuseSpec(size=fuse.size, static=static, padded=padded))
+
+
+def with_fusing(spec: SweepSpec, fuse: FuseSpec) -> SweepSpec:
+    """The spec with another `fuse`."""
+    return spec.model_copy(update={"fuse": fuse})
+
+
+def with_group_size(spec: SweepSpec, size: int) -> SweepSpec:
+    """The spec with a measured group size."""
+    return with_fusing(spec, spec.fuse.model_copy(update={"size": size}))
+
+
+def sample_group(spec: SweepSpec) -> list[Assignment]:
+    """Trials that the sweep could train together: the largest group of its first bracket, with the largest widths.
+
+    A group holds a few trials at most, enough to be measured.
+    """
+    spec = with_group_size(spec, _SAMPLE)
+    state = SweepState(make_controller(spec.search), spec.mode, spec.seed)
+    groups: list[list[Assignment]] = []
+    while not groups or groups[-1][0].bracket == 0:
+        decided = split_groups(state.decide(1))
+        if not decided:
+            break
+        groups += decided
+    first = [group for group in groups if group[0].bracket == 0]
+    return max(first, key=lambda group: (len(group), _widest(spec, group)))
+
+
+def fusing_sentence(spec: SweepSpec, reason: str | None = None) -> str:
+    """What was chosen, in one line.
+
+    Args:
+        spec: The spec, resolved.
+        reason: Why trials are trained one at a time, where it is not the spec that says so.
+    """
+    fuse = spec.fuse
+    if fuse.size == 1:
+        return "Training one trial at a time" + (f": {reason}." if reason else ".")
+    common = f" that have {', '.join(fuse.static)} in common" if fuse.static else ""
+    return f"Fusing up to {fuse.size} trials{common}."
+
+
+def _padded(space: SearchSpace, fusing: Fusing) -> tuple[str, ...]:
+    return tuple(name for name in fusing.padded if space.value_types.get(name) in {"integer", "float"})
+
+
+def _static(space: SearchSpace, fusing: Fusing, padded: tuple[str, ...]) -> tuple[str, ...]:
+    """What is not a float is static, but for what the lane says otherwise."""
+    free = {*fusing.varying, *padded}
+    return tuple(
+        name
+        for name, kind in space.value_types.items()
+        if name in fusing.static or (kind != "float" and name not in free)
+    )
+
+
+def _widest(spec: SweepSpec, group: list[Assignment]) -> tuple[float, ...]:
+    widths = [[work.config[name] for work in group if name in work.config] for name in spec.fuse.padded or ()]
+    return tuple(max((float(width) for width in of if isinstance(width, int | float)), default=0.0) for of in widths)

@@ -1,0 +1,87 @@
+"""The parts of a spec: what stands in a mapping of its own, checked field by field."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from .core.controllers import ControllerName
+
+PositiveInt = Annotated[int, Field(ge=1, strict=True)]
+Steps = Annotated[int, Field(ge=1, le=10**12, strict=True)]
+Number = Annotated[float, Field(strict=True)]
+
+MOST_TRIALS = 10_000_000
+"""More trials than any sweep finishes; a budget for more is a mistake."""
+
+
+class SpecPart(BaseModel):
+    """A mapping without unknown fields, which nothing changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ResourceSpec(SpecPart):
+    """What a trial may consume, in whole steps of `unit`: compared from `min` up, `max` in full, halved by `eta`."""
+
+    unit: str = Field("epoch", min_length=1)
+    min: Steps = 1
+    max: Steps
+    eta: Annotated[int, Field(ge=2, strict=True)] = 3
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "ResourceSpec":
+        if self.min > self.max:
+            raise ValueError(f"min is {self.min} and max is {self.max}; min must be at most max")
+        return self
+
+
+class BudgetSpec(SpecPart):
+    """What the sweep may spend: it ends at the first limit that it meets."""
+
+    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS, strict=True)] | None = None
+    resource: PositiveInt | None = None
+    hours: Annotated[Number, Field(gt=0)] | None = None
+
+
+class WorkersSpec(SpecPart):
+    """What each worker may use, how many there are (as many as fit when absent), and how many trials it keeps warm."""
+
+    cpu: Annotated[Number, Field(gt=0)] = 1
+    gpu: Annotated[Number, Field(ge=0)] = 0
+    count: PositiveInt | None = None
+    warm: Annotated[int, Field(ge=0, strict=True)] = 8
+
+
+class ControllerSpec(SpecPart):
+    """Which controller decides, and its settings."""
+
+    name: ControllerName = "coarse_to_fine"
+    pipeline: PositiveInt | None = None
+    points: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _used(self) -> "ControllerSpec":
+        for setting, controller in {"pipeline": "coarse_to_fine", "points": "grid"}.items():
+            if getattr(self, setting) is not None and self.name != controller:
+                raise ValueError(f"{setting} is a setting of {controller}, not of {self.name}; leave it out")
+        return self
+
+
+class FuseSpec(SpecPart):
+    """How many trials of a lane are trained as one model: those with equal static and similar padded hyperparameters.
+
+    What is left out follows from the lane, and the size from a measurement.
+    """
+
+    size: Literal["auto"] | PositiveInt = "auto"
+    static: tuple[str, ...] | None = None
+    padded: tuple[str, ...] | None = None
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _off(cls, value: object) -> object:
+        if value == "off":
+            return 1
+        if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+            return value
+        raise ValueError("must be auto, off, or a whole number of at least 1")
