@@ -14,7 +14,8 @@ _LEVELS = 1 << 16
 class Dropout(nn.Module):
     """Inverted dropout (Srivastava et al., JMLR 2014): drops a share of the units and scales the others up.
 
-    The rate is a buffer, so that models with different rates can be stacked, and is kept to 1/65,536. Without a key it
+    What follows from the rate stands in buffers, so that models with different rates can be stacked. It is kept to
+    1/65,536. Without a key it
     is `torch.nn.Dropout`, with torch's own random numbers; with one, from `set_dropout_keys`, unit u of example e is
     dropped by a hash of (key, layer, e, u), whatever else is in the batch.
 
@@ -22,14 +23,18 @@ class Dropout(nn.Module):
         rate: Share of the units that is dropped, at least 0 and below 1.
     """
 
-    rate: Tensor
+    threshold: Tensor
+    scale: Tensor
     key: Tensor
 
     def __init__(self, rate: float) -> None:
         super().__init__()
         if not 0 <= rate < 1:
             raise ValueError(f"rate: a dropout rate is at least 0 and below 1, got {rate!r}")
-        self.register_buffer("rate", torch.tensor(rate, dtype=torch.float64), persistent=False)
+        dropped = round(rate * _LEVELS)
+        self._rate = rate
+        self.register_buffer("threshold", torch.tensor(dropped - _LEVELS // 2, dtype=torch.int16), persistent=False)
+        self.register_buffer("scale", torch.tensor(_LEVELS / (_LEVELS - dropped)), persistent=False)
         self.register_buffer("key", torch.zeros((), dtype=torch.int64), persistent=False)
         self.layer = 0
         self.keyed = False
@@ -38,17 +43,17 @@ class Dropout(nn.Module):
         """Drops units in training; in evaluation the inputs come back as they are.
 
         Args:
-            inputs: [examples, ...]; with lanes, [lanes, examples, ...].
+            inputs: [examples, ...].
         """
         if not self.training:
             return inputs
         if not self.keyed:
-            return dropout(inputs, float(self.rate))
-        return drop(inputs, self.rate, stream_keys(self.key, self.layer))
+            return dropout(inputs, self._rate)
+        return drop(inputs, self.threshold, self.scale, stream_keys(self.key, self.layer))
 
     def extra_repr(self) -> str:
-        """Nothing: the rate is a buffer, in which models of one shape may differ."""
-        return ""
+        """The rate."""
+        return f"rate={self._rate}"
 
 
 def keyed_dropout(model: nn.Module) -> nn.Module:
@@ -73,18 +78,16 @@ def set_dropout_keys(model: nn.Module, key: Tensor) -> None:
         module.layer, module.keyed, module.key = layer, True, key.view(())
 
 
-def drop(inputs: Tensor, rate: Tensor, key: Tensor) -> Tensor:
+def drop(inputs: Tensor, threshold: Tensor, scale: Tensor, key: Tensor) -> Tensor:
     """Drops units by a key and scales the others up.
 
     Args:
         inputs: float [examples, ...], or [lanes, examples, ...] where the key has one dimension.
-        rate: [] or [lanes].
+        threshold: int16 [] or [lanes]; units whose 16 random bits are below it are dropped.
+        scale: float [] or [lanes], what the others are multiplied by.
         key: int64 [] or [lanes].
     """
     lanes, examples, units = inputs.shape[: key.dim()], inputs.shape[key.dim()], prod(inputs.shape[key.dim() + 1 :])
-    dropped = (rate * _LEVELS).round()
-    bits = uniform16(key, examples, units)
-    kept = bits >= (dropped - _LEVELS // 2).to(torch.int16)[..., None, None]
-    scale = (_LEVELS / (_LEVELS - dropped)).to(inputs.dtype)[..., None, None]
-    flat = inputs.reshape(*lanes, examples, units)
-    return torch.where(kept, flat * scale, 0.0).reshape(inputs.shape)
+    kept = uniform16(key, examples, units) >= threshold[..., None, None]
+    mask = kept * scale.to(inputs.dtype)[..., None, None]
+    return inputs * mask.reshape(*lanes, *inputs.shape[key.dim() :])

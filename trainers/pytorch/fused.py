@@ -46,7 +46,6 @@ class FusedLanes:
         first = trainings[0]
         self._lane, self._recipe, self._device = first.lane, first.recipe, first.device
         self._model = StackedModel([training.model for training in trainings], padded=bool(first.lane.padded))
-        self._draws = self._model.draws or self._lane.augments(first.config)
         self._optimizer = self._join_optimizers()
         self._describe()
 
@@ -91,12 +90,12 @@ class FusedLanes:
         order = torch.stack(orders).to(self._device)
         batches = minibatches(torch.arange(order.shape[1]), self._recipe.batch_size)
         rates, totals = self._learning_rates(epoch, len(batches)), _Totals()
+        keys = batch_keys(self._seeds, epoch, len(batches))
         self._alive = torch.ones(len(self._lanes), 1, dtype=torch.bool, device=self._device)
         self._model.train()
         for place, columns in enumerate(batches):
             batch = take(data, order[:, columns[0] : columns[-1] + 1])
-            keys = batch_keys(self._seeds, epoch, place) if self._draws else self._seeds
-            losses, metrics = self._losses(batch, keys)
+            losses, metrics = self._losses(batch, keys[place])
             totals.add(metrics, len(columns))
             self._update(losses, rates[min(place, len(rates) - 1)])
         return {f"train_{name}": total / sum(map(len, batches)) for name, total in totals.sums.items()}

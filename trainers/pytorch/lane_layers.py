@@ -123,7 +123,8 @@ def _dropout(module: Any, prefix: str) -> Apply:
     def apply(inputs: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
         if not module.training:
             return inputs
-        return drop(inputs, tensors[f"{prefix}rate"], stream_keys(tensors[f"{prefix}key"], module.layer))
+        threshold, scale, key = (tensors[f"{prefix}{name}"] for name in ("threshold", "scale", "key"))
+        return drop(inputs, threshold, scale, stream_keys(key, module.layer))
 
     return apply
 

@@ -135,15 +135,15 @@ class LaneTraining:
         lane, config = self.lane, self._loss_config(model)
         data = shared_data(lane, self.config, self.trial, self.device).train
         batches = minibatches(epoch_order(len(data[0]), self.trial.seed, epoch), self.recipe.batch_size)
-        seed, keyed = torch.tensor(self.trial.seed, device=self.device), lane.augments(config) or has_dropout(model)
+        keyed = lane.augments(config) or has_dropout(model)
+        keys = batch_keys(torch.tensor(self.trial.seed, device=self.device), epoch, len(batches))
         totals, frozen, examples = _Totals(), False, sum(map(len, batches))
         model.train()
         for place, indices in enumerate(batches):
             batch = take(data, indices.to(self.device))
             if keyed:
-                key = batch_keys(seed, epoch, place)
-                set_dropout_keys(model, key)
-                batch = lane.augment(batch, config, key)
+                set_dropout_keys(model, keys[place])
+                batch = lane.augment(batch, config, keys[place])
             loss, metrics = losses_of(lane, model, batch, config)
             totals.add(metrics, len(indices))
             frozen = frozen or not isfinite(loss.item())

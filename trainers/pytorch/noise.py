@@ -18,18 +18,19 @@ _PIECES = 4
 """Numbers of 16 bits in one hash of 64."""
 
 
-def batch_keys(seeds: Tensor, epoch: int, batch: int) -> Tensor:
-    """The keys of a batch.
+def batch_keys(seeds: Tensor, epoch: int, batches: int) -> Tensor:
+    """The keys of an epoch's batches.
 
     Args:
         seeds: int64 [...], the trials' seeds.
         epoch: From 1.
-        batch: The batch's place in its epoch, from 0, below 2**32.
+        batches: In the epoch, below 2**32.
 
     Returns:
-        int64 [...].
+        int64 [batches, ...].
     """
-    return _hash(_hash(seeds * _GOLDEN) + ((epoch << 32) + batch))
+    places = torch.arange(batches, device=seeds.device).view(-1, *[1] * seeds.dim())
+    return _hash(_hash(seeds * _GOLDEN) + (epoch << 32) + places)
 
 
 def stream_keys(keys: Tensor, stream: int) -> Tensor:

@@ -45,6 +45,7 @@ class StackedModel:
         buffers = [dict(model.named_buffers()) for model in models]
         self._own_buffers = [{name: buffer.shape for name, buffer in lane.items()} for lane in buffers]
         self._buffers = {name: stack([lane[name] for lane in buffers]) for name in buffers[0]}
+        self._saved = frozenset(self._template.state_dict())
         layers = self._template.named_modules()
         self._keys = [f"{name}.key".lstrip(".") for name, layer in layers if isinstance(layer, Dropout)]
         self._expose()
@@ -60,11 +61,6 @@ class StackedModel:
     def train(self, mode: bool = True) -> None:
         """Makes the layers behave as in training, or as in evaluation."""
         self._template.train(mode)
-
-    @property
-    def draws(self) -> bool:
-        """Whether the models draw random numbers for dropout."""
-        return bool(self._keys)
 
     @property
     def leaves(self) -> Sequence[Tensor]:
@@ -112,7 +108,7 @@ class StackedModel:
         buffers = {
             name: buffer[lane][tuple(map(slice, shapes[name]))]
             for name, buffer in self._buffers.items()
-            if name.rpartition(".")[2] not in {"key", "rate"}
+            if name in self._saved
         }
         return LaneOfModel({**parameters, **buffers})
 
