@@ -306,3 +306,25 @@ def test_a_trial_that_stopped_early_ends_with_its_best_dev_metrics() -> None:
     reports = reports_alone(Doubles, config, 0)
     assert len(reports) < EPOCHS
     assert reports[-1]["val_loss"] == min(report["val_loss"] for report in reports)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_compiled_group_reports_the_same() -> None:
+    config = {"lr": 0.05, "batch_size": 30, "dropout": 0.2, "hidden": 8}
+    plain, compiled = (
+        fuse_trainings([opened(Singles, {**config, "compile": chosen}, number) for number in range(2)])
+        for chosen in (False, True)
+    )
+    for one, other in zip(plain.step(), compiled.step(), strict=True):
+        assert one is not None
+        assert other == pytest.approx(one, abs=CLOSE)
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
+def test_a_coarser_precision_learns_alone_and_fused(precision: str) -> None:
+    config = {"lr": 0.05, "precision": precision, "hidden": 16}
+    (alone,) = reports_alone(Singles, config, 0, 1)
+    fused = fuse_trainings([opened(Singles, config, number) for number in range(3)]).step()[0]
+    assert fused == pytest.approx(alone, abs=0.05)
+    assert torch.get_float32_matmul_precision() == "highest"

@@ -47,6 +47,7 @@ class FusedLanes:
         self._lane, self._recipe, self._device = first.lane, first.recipe, first.device
         self._model = StackedModel([training.model for training in trainings], padded=bool(first.lane.padded))
         self._optimizer = self._join_optimizers()
+        self._compute = torch.compile(self._losses) if self._recipe.compile else self._losses
         self._describe()
 
     def step(self) -> list[Metrics | None]:
@@ -95,7 +96,7 @@ class FusedLanes:
         self._model.train()
         for place, columns in enumerate(batches):
             batch = take(data, order[:, columns[0] : columns[-1] + 1])
-            losses, metrics = self._losses(batch, keys[place])
+            losses, metrics = self._compute(batch, keys[place])
             totals.add(metrics, len(columns))
             self._update(losses, rates[min(place, len(rates) - 1)])
         return {f"train_{name}": total / sum(map(len, batches)) for name, total in totals.sums.items()}
@@ -137,7 +138,7 @@ class FusedLanes:
         self._model.train(False)
         for part in zip(*(torch.split(tensor, EVALUATION_BATCH) for tensor in data), strict=True):
             batch = tuple(tensor.expand(len(self._lanes), *tensor.shape) for tensor in part)
-            totals.add(self._losses(batch, self._seeds)[1], len(part[0]))
+            totals.add(self._compute(batch, self._seeds)[1], len(part[0]))
         return {f"val_{name}": total / len(data[0]) for name, total in totals.sums.items()}
 
     def _learning_rates(self, epoch: int, updates: int) -> list[Tensor]:

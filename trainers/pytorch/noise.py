@@ -6,8 +6,6 @@ seed, epoch, batch): the counter-based generators of Salmon et al., "Parallel ra
 2011), with the finaliser of SplitMix64 (Steele, Lea and Flood, 2014) as the hash.
 """
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 
@@ -16,6 +14,7 @@ _FIRST = 0xBF58476D1CE4E5B9 - (1 << 64)
 _SECOND = 0x94D049BB133111EB - (1 << 64)
 _PIECES = 4
 """Numbers of 16 bits in one hash of 64."""
+_MADE_MOST = 64
 
 
 def batch_keys(seeds: Tensor, epoch: int, batches: int) -> Tensor:
@@ -70,11 +69,19 @@ def uniforms(keys: Tensor, rows: int, columns: int, dtype: torch.dtype = torch.f
     return _shifted(hashes, 40).to(dtype) * 2.0**-24
 
 
-@lru_cache(maxsize=64)
+_made: dict[tuple[int, int, torch.device], Tensor] = {}
+"""The last results of `_places`: a plain dict, since `torch.compile` looks past the caches of functools."""
+
+
 def _places(rows: int, columns: int, device: torch.device) -> Tensor:
     """int64 [rows, columns], a different number for each place, far apart."""
-    row, column = torch.arange(rows, device=device)[:, None], torch.arange(columns, device=device)
-    return ((row << 32) + column) * _GOLDEN
+    key = (rows, columns, device)
+    if key not in _made:
+        if len(_made) >= _MADE_MOST:
+            _made.clear()
+        row, column = torch.arange(rows, device=device)[:, None], torch.arange(columns, device=device)
+        _made[key] = ((row << 32) + column) * _GOLDEN
+    return _made[key]
 
 
 def _hash(z: Tensor) -> Tensor:
