@@ -310,6 +310,7 @@ def test_a_trial_that_stopped_early_ends_with_its_best_dev_metrics() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 def test_a_compiled_group_reports_the_same() -> None:
     config = {"lr": 0.05, "batch_size": 30, "dropout": 0.2, "hidden": 8}
     plain, compiled = (

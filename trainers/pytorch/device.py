@@ -36,7 +36,8 @@ def computing(precision: str, device: torch.device) -> Iterator[None]:
     if precision == "tf32":
         torch.set_float32_matmul_precision("high")
     try:
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        # Without its cache: it would keep what it made of the weights for as long as the mode lasts, over all updates.
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False):
             yield
     finally:
         torch.set_float32_matmul_precision(before)

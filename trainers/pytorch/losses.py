@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
@@ -20,6 +21,7 @@ def cross_entropy(logits: Tensor, targets: Tensor, label_smoothing: float | Tens
     Returns:
         Float [...], a 0-dim tensor where `logits` has no leading dimensions.
     """
+    logits = _precise(logits)
     # Along the last dimension torch takes five times as long where it has few entries, as classes have.
     log_probabilities = log_softmax(logits.transpose(-1, -2), -2)
     if targets.is_floating_point():
@@ -40,10 +42,10 @@ def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
             largest counts as right.
 
     Returns:
-        [...], from 0 to 1, in the precision of `logits`.
+        [...], from 0 to 1, in the precision of `logits`, or float32 where that is lower.
     """
     labels = targets.argmax(-1) if targets.is_floating_point() else targets
-    return (logits.argmax(-1) == labels).to(logits.dtype).mean(-1)
+    return (logits.argmax(-1) == labels).to(_precise(logits).dtype).mean(-1)
 
 
 def l2_penalty(parameters: Iterable[Tensor], weight_decay: float | Tensor) -> Tensor:
@@ -62,3 +64,8 @@ def l2_penalty(parameters: Iterable[Tensor], weight_decay: float | Tensor) -> Te
     lanes = weight_decay.shape if isinstance(weight_decay, Tensor) else ()
     squares = [parameter.square().reshape(*lanes, -1).sum(-1) for parameter in parameters]
     return 0.5 * weight_decay * sum(squares[1:], squares[0])
+
+
+def _precise(tensor: Tensor) -> Tensor:
+    """A tensor in float32 at least: a mean of bfloat16 has two digits."""
+    return tensor.float() if tensor.dtype in {torch.bfloat16, torch.float16} else tensor
