@@ -74,6 +74,8 @@ def run_in_directory(
         _prepare(layout, spec, resumed=resumed)
         if spec.fuse.size == "auto":
             spec = _measured(layout, spec, workers())
+        elif spec.fuse.size > 1 and not resumed:
+            _logger.info("%s", fusing_sentence(spec))
         state, history = load_state(layout.path, spec)
         record = _open_record(layout, spec, state)
         try:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caviar.scheduler.core.controllers import ControllerName, Search, make_controller
+from caviar.scheduler.core.grouping import Grouping
 from caviar.scheduler.core.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trial import TrialRow
@@ -47,8 +48,11 @@ class KilledRecord(DurableRecord):
         return super().commit(now)
 
 
-def new_state(controller: ControllerName = "hyperband", seed: int = 3, trials: int = 16) -> SweepState:
-    search = Search(SPACE, Resource(1, 9, 3), Budget(trials=trials), seed, controller, pipeline=2)
+def new_state(
+    controller: ControllerName = "hyperband", seed: int = 3, trials: int = 16, group_size: int = 1
+) -> SweepState:
+    grouping = Grouping(group_size)
+    search = Search(SPACE, Resource(1, 9, 3), Budget(trials=trials), seed, controller, pipeline=2, grouping=grouping)
     return SweepState(make_controller(search), "min", seed, max_failures=1)
 
 
@@ -90,19 +94,21 @@ def timeless(rows: Sequence[TrialRow]) -> list[TrialRow]:
     return [replace(row, elapsed_s=0.0) for row in rows]
 
 
+@pytest.mark.parametrize("group_size", [1, 4])
 @pytest.mark.parametrize("controller", CONTROLLERS)
 @settings(max_examples=5)
 @given(kills=st.lists(st.tuples(st.integers(1, 20), st.sampled_from([1, 2, 5])), min_size=1, max_size=3))
 def test_a_run_that_is_killed_anywhere_any_number_of_times_ends_with_the_same_table(
     uncut: Callable[[ControllerName], tuple[SweepState, Any]],
     controller: ControllerName,
+    group_size: int,
     kills: list[tuple[int, int]],
 ) -> None:
     expected, reports = uncut(controller)
     with TemporaryDirectory() as folder:
         for commits, workers in kills:
-            run(Path(folder), new_state(controller), workers, commits)
-        state = new_state(controller)
+            run(Path(folder), new_state(controller, group_size=group_size), workers, commits)
+        state = new_state(controller, group_size=group_size)
         run(Path(folder), state, workers=3)
         assert state.finished
         assert timeless(state.rows) == timeless(expected.rows)

@@ -69,9 +69,11 @@ def fused(running_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Table:
 
 
 def test_two_workers_give_the_table_of_one_to_the_bit(
-    fused: Table, check_reports: Callable[[Results], None], tmp_path: Path
+    fused: Table, check_reports: Callable[[Results], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    results = lanes(tmp_path).run()
+    with caplog.at_level(logging.INFO, "caviar"):
+        results = lanes(tmp_path).run()
+    assert [record.message for record in caplog.records] == ["Fusing up to 8 trials that have layers in common."]
     assert table_of(results) == fused
     assert {row["state"] for row in fused} == {"stopped", "completed", "diverged"}
     check_reports(results)
