@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from .noise import stream_keys, uniform16
+from .noise import uniform16
 
 _LEVELS = 1 << 16
 
@@ -38,6 +38,7 @@ class Dropout(nn.Module):
         self.register_buffer("key", torch.zeros((), dtype=torch.int64), persistent=False)
         self.layer = 0
         self.keyed = False
+        self.units = 0
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Drops units in training; in evaluation the inputs come back as they are.
@@ -49,7 +50,7 @@ class Dropout(nn.Module):
             return inputs
         if not self.keyed:
             return dropout(inputs, self._rate)
-        return drop(inputs, self.threshold, self.scale, stream_keys(self.key, self.layer))
+        return drop(inputs, self.threshold, self.scale, self.key, self.layer)
 
     def extra_repr(self) -> str:
         """The rate."""
@@ -78,7 +79,7 @@ def set_dropout_keys(model: nn.Module, key: Tensor) -> None:
         module.layer, module.keyed, module.key = layer, True, key.view(())
 
 
-def drop(inputs: Tensor, threshold: Tensor, scale: Tensor, key: Tensor) -> Tensor:
+def drop(inputs: Tensor, threshold: Tensor, scale: Tensor, key: Tensor, layer: int) -> Tensor:
     """Drops units by a key and scales the others up.
 
     Args:
@@ -86,8 +87,9 @@ def drop(inputs: Tensor, threshold: Tensor, scale: Tensor, key: Tensor) -> Tenso
         threshold: int16 [] or [lanes]; units whose 16 random bits are below it are dropped.
         scale: float [] or [lanes], what the others are multiplied by.
         key: int64 [] or [lanes].
+        layer: The layer's number in its model.
     """
     lanes, examples, units = inputs.shape[: key.dim()], inputs.shape[key.dim()], prod(inputs.shape[key.dim() + 1 :])
-    kept = uniform16(key, examples, units) >= threshold[..., None, None]
-    mask = kept * scale.to(inputs.dtype)[..., None, None]
+    bits = uniform16(key, examples, [units], layer)[..., :units]
+    mask = (bits >= threshold[..., None, None]) * scale.to(inputs.dtype)[..., None, None]
     return inputs * mask.reshape(*lanes, *inputs.shape[key.dim() :])

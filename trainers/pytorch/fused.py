@@ -94,8 +94,10 @@ class FusedLanes:
         keys = batch_keys(self._seeds, epoch, len(batches))
         self._alive = torch.ones(len(self._lanes), 1, dtype=torch.bool, device=self._device)
         self._model.train()
+        self._model.begin_epoch(keys, [len(columns) for columns in batches])
         for place, columns in enumerate(batches):
             batch = take(data, order[:, columns[0] : columns[-1] + 1])
+            self._model.begin_batch(place)
             losses, metrics = self._compute(batch, keys[place])
             totals.add(metrics, len(columns))
             self._update(losses, rates[min(place, len(rates) - 1)])
@@ -104,7 +106,6 @@ class FusedLanes:
     def _losses(self, batch: Batch, keys: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss of each lane, with gradients, and the metrics, each [lanes]."""
         lane, model = self._lane, self._model
-        model.set_keys(keys)
         if lane.lanes_first:
             batch = lane.augment(batch, self._config, keys) if model.training else batch
             return losses_of(lane, model, batch, self._config)

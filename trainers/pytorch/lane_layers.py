@@ -17,7 +17,6 @@ from torch.nn import functional as F  # noqa: N812 the name that torch gives it
 
 from .blocks import ClassToken, FeatureTokens, FirstToken, PixelsToTokens, Positions, Residual, SelfAttention
 from .dropout import Dropout, drop
-from .noise import stream_keys
 
 Apply = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
 """From inputs [lanes, examples, ...] and the tensors [lanes, ...] of a model by name to outputs [lanes, examples,
@@ -120,11 +119,15 @@ def _unflatten(module: Any, prefix: str) -> Apply | None:
 
 
 def _dropout(module: Any, prefix: str) -> Apply:
+    threshold, scale, key, mask = (f"{prefix}{name}" for name in ("threshold", "scale", "key", "mask"))
+
     def apply(inputs: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
         if not module.training:
             return inputs
-        threshold, scale, key = (tensors[f"{prefix}{name}"] for name in ("threshold", "scale", "key"))
-        return drop(inputs, threshold, scale, stream_keys(key, module.layer))
+        if mask in tensors:
+            return inputs * tensors[mask].reshape(inputs.shape)
+        module.units = inputs[0, 0].numel()
+        return drop(inputs, tensors[threshold], tensors[scale], tensors[key], module.layer)
 
     return apply
 

@@ -6,13 +6,15 @@ seed, epoch, batch): the counter-based generators of Salmon et al., "Parallel ra
 2011), with the finaliser of SplitMix64 (Steele, Lea and Flood, 2014) as the hash.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
 _FIRST = 0xBF58476D1CE4E5B9 - (1 << 64)
 _SECOND = 0x94D049BB133111EB - (1 << 64)
-_PIECES = 4
+PIECES = 4
 """Numbers of 16 bits in one hash of 64."""
 _MADE_MOST = 64
 
@@ -33,24 +35,25 @@ def batch_keys(seeds: Tensor, epoch: int, batches: int) -> Tensor:
 
 
 def stream_keys(keys: Tensor, stream: int) -> Tensor:
-    """The keys of one use of random numbers among several in a batch, such as one layer's; int64 like `keys`."""
+    """The keys of one use of random numbers among several in a batch; int64 like `keys`."""
     return keys ^ (stream * _SECOND + _FIRST) % (1 << 63)
 
 
-def uniform16(keys: Tensor, rows: int, columns: int) -> Tensor:
-    """Uniform integers of 16 bits.
+def uniform16(keys: Tensor, rows: int, columns: Sequence[int], first: int = 0) -> Tensor:
+    """Uniform integers of 16 bits for several blocks of columns, such as the layers of a network.
 
     Args:
         keys: int64 [...].
         rows: Such as the examples of a batch.
-        columns: Such as the units of a layer; the numbers of a column do not depend on how many columns there are.
+        columns: Of each block; the numbers of a column do not depend on how many there are.
+        first: The number of the first block, below 256.
 
     Returns:
-        int16 [..., rows, columns], from -32768 to 32767.
+        int16 [..., rows, all columns], from -32768 to 32767. A block takes a multiple of `PIECES` columns.
     """
-    places = _places(rows, -(-columns // _PIECES), keys.device)
-    pieces = _hash(places + keys[..., None, None]).view(torch.int16)
-    return pieces[..., :columns]
+    blocks = [_places(rows, -(-wide // PIECES), first + block, keys.device) for block, wide in enumerate(columns)]
+    places = blocks[0] if len(blocks) == 1 else torch.cat(blocks, 1)
+    return _hash(places + keys[..., None, None]).view(torch.int16)
 
 
 def uniforms(keys: Tensor, rows: int, columns: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -65,22 +68,22 @@ def uniforms(keys: Tensor, rows: int, columns: int, dtype: torch.dtype = torch.f
     Returns:
         [..., rows, columns].
     """
-    hashes = _hash(_places(rows, columns, keys.device) + keys[..., None, None])
+    hashes = _hash(_places(rows, columns, 0, keys.device) + keys[..., None, None])
     return _shifted(hashes, 40).to(dtype) * 2.0**-24
 
 
-_made: dict[tuple[int, int, torch.device], Tensor] = {}
+_made: dict[tuple[int, int, int, torch.device], Tensor] = {}
 """The last results of `_places`: a plain dict, since `torch.compile` looks past the caches of functools."""
 
 
-def _places(rows: int, columns: int, device: torch.device) -> Tensor:
-    """int64 [rows, columns], a different number for each place, far apart."""
-    key = (rows, columns, device)
+def _places(rows: int, columns: int, block: int, device: torch.device) -> Tensor:
+    """int64 [rows, columns], a different number for each place of each block, far apart."""
+    key = (rows, columns, block, device)
     if key not in _made:
         if len(_made) >= _MADE_MOST:
             _made.clear()
         row, column = torch.arange(rows, device=device)[:, None], torch.arange(columns, device=device)
-        _made[key] = ((row << 32) + column) * _GOLDEN
+        _made[key] = ((row << 32) + (block << 24) + column) * _GOLDEN
     return _made[key]
 
 

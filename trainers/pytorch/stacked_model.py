@@ -10,6 +10,7 @@ from torch.func import functional_call, vmap
 
 from ..errors import TrainerError
 from .dropout import Dropout, set_dropout_keys
+from .dropout_masks import DropoutMasks
 from .lane_layers import lanes_first
 from .rows import RowLayout, stack
 
@@ -47,7 +48,9 @@ class StackedModel:
         self._buffers = {name: stack([lane[name] for lane in buffers]) for name in buffers[0]}
         self._saved = frozenset(self._template.state_dict())
         layers = self._template.named_modules()
-        self._keys = [f"{name}.key".lstrip(".") for name, layer in layers if isinstance(layer, Dropout)]
+        self._dropouts = {name: layer for name, layer in layers if isinstance(layer, Dropout)}
+        self._masks: DropoutMasks | None = None
+        self._drawn: Mapping[str, Tensor] = {}
         self._expose()
 
     def __len__(self) -> int:
@@ -67,10 +70,22 @@ class StackedModel:
         """The parameters, each [lanes, ...], to differentiate by."""
         return list(self._parameters.values())
 
-    def set_keys(self, keys: Tensor) -> None:
-        """Sets the keys of the batch that is trained next: int64 [lanes]."""
-        for name in self._keys:
-            self._buffers[name] = keys
+    def begin_epoch(self, keys: Tensor, sizes: Sequence[int]) -> None:
+        """Takes the keys of the batches that are trained next, for the random numbers of dropout.
+
+        Args:
+            keys: int64 [batches, lanes].
+            sizes: Examples of each batch.
+        """
+        self._keys, self._masks = keys, None
+        if self._apply is not None and self._dropouts and all(layer.units for layer in self._dropouts.values()):
+            self._masks = DropoutMasks(self._dropouts, self._buffers, keys, sizes, self.rows.dtype)
+
+    def begin_batch(self, batch: int) -> None:
+        """Makes dropout draw the random numbers of a batch, by its place in the epoch."""
+        self._drawn = {} if self._masks is None else self._masks.of(batch)
+        if self._masks is None:
+            self._buffers.update({f"{name}.key": self._keys[batch] for name in self._dropouts})
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Outputs [lanes, examples, ...] for inputs [lanes, examples, ...]."""
@@ -128,7 +143,7 @@ class StackedModel:
 
     @property
     def _tensors(self) -> Mapping[str, Tensor]:
-        return {**self._parameters, **self._buffers}
+        return {**self._parameters, **self._buffers, **self._drawn}
 
 
 class LaneOfModel:
@@ -201,7 +216,7 @@ def _structure(model: nn.Module, *, padded: bool) -> dict[str, Any]:
 
 
 def _settings(layer: nn.Module, *, padded: bool) -> tuple[Any, ...]:
-    left_out = {"training", "layer", "keyed", *(_SIZES if padded else ())}
+    left_out = {"training", "layer", "keyed", "units", *(_SIZES if padded else ())}
     settings = (
         (name, value)
         for name, value in vars(layer).items()
