@@ -113,6 +113,7 @@ class Engine:
                 print(f"{describe(error).rstrip()}\nGoing on with trials {names} in two halves.")  # noqa: T201
                 for run in left:
                     run.close()
+                self._trials.trim(0)  # it may be their memory that was missing
             else:
                 return []
             finally:

@@ -167,6 +167,27 @@ def test_a_lane_that_raises_late_costs_the_others_no_report_and_no_bit(bench: Ca
     assert rows == all_rows
 
 
+def test_a_group_that_does_not_fit_into_memory_is_trained_in_parts_that_do(
+    bench: Callable[..., Bench], work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SmallMemory(SteppedInTurn):
+        def __init__(self, trainings: Sequence[Training]) -> None:
+            if len(trainings) > 2:
+                raise MemoryError(f"no room for {len(trainings)} lanes")
+            super().__init__(trainings)
+
+    monkeypatch.setattr(session, "fuse_trainings", SmallMemory)
+    one, config = bench("notes_its_end"), {"folder": str(tmp_path)}
+    one.run(work(9, config=config))
+    outcomes, reports = one.run(*[work(trial, group=0, config=config) for trial in range(5)])
+    assert {(outcome.status, outcome.step) for outcome in outcomes} == {(OutcomeStatus.COMPLETED, 3)}
+    assert {trial: [step for step, _ in rows] for trial, rows in losses(reports).items()} == {
+        trial: [1, 2, 3] for trial in range(5)
+    }
+    assert SteppedInTurn.made == [2, 2], "and the fifth alone"
+    assert (tmp_path / "9").exists(), "what was warm made room first"
+
+
 def test_what_a_lane_prints_goes_to_the_log_of_the_groups_first_trial(
     bench: Callable[..., Bench], work: Work, layout: SweepDirectory
 ) -> None:
