@@ -108,7 +108,7 @@ class FusedLanes:
         lane, model = self._lane, self._model
         if lane.lanes_first:
             batch = lane.augment(batch, self._config, keys) if model.training else batch
-            return losses_of(lane, model, batch, self._config)
+            return losses_of(lane, model, batch, self._config, (len(self._lanes),))
 
         def call(one: Any, batch: Batch, config: Mapping[str, Tensor], key: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             config = {**self._plain, **config}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ...search_spaces import Value
+from ..errors import TrainerError
 from ..trial import Trial
 from .data import Data
 from .recipe import RECIPE_VARYING
@@ -57,7 +58,7 @@ class Lane:
             trial: Its `data` and `target` say where they are. Nothing else of it may be used but the hyperparameters in
                 `data_settings`.
         """
-        raise NotImplementedError
+        raise _missing(self, "load_data")
 
     def describe_data(self, data: Data) -> Mapping[str, Any]:
         """What `make_model`, `loss` and `augment` have to know of the data, such as the number of classes.
@@ -73,7 +74,7 @@ class Lane:
         Args:
             config: The configuration, with the defaults and what `describe_data` adds; all values are plain.
         """
-        raise NotImplementedError
+        raise _missing(self, "make_model")
 
     def loss(self, model: Any, batch: Batch, config: Config) -> Losses:
         """The mean loss of a batch.
@@ -85,7 +86,7 @@ class Lane:
             batch: Of the training part or the dev part.
             config: The configuration; values that may vary inside a group are tensors without dimensions.
         """
-        raise NotImplementedError
+        raise _missing(self, "loss")
 
     def augment(self, batch: Batch, config: Config, key: Tensor) -> Batch:
         """A batch of the training part, changed at random.
@@ -126,12 +127,70 @@ def shared_data(lane: Lane, config: Config, trial: Trial, device: torch.device) 
     settings = tuple((name, config.get(name)) for name in lane.data_settings)
     key = (type(lane), trial.data, trial.target, settings, device)
     if key not in _data:
-        _data[key] = lane.load_data(Trial(config, data=trial.data, target=trial.target)).to(device)
+        loaded = lane.load_data(Trial(config, data=trial.data, target=trial.target))
+        _check_data(loaded, f"{type(lane).__name__}.load_data")
+        _data[key] = loaded.to(device)
     return _data[key]
 
 
-def losses_of(lane: Lane, model: Any, batch: Batch, config: Config) -> tuple[Tensor, dict[str, Tensor]]:
-    """What a lane's loss returns, in one form: the loss, and all metrics with the loss among them."""
+def losses_of(
+    lane: Lane, model: Any, batch: Batch, config: Config, lanes: tuple[int, ...] = ()
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """What a lane's loss returns, in one form: the loss, and all metrics with the loss among them.
+
+    Args:
+        lane: The lane.
+        model: As in `Lane.loss`.
+        batch: As in `Lane.loss`.
+        config: As in `Lane.loss`.
+        lanes: The shape that the loss and the metrics should have: () for those of one trial.
+
+    Raises:
+        TrainerError: One of them is no tensor, or has another shape.
+    """
     returned = lane.loss(model, batch, config)
     loss, metrics = returned if isinstance(returned, tuple) else (returned, {})
-    return loss, {"loss": loss, **metrics}
+    metrics = {"loss": loss, **metrics}
+    for name, value in metrics.items():
+        if not isinstance(value, Tensor) or value.shape != lanes:
+            what = f"of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"as a {type(value).__name__}"
+            raise TrainerError(
+                f"{type(lane).__name__}.loss returned {name!r} {what}: it should be a tensor of shape {tuple(lanes)},"
+                " the mean over the batch"
+            )
+    return loss, metrics
+
+
+def made_model(lane: Lane, config: Config) -> nn.Module:
+    """A lane's new model.
+
+    Raises:
+        TrainerError: It made something else.
+    """
+    model: object = lane.make_model(config)
+    if not isinstance(model, nn.Module):
+        raise TrainerError(
+            f"{type(lane).__name__}.make_model returned a {type(model).__name__}: it should return a torch.nn.Module"
+        )
+    return model
+
+
+def _missing(lane: Lane, method: str) -> TrainerError:
+    return TrainerError(f"the lane {type(lane).__name__} lacks {method}: it has to define it")
+
+
+def _check_data(data: object, source: str) -> None:
+    if not isinstance(data, Data):
+        raise TrainerError(
+            f"{source} returned a {type(data).__name__}: it should return Data(train=(x, y), dev=(x, y))"
+        )
+    for name, least in (("train", 2), ("dev", 1)):
+        part: object = getattr(data, name)
+        if not isinstance(part, tuple) or not part or not all(isinstance(tensor, Tensor) for tensor in part):
+            raise TrainerError(f"{source}: the part {name!r} should be a tuple of tensors, such as (inputs, labels)")
+        sizes = [len(tensor) for tensor in part]
+        if len(set(sizes)) > 1 or sizes[0] < least:
+            raise TrainerError(
+                f"{source}: the tensors of the part {name!r} have {' and '.join(map(str, sizes))} examples: they should"
+                f" have the same number, at least {least}"
+            )

@@ -15,7 +15,7 @@ from ..trial import Trial
 from .device import computing, device_of
 from .dropout import Dropout, keyed_dropout, set_dropout_keys
 from .early_stopping import EarlyStopping
-from .lane import Batch, Lane, lane_of, losses_of, shared_data
+from .lane import Batch, Lane, lane_of, losses_of, made_model, shared_data
 from .minibatches import epoch_order, minibatches
 from .noise import batch_keys
 from .optimizer_state import OptimizerState
@@ -80,7 +80,7 @@ class LaneTraining:
         data = shared_data(self.lane, self.config, self.trial, self.device)
         self.config = {**self.lane.describe_data(data), **self.config}
         seed_generators(self.trial.seed, 0)
-        model = keyed_dropout(self.lane.make_model(self.config)).to(self.device)
+        model = keyed_dropout(made_model(self.lane, self.config)).to(self.device)
         self.optimizer = OptimizerState(self.recipe, model)
         self.trial.track(model=model, optimizer=self.optimizer)
         if self.stopping is not None:
