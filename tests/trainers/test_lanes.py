@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -103,10 +103,13 @@ def test_a_hyperparameter_out_of_range_is_refused_in_one_sentence(
 
 
 def test_the_data_is_loaded_once_for_all_trials_with_equal_data_settings(start: Start) -> None:
-    counted = type("Counted", (Good,), {"loads": 0, "data_settings": ("dev",)})
+    class Counted(Good):
+        loads = 0
+        data_settings: ClassVar[tuple[str, ...]] = ("dev",)
+
     for number, dev in enumerate((0.1, 0.1, 0.2)):
-        start(counted, number=number, config={"dev": dev}).step()
-    assert counted.loads == 2
+        start(Counted, number=number, config={"dev": dev}).step()
+    assert Counted.loads == 2
 
 
 def test_a_trial_alone_goes_on_from_a_checkpoint_bit_for_bit(start: Start, tmp_path: Path) -> None:
@@ -118,6 +121,15 @@ def test_a_trial_alone_goes_on_from_a_checkpoint_bit_for_bit(start: Start, tmp_p
     assert half.save(tmp_path)
     again = start(Good, config=config, directory=tmp_path, step=2)
     assert [again.step(), again.step()] == expected[2:]
+
+
+def test_a_trial_that_stopped_early_has_ended_in_a_checkpoint_as_well(start: Start, tmp_path: Path) -> None:
+    config = {"lr": 30.0, "patience": 1, "batch_size": 8}
+    training = start(Good, config=config, resource_max=20)
+    steps = sum(training.step() is not None for _ in range(20))
+    assert steps < 20
+    training.save(tmp_path)
+    assert start(Good, config=config, resource_max=20, directory=tmp_path, step=steps).step() is None
 
 
 def test_a_checkpoint_of_another_shape_is_refused(start: Start, tmp_path: Path) -> None:

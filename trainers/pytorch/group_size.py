@@ -73,7 +73,10 @@ def _seconds(training: LaneTraining | FusedLanes) -> float:
 
 
 def _lane_bytes(lanes: list[LaneTraining]) -> float:
-    """What a lane takes: parameters, gradients, the optimizer's slots, and what the backward pass needs of a batch."""
+    """What a lane takes: its state, its share of the batched model, and what the backward pass needs of a batch.
+
+    The state is parameters, gradients and up to two slots of the optimizer. Trials of two more groups stay in memory.
+    """
     saved: dict[int, int] = {}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
@@ -84,7 +87,7 @@ def _lane_bytes(lanes: list[LaneTraining]) -> float:
     with saved_tensors_hooks(note, lambda tensor: tensor):
         FusedLanes(lanes).step()
     parameters = sum(p.numel() * p.element_size() for p in lanes[0].model.parameters())
-    return 6 * parameters + 2 * sum(saved.values()) / len(lanes)
+    return 4 * (1 + 3) * parameters + 2 * sum(saved.values()) / len(lanes)
 
 
 def _free_bytes(device: torch.device) -> float:

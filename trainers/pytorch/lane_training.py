@@ -85,14 +85,15 @@ class LaneTraining:
         self.trial.track(model=model, optimizer=self.optimizer)
         if self.stopping is not None:
             self.trial.track(stopping=self.stopping, best=self._best)
+            self.ended = self.stopping.stopped and bool(self._best)
         self._tracked.check_restored()
         return model
 
     def step(self) -> dict[str, float] | None:
         """Trains an epoch and evaluates on the dev part."""
+        model, epoch = self.model, self.trial.step + 1
         if self.ended:
             return None
-        model, epoch = self.model, self.trial.step + 1
         self.trial.current = epoch
         seed_generators(self.trial.seed, epoch)
         with computing(self.recipe.precision, self.device):
