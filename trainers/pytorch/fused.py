@@ -1,6 +1,5 @@
 """Trials of a lane that are trained as one batched model."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from .minibatches import epoch_order, minibatches
 from .noise import batch_keys
 from .optimizers import SLOTS, Rates, RowOptimizer, clip_rows
 from .stacked_model import StackedModel
+from .totals import Totals
 
 Metrics = dict[str, float]
 
@@ -90,7 +90,7 @@ class FusedLanes:
         orders = [epoch_order(len(data[0]), training.trial.seed, epoch) for training in self._lanes]
         order = torch.stack(orders).to(self._device)
         batches = minibatches(torch.arange(order.shape[1]), self._recipe.batch_size)
-        rates, totals = self._learning_rates(epoch, len(batches)), _Totals()
+        rates, totals = self._learning_rates(epoch, len(batches)), Totals()
         keys = batch_keys(self._seeds, epoch, len(batches))
         self._alive = torch.ones(len(self._lanes), 1, dtype=torch.bool, device=self._device)
         self._model.train()
@@ -101,7 +101,7 @@ class FusedLanes:
             losses, metrics = self._compute(batch, keys[place])
             totals.add(metrics, len(columns))
             self._update(losses, rates[min(place, len(rates) - 1)])
-        return {f"train_{name}": total / sum(map(len, batches)) for name, total in totals.sums.items()}
+        return totals.means("train_")
 
     def _losses(self, batch: Batch, keys: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The loss of each lane, with gradients, and the metrics, each [lanes]."""
@@ -135,12 +135,12 @@ class FusedLanes:
 
     @torch.no_grad()
     def _evaluate(self) -> dict[str, Tensor]:
-        data, totals = self._data.dev, _Totals()
+        data, totals = self._data.dev, Totals()
         self._model.train(False)
         for part in zip(*(torch.split(tensor, EVALUATION_BATCH) for tensor in data), strict=True):
             batch = tuple(tensor.expand(len(self._lanes), *tensor.shape) for tensor in part)
             totals.add(self._compute(batch, self._seeds)[1], len(part[0]))
-        return {f"val_{name}": total / len(data[0]) for name, total in totals.sums.items()}
+        return totals.means("val_")
 
     def _learning_rates(self, epoch: int, updates: int) -> list[Tensor]:
         """The rates of the epoch, [lanes, 1]: of each update, or one for all of them."""
@@ -199,14 +199,3 @@ class FusedLanes:
             training.model.load_state_dict(self._model.lane(lane).state_dict())
             slots = {name: self._model.split(rows, lane) for name, rows in self._optimizer.slots.items()}
             training.optimizer.replace(slots, self._optimizer.updates)
-
-
-class _Totals:
-    """Sums of metrics over examples."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Any] = defaultdict(float)
-
-    def add(self, means: Mapping[str, Tensor], examples: int) -> None:
-        for name, mean in means.items():
-            self.sums[name] = self.sums[name] + mean.detach() * examples

@@ -1,7 +1,5 @@
 """A trial of a lane that trains alone: modules of torch, optimizers of torch, one batch after the other."""
 
-from collections import defaultdict
-from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from .noise import batch_keys
 from .optimizer_state import OptimizerState
 from .optimizers import set_learning_rate
 from .recipe import Recipe
+from .totals import Totals
 
 EVALUATION_BATCH = 1024
 """Examples of the dev part that are evaluated at a time."""
@@ -138,7 +137,7 @@ class LaneTraining:
         batches = minibatches(epoch_order(len(data[0]), self.trial.seed, epoch), self.recipe.batch_size)
         keyed = lane.augments(config) or has_dropout(model)
         keys = batch_keys(torch.tensor(self.trial.seed, device=self.device), epoch, len(batches))
-        totals, frozen, examples = _Totals(), False, sum(map(len, batches))
+        totals, frozen = Totals(), False
         model.train()
         for place, indices in enumerate(batches):
             batch = take(data, indices.to(self.device))
@@ -150,7 +149,7 @@ class LaneTraining:
             frozen = frozen or not isfinite(loss.item())
             if not frozen:
                 self._update(model, loss, self.learning_rate.at(epoch, (place + 1) / len(batches)))
-        return {f"train_{name}": total / examples for name, total in totals.values().items()}
+        return {name: mean.item() for name, mean in totals.means("train_").items()}
 
     def _update(self, model: nn.Module, loss: Tensor, rate: float) -> None:
         optimizer = self.optimizer.alone()
@@ -165,25 +164,11 @@ class LaneTraining:
     @torch.no_grad()
     def _evaluate(self, model: nn.Module) -> dict[str, float]:
         data = shared_data(self.lane, self.config, self.trial, self.device).dev
-        config, totals = self._loss_config(model), _Totals()
+        config, totals = self._loss_config(model), Totals()
         model.eval()
         for batch in zip(*(torch.split(tensor, EVALUATION_BATCH) for tensor in data), strict=True):
             totals.add(losses_of(self.lane, model, batch, config)[1], len(batch[0]))
-        return {f"val_{name}": total / len(data[0]) for name, total in totals.values().items()}
-
-
-class _Totals:
-    """Sums of metrics over examples."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, Any] = defaultdict(float)
-
-    def add(self, means: Mapping[str, Tensor], examples: int) -> None:
-        for name, mean in means.items():
-            self._sums[name] = self._sums[name] + mean.detach() * examples
-
-    def values(self) -> dict[str, float]:
-        return {name: total.item() for name, total in self._sums.items()}
+        return {name: mean.item() for name, mean in totals.means("val_").items()}
 
 
 def take(data: tuple[Tensor, ...], indices: Tensor) -> Batch:
