@@ -88,18 +88,17 @@ class FusedLanes:
         """Goes through the training part once; returns the mean of each metric, [lanes] each."""
         data = self._data.train
         orders = [epoch_order(len(data[0]), training.trial.seed, epoch) for training in self._lanes]
-        order = torch.stack(orders).to(self._device)
-        batches = minibatches(torch.arange(order.shape[1]), self._recipe.batch_size)
+        batches = minibatches(torch.stack(orders).to(self._device), self._recipe.batch_size)
         rates, totals = self._learning_rates(epoch, len(batches)), Totals()
         keys = batch_keys(self._seeds, epoch, len(batches))
         self._alive = torch.ones(len(self._lanes), 1, dtype=torch.bool, device=self._device)
         self._model.train()
-        self._model.begin_epoch(keys, [len(columns) for columns in batches])
-        for place, columns in enumerate(batches):
-            batch = take(data, order[:, columns[0] : columns[-1] + 1])
+        self._model.begin_epoch(keys, [indices.shape[1] for indices in batches])
+        for place, indices in enumerate(batches):
+            batch = take(data, indices)
             self._model.begin_batch(place)
             losses, metrics = self._compute(batch, keys[place])
-            totals.add(metrics, len(columns))
+            totals.add(metrics, indices.shape[1])
             self._update(losses, rates[min(place, len(rates) - 1)])
         return totals.means("train_")
 

@@ -30,7 +30,7 @@ def minibatches(order: Tensor, batch_size: int) -> tuple[Tensor, ...]:
     out: batch norm has no variance of one.
 
     Args:
-        order: int64 [n], from `epoch_order`.
+        order: int64 [n] from `epoch_order`, or [lanes, n].
         batch_size: At least 2.
 
     Raises:
@@ -38,4 +38,4 @@ def minibatches(order: Tensor, batch_size: int) -> tuple[Tensor, ...]:
     """
     if batch_size < 2:
         raise TrainerError(f"batch_size is {batch_size}: it should be at least 2")
-    return tuple(batch for batch in torch.split(order, batch_size) if len(batch) > 1)
+    return tuple(batch for batch in torch.split(order, batch_size, -1) if batch.shape[-1] > 1)
