@@ -12,8 +12,8 @@ from torch import Tensor
 from .dropout import Dropout
 from .noise import PIECES, uniform16
 
-_MOST_UNITS = 1 << 20
-"""Units whose masks are made at a time, over batches, lanes and examples."""
+_MOST_UNITS = 1 << 18
+"""Units whose masks are made at a time, over batches, lanes and examples: what stays in a core's cache."""
 
 
 class DropoutMasks:
@@ -60,5 +60,5 @@ class DropoutMasks:
         most = max(1, _MOST_UNITS // (lanes * size * sum(self._wide)))
         alike = [batch for batch in range(first, min(first + most, len(self._sizes))) if self._sizes[batch] == size]
         bits = uniform16(self._keys[first : first + len(alike)], size, self._wide)
-        self._masks = (bits >= self._threshold[:, None]) * self._scale[:, None]
+        self._masks = (bits >= self._threshold[:, None]).to(self._scale.dtype).mul_(self._scale[:, None])
         self._first = first

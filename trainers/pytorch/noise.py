@@ -88,11 +88,12 @@ def _places(rows: int, columns: int, block: int, device: torch.device) -> Tensor
 
 
 def _hash(z: Tensor) -> Tensor:
-    z = (z ^ _shifted(z, 30)) * _FIRST
-    z = (z ^ _shifted(z, 27)) * _SECOND
-    return z ^ _shifted(z, 31)
+    """The finaliser of SplitMix64, in place where it can be: memory is what it costs."""
+    z = (z ^ _shifted(z, 30)).mul_(_FIRST)
+    z = z.bitwise_xor_(_shifted(z, 27)).mul_(_SECOND)
+    return z.bitwise_xor_(_shifted(z, 31))
 
 
 def _shifted(z: Tensor, places: int) -> Tensor:
     """A logical shift to the right: the one of torch repeats the sign."""
-    return (z >> places) & ((1 << 64 - places) - 1)
+    return (z >> places).bitwise_and_((1 << 64 - places) - 1)
