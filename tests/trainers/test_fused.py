@@ -282,8 +282,16 @@ def test_a_lane_reports_the_same_numbers_in_any_group_and_place() -> None:
     assert train([1, 2]) == pytest.approx(train([2, 1]), abs=EXACT)
 
 
+class Sloped(Doubles):
+    """Makes a setting of a layer from a float."""
+
+    def make_model(self, config: Config) -> nn.Module:
+        layers = nn.Flatten(), nn.Linear(36, 4), nn.LeakyReLU(config["lr"]), nn.Linear(4, 3)
+        return nn.Sequential(*layers).double()
+
+
 def test_models_that_differ_in_structure_are_refused_with_the_place() -> None:
-    trainings = [opened(Doubles, {"activation": name}, number) for number, name in enumerate(("relu", "tanh"))]
+    trainings = [opened(Sloped, {"lr": lr}, number) for number, lr in enumerate((0.1, 0.2))]
     with pytest.raises(TrainerError, match="differ in 2: name the hyperparameter that makes the difference"):
         fuse_trainings(trainings)
 

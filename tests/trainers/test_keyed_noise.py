@@ -75,6 +75,21 @@ def test_dropout_of_torch_is_replaced_wherever_it_stands_in_a_model() -> None:
     ]
 
 
+def test_a_layer_that_is_called_again_with_its_key_drops_other_units() -> None:
+    layer, key = nn.Dropout(0.5), torch.tensor(1)
+    model = keyed_dropout(nn.Sequential(layer, nn.Identity(), layer))
+    assert model[0] is model[2]  # type: ignore[index]
+    ones = torch.ones(64, 64)
+
+    def twice() -> tuple[torch.Tensor, torch.Tensor]:
+        set_dropout_keys(model, key)
+        return model[0](ones), model[0](ones)  # type: ignore[index]
+
+    first, again = twice()
+    assert (first * again).count_nonzero().item() / first.numel() == pytest.approx(0.25, abs=0.04)
+    assert all(map(torch.equal, twice(), (first, again)))
+
+
 def test_masks_of_many_batches_and_layers_are_those_of_each_alone() -> None:
     layers = {"a": Dropout(0.2), "b": Dropout(0.5)}
     lanes, sizes = 3, [8, 8, 8, 5]

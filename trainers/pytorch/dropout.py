@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from .noise import uniform16
+from .noise import stream_keys, uniform16
 
 _LEVELS = 1 << 16
+_REPEATED_STREAM = 2
 
 
 class Dropout(nn.Module):
@@ -17,7 +18,8 @@ class Dropout(nn.Module):
     What follows from the rate stands in buffers, so that models with different rates can be stacked. It is kept to
     1/65,536. Without a key it
     is `torch.nn.Dropout`, with torch's own random numbers; with one, from `set_dropout_keys`, unit u of example e is
-    dropped by a hash of (key, layer, e, u), whatever else is in the batch.
+    dropped by a hash of (key, layer, e, u), whatever else is in the batch. A layer that is called again with the same
+    key drops other units.
 
     Args:
         rate: Share of the units that is dropped, at least 0 and below 1.
@@ -39,6 +41,7 @@ class Dropout(nn.Module):
         self.layer = 0
         self.keyed = False
         self.units = 0
+        self.calls = 0
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Drops units in training; in evaluation the inputs come back as they are.
@@ -50,7 +53,12 @@ class Dropout(nn.Module):
             return inputs
         if not self.keyed:
             return dropout(inputs, self._rate)
-        return drop(inputs, self.threshold, self.scale, self.key, self.layer)
+        return drop(inputs, self.threshold, self.scale, repeated_key(self.key, self.count()), self.layer)
+
+    def count(self) -> int:
+        """How often it was called with its key before this call."""
+        self.calls += 1
+        return self.calls - 1
 
     def extra_repr(self) -> str:
         """The rate."""
@@ -59,11 +67,11 @@ class Dropout(nn.Module):
 
 def keyed_dropout(model: nn.Module) -> nn.Module:
     """Puts a `Dropout` in the place of every `torch.nn.Dropout` of a model; returns the model."""
-    for name, child in model.named_children():
-        if type(child) is nn.Dropout:
-            setattr(model, name, Dropout(child.p))
-        else:
-            keyed_dropout(child)
+    keyed: dict[nn.Module, Dropout] = {}
+    for module in list(model.modules()):
+        for name, child in module._modules.items():
+            if type(child) is nn.Dropout:
+                setattr(module, name, keyed.setdefault(child, Dropout(child.p)))
     return model
 
 
@@ -76,7 +84,12 @@ def set_dropout_keys(model: nn.Module, key: Tensor) -> None:
     """
     for layer, module in enumerate(module for module in model.modules() if isinstance(module, Dropout)):
         # A view each: tensors that modules share are taken for tied weights by `torch.func.functional_call`.
-        module.layer, module.keyed, module.key = layer, True, key.view(())
+        module.layer, module.keyed, module.key, module.calls = layer, True, key.view(()), 0
+
+
+def repeated_key(key: Tensor, calls: int) -> Tensor:
+    """The key of a layer that was called so often before with one key."""
+    return stream_keys(key, _REPEATED_STREAM + calls) if calls else key
 
 
 def drop(inputs: Tensor, threshold: Tensor, scale: Tensor, key: Tensor, layer: int) -> Tensor:
@@ -91,5 +104,5 @@ def drop(inputs: Tensor, threshold: Tensor, scale: Tensor, key: Tensor, layer: i
     """
     lanes, examples, units = inputs.shape[: key.dim()], inputs.shape[key.dim()], prod(inputs.shape[key.dim() + 1 :])
     bits = uniform16(key, examples, [units], layer)[..., :units]
-    mask = (bits >= threshold[..., None, None]) * scale.to(inputs.dtype)[..., None, None]
+    mask = (bits >= threshold[..., None, None]).to(inputs.dtype) * scale.to(inputs.dtype)[..., None, None]
     return inputs * mask.reshape(*lanes, *inputs.shape[key.dim() :])

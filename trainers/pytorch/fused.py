@@ -10,11 +10,12 @@ from ..errors import TrainerError
 from ..protocol import Training
 from ..randomness import seed_generators
 from .device import computing
-from .lane import Batch, losses_of, shared_data
+from .lane import Batch, Lane, losses_of, shared_data
 from .lane_training import EVALUATION_BATCH, LaneTraining, take
 from .minibatches import epoch_order, minibatches
 from .noise import batch_keys
 from .optimizers import SLOTS, Rates, RowOptimizer, clip_rows
+from .recipe import RECIPE_STATIC
 from .stacked_model import StackedModel
 from .totals import Totals
 
@@ -30,7 +31,27 @@ def fuse(trainings: Sequence[Training]) -> "FusedLanes":
     lanes = [training for training in trainings if isinstance(training, LaneTraining)]
     if len(lanes) < len(trainings) or len({(type(lane.lane), lane.trial.step) for lane in lanes}) != 1:
         raise TrainerError("only trials of one lane, all after the same step, can be trained as one model")
+    for training in lanes[1:]:
+        _check_alike(lanes[0], training)
     return FusedLanes(lanes)
+
+
+def _check_alike(first: LaneTraining, other: LaneTraining) -> None:
+    """Refuses what a spec may ask for by its `fuse`, and one model cannot do."""
+    for name in {**first.trial.config, **other.trial.config}:
+        values = first.config.get(name), other.config.get(name)
+        if values[0] != values[1] and not _may_differ(first.lane, name, values):
+            raise TrainerError(
+                f"trials whose {name} is {values[0]!r} and {values[1]!r} cannot be trained as one model: it is static"
+            )
+
+
+def _may_differ(lane: Lane, name: str, values: tuple[Any, Any]) -> bool:
+    if name in RECIPE_STATIC:
+        return False
+    varying = [lane.is_varying(name, value) for value in values]
+    # A choice such as [0, 0.5] has a whole number beside floats.
+    return all(varying) or (any(varying) and all(type(value) in {int, float} for value in values))
 
 
 class FusedLanes:
@@ -48,6 +69,7 @@ class FusedLanes:
         self._model = StackedModel([training.model for training in trainings], padded=bool(first.lane.padded))
         self._optimizer = self._join_optimizers()
         self._compute = torch.compile(self._losses) if self._recipe.compile else self._losses
+        self._checked = False
         self._describe()
 
     def step(self) -> list[Metrics | None]:
@@ -125,6 +147,9 @@ class FusedLanes:
         slopes = torch.autograd.grad(losses.sum(), leaves, materialize_grads=True, allow_unused=True)
         with torch.no_grad():
             gradients = torch.cat([slope.flatten(1) for slope in slopes], 1)
+            if not self._checked:
+                self._model.check_padding(gradients)
+                self._checked = True
             if self._device.type == "cuda" or not self._alive.all():
                 gradients = torch.where(self._alive, gradients, 0.0)
                 rates = torch.where(self._alive, rates, 0.0)
@@ -164,7 +189,13 @@ class FusedLanes:
         self._data = shared_data(lane, first.config, first.trial, self._device)
         self._seeds = torch.tensor([training.trial.seed for training in trainings], device=self._device)
         varying = [name for name in first.config if not all(training.plain(name) for training in trainings)]
-        self._plain = {name: value for name, value in first.config.items() if name not in varying}
+        # What differs and is no number, such as the schedule, is not for `loss` to read.
+        shared = [name for name, value in first.trial.config.items() if all(value == t.config[name] for t in trainings)]
+        self._plain = {
+            name: value
+            for name, value in first.config.items()
+            if name not in varying and (name in shared or name not in first.trial.config)
+        }
         self._varying = {
             name: self._column([training.config[name] for training in trainings]).flatten() for name in varying
         }

@@ -16,7 +16,7 @@ from torch.func import functional_call
 from torch.nn import functional as F  # noqa: N812 the name that torch gives it
 
 from .blocks import ClassToken, FeatureTokens, FirstToken, PixelsToTokens, Positions, Residual, SelfAttention
-from .dropout import Dropout, drop
+from .dropout import Dropout, drop, repeated_key
 
 Apply = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
 """From inputs [lanes, examples, ...] and the tensors [lanes, ...] of a model by name to outputs [lanes, examples,
@@ -24,18 +24,20 @@ Apply = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
 
 
 def lanes_first(module: nn.Module, prefix: str = "") -> Apply | None:
-    """A module as a function over lanes; None where it is, or holds, a layer that is not known here.
+    """A module as a function over lanes; None where it is, or holds, a layer that is not known here or has hooks.
 
     Args:
         module: Its settings are read when the function is called, `training` among them; its tensors are not.
         prefix: What the names of its tensors begin with.
     """
     build = _BUILDERS.get(type(module))
-    return None if build is None else build(module, prefix)
+    hooks = (module._forward_pre_hooks, module._forward_hooks, module._backward_pre_hooks, module._backward_hooks)
+    return None if build is None or any(hooks) else build(module, prefix)
 
 
 def _sequential(module: Any, prefix: str) -> Apply | None:
-    layers = [lanes_first(child, f"{prefix}{name}.") for name, child in module.named_children()]
+    # Not its `named_children`, which would leave out a layer where it stands a second time.
+    layers = [lanes_first(child, f"{prefix}{name}.") for name, child in module._modules.items()]
     known = [layer for layer in layers if layer is not None]
     if len(known) < len(layers):
         return None
@@ -124,10 +126,11 @@ def _dropout(module: Any, prefix: str) -> Apply:
     def apply(inputs: Tensor, tensors: Mapping[str, Tensor]) -> Tensor:
         if not module.training:
             return inputs
-        if mask in tensors:
+        calls = module.count()
+        if not calls and mask in tensors:
             return inputs * tensors[mask].reshape(inputs.shape)
-        module.units = inputs[0, 0].numel()
-        return drop(inputs, tensors[threshold], tensors[scale], tensors[key], module.layer)
+        module.units = module.units if calls else inputs[0, 0].numel()
+        return drop(inputs, tensors[threshold], tensors[scale], repeated_key(tensors[key], calls), module.layer)
 
     return apply
 

@@ -17,6 +17,9 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 RECIPE_VARYING = ("schedule", "table", "every", "epochs", "warmup", "patience")
 """Hyperparameters of the recipe that may differ inside a group although they are not floats."""
 
+RECIPE_STATIC = ("optimizer", "batch_size", "device", "precision", "compile")
+"""Hyperparameters of the recipe that may never differ inside a group."""
+
 
 AnySettings = TypeVar("AnySettings", bound="Settings")
 

@@ -56,6 +56,13 @@ class RowLayout:
         """The tensors of one lane, without the padding, sharing the memory of the views."""
         return {name: _corner(views[name][lane], shape) for name, shape in self._own[lane].items()}
 
+    def padding(self, like: Tensor) -> Tensor | None:
+        """Where rows hold no lane's own numbers: bool [lanes, width]; None where all lanes are of one width."""
+        if all(shapes == self.shapes for shapes in self._own):
+            return None
+        ones = [{name: like.new_ones(shape) for name, shape in shapes.items()} for shapes in self._own]
+        return self.join(ones, like) == 0
+
     def select(self, lanes: Sequence[int]) -> None:
         """Keeps some lanes."""
         self._own = [self._own[lane] for lane in lanes]

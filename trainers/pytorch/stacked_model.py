@@ -13,11 +13,7 @@ from .dropout import Dropout, set_dropout_keys
 from .dropout_masks import DropoutMasks
 from .lane_layers import lanes_first
 from .rows import RowLayout, stack
-
-_SIZES = frozenset({"in_features", "out_features", "num_features", "in_channels", "out_channels"})
-"""Settings of layers that follow from the widths, which padding makes equal."""
-
-_NOT_ZERO_AT_ZERO = (nn.Sigmoid, nn.Softplus)
+from .structure import check_structure
 
 
 class StackedModel:
@@ -27,26 +23,27 @@ class StackedModel:
         rows: float [lanes, parameters]. What is written into it, the model computes with.
 
     Args:
-        models: At least one, equal in structure: the same layers with the same settings.
+        models: At least one, equal in structure: the same layers with the same settings. Parameters that need no
+            gradient stay as they are.
         padded: Whether their widths may differ.
 
     Raises:
-        TrainerError: They differ in more.
+        TrainerError: They differ in more, or have nothing to train, or parameters of several types.
     """
 
     def __init__(self, models: Sequence[nn.Module], *, padded: bool) -> None:
-        _check_structure(models, padded=padded)
-        _check_widths(models)
+        check_structure(models, padded=padded)
         self._template = copy.deepcopy(max(models, key=_size))
         set_dropout_keys(self._template, torch.zeros((), dtype=torch.int64))
         self._apply = lanes_first(self._template)
-        parameters = [dict(model.named_parameters()) for model in models]
+        parameters = [_trained(model) for model in models]
         self._layout = RowLayout(parameters)
         self.rows = self._layout.join(parameters, next(iter(parameters[0].values())))
-        buffers = [dict(model.named_buffers()) for model in models]
+        buffers = [_kept(model) for model in models]
         self._own_buffers = [{name: buffer.shape for name, buffer in lane.items()} for lane in buffers]
         self._buffers = {name: stack([lane[name] for lane in buffers]) for name in buffers[0]}
         self._saved = frozenset(self._template.state_dict())
+        self._aliases = _aliases(self._template)
         layers = self._template.named_modules()
         self._dropouts = {name: layer for name, layer in layers if isinstance(layer, Dropout)}
         self._masks: DropoutMasks | None = None
@@ -84,8 +81,8 @@ class StackedModel:
     def begin_batch(self, batch: int) -> None:
         """Makes dropout draw the random numbers of a batch, by its place in the epoch."""
         self._drawn = {} if self._masks is None else self._masks.of(batch)
-        if self._masks is None:
-            self._buffers.update({f"{name}.key": self._keys[batch] for name in self._dropouts})
+        for name, layer in self._dropouts.items():
+            self._buffers[f"{name}.key"], layer.calls = self._keys[batch], 0
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Outputs [lanes, examples, ...] for inputs [lanes, examples, ...]."""
@@ -103,9 +100,28 @@ class StackedModel:
         """
 
         def call(parameters: Any, buffers: Any, *own: Any) -> Any:
-            return function(_OneLane(self._template, {**parameters, **buffers}), *own)
+            one = _OneLane(self._template, {**parameters, **buffers})
+            return function(one, *own), one.replaced(buffers)
 
-        return vmap(call)(self._parameters, self._buffers, *arguments)
+        returned, replaced = vmap(call)(self._parameters, self._buffers, *arguments)
+        self._buffers.update({name: buffer.detach().clone() for name, buffer in replaced.items()})
+        return returned
+
+    def check_padding(self, gradients: Tensor) -> None:
+        """Refuses models that would learn something where narrower ones are padded.
+
+        Args:
+            gradients: float [lanes, parameters].
+
+        Raises:
+            TrainerError: A gradient is not 0 there.
+        """
+        padding = self._layout.padding(self.rows)
+        if padding is not None and gradients[padding].any():
+            raise TrainerError(
+                "models of different widths cannot be trained as one here: padding with zeros would change them, since"
+                " a unit with zero weights learns; take the width out of the lane's padded"
+            )
 
     def split(self, rows: Tensor, lane: int) -> dict[str, Tensor]:
         """One lane's row of a matrix with the layout of the parameters, such as an optimizer's, as copies by name."""
@@ -125,7 +141,9 @@ class StackedModel:
             for name, buffer in self._buffers.items()
             if name in self._saved
         }
-        return LaneOfModel({**parameters, **buffers})
+        tensors = {**parameters, **buffers}
+        shared = {alias: tensors[name] for alias, name in self._aliases.items() if alias in self._saved}
+        return LaneOfModel({**tensors, **shared})
 
     def select(self, lanes: Sequence[int]) -> None:
         """Keeps some lanes."""
@@ -143,7 +161,8 @@ class StackedModel:
 
     @property
     def _tensors(self) -> Mapping[str, Tensor]:
-        return {**self._parameters, **self._buffers, **self._drawn}
+        tensors = {**self._parameters, **self._buffers, **self._drawn}
+        return {**tensors, **{alias: tensors[name] for alias, name in self._aliases.items()}}
 
 
 class LaneOfModel:
@@ -157,8 +176,8 @@ class LaneOfModel:
         self._tensors = tensors
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The tensors by name."""
-        return dict(self._tensors)
+        """Copies of the tensors by name: a copy of a view would keep the weights of all lanes in memory."""
+        return {name: tensor.clone() for name, tensor in self._tensors.items()}
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -180,46 +199,28 @@ class _OneLane:
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         return functional_call(self._template, self._tensors, arguments, options)
 
-
-def _check_widths(models: Sequence[nn.Module]) -> None:
-    shapes = [[parameter.shape for parameter in model.parameters()] for model in models]
-    unfit = [layer for layer in models[0].modules() if isinstance(layer, _NOT_ZERO_AT_ZERO)]
-    if unfit and any(own != shapes[0] for own in shapes):
-        raise TrainerError(
-            f"models of different widths cannot be trained as one with {type(unfit[0]).__name__}, which is not 0 at 0:"
-            " padding with zeros would change them"
-        )
+    def replaced(self, buffers: Mapping[str, Any]) -> dict[str, Any]:
+        """The buffers in whose place the model has put other tensors, which `functional_call` hands back."""
+        return {name: self._tensors[name] for name, buffer in buffers.items() if self._tensors[name] is not buffer}
 
 
 def _size(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _check_structure(models: Sequence[nn.Module], *, padded: bool) -> None:
-    first = _structure(models[0], padded=padded)
-    for model in models[1:]:
-        other = _structure(model, padded=padded)
-        if other != first:
-            places = sorted({name for name, _ in set(first.items()) ^ set(other.items())})
-            raise TrainerError(
-                f"models that were to be trained as one differ in {places[0] or 'the model itself'}: name the"
-                " hyperparameter that makes the difference in the lane's static"
-            )
+def _trained(model: nn.Module) -> dict[str, Tensor]:
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
-def _structure(model: nn.Module, *, padded: bool) -> dict[str, Any]:
-    """What has to be equal in models that are stacked: the type and the settings of each layer, and the shapes."""
-    structure: dict[str, Any] = {name: _settings(layer, padded=padded) for name, layer in model.named_modules()}
-    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        structure[name] = (tensor.dtype, len(tensor.shape) if padded else tensor.shape)
-    return structure
+def _kept(model: nn.Module) -> dict[str, Tensor]:
+    """What no optimizer changes: the buffers and the frozen parameters."""
+    frozen = {name: parameter for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    return {**frozen, **dict(model.named_buffers())}
 
 
-def _settings(layer: nn.Module, *, padded: bool) -> tuple[Any, ...]:
-    left_out = {"training", "layer", "keyed", "units", *(_SIZES if padded else ())}
-    settings = (
-        (name, value)
-        for name, value in vars(layer).items()
-        if not name.startswith("_") and name not in left_out and isinstance(value, int | float | str | tuple | None)
-    )
-    return (type(layer), *settings)
+def _aliases(model: nn.Module) -> dict[str, str]:
+    """The further names of tensors that layers share, each with the first name."""
+    both = (model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False))
+    names = [(name, id(tensor)) for of in both for name, tensor in of]
+    first = {tensor: name for name, tensor in reversed(names)}
+    return {name: first[tensor] for name, tensor in names if first[tensor] != name}
