@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
-from caviar.scheduler.core.controllers import Search, make_controller
+from caviar.scheduler.core.controllers import Search, bracket_schedule, make_controller
 from caviar.scheduler.core.grouping import Grouping
 from caviar.scheduler.core.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
@@ -191,3 +191,35 @@ def test_interruptions_and_restarts_in_groups_change_nothing_in_the_table(
         state.requeue()
     rows = drive(state, work, workers=3, order=order)
     assert [replace(row, elapsed_s=0.0) for row in rows] == [replace(row, elapsed_s=0.0) for row in expected]
+
+
+def groups_by_level(state: SweepState) -> dict[int, list[set[int]]]:
+    """Runs a sweep of trials that are all alike; the groups at each resource level."""
+    found: dict[int, list[set[int]]] = {}
+    while not state.finished:
+        decided = state.decide(64)
+        for group in split_groups(decided):
+            found.setdefault(group[0].stop, []).append({work.trial for work in group})
+        for work in decided:
+            state.handle(completed(work, float(work.trial)))
+    return found
+
+
+def test_brackets_of_a_wave_are_grouped_together_at_each_level() -> None:
+    search = Search(ALIKE, Resource(1, 9, 3), Budget(trials=40), 0, "hyperband", grouping=Grouping(8))
+    plans = list(bracket_schedule(search))
+    state = SweepState(make_controller(search), "min", 0)
+    groups = groups_by_level(state)
+    assert any(len({state.row(trial).bracket for trial in group}) > 1 for group in groups[9])
+    for level in (1, 3, 9):
+        reach = sum(size for plan in plans for of, size in zip(plan.levels, plan.sizes, strict=True) if of == level)
+        entries = sum(plan.trials for plan in plans if plan.levels[0] == level)
+        assert len(groups[level]) == -(-entries // 8) + -(-(reach - entries) // 8), "there are more groups than needed"
+
+
+def test_a_wave_is_no_longer_than_the_pipeline_lets_brackets_ignore_each_other() -> None:
+    search = Search(ALIKE, Resource(1, 9, 3), Budget(trials=60), 0, "coarse_to_fine", pipeline=1, grouping=Grouping(64))
+    state = SweepState(make_controller(search), "min", 0)
+    for groups in groups_by_level(state).values():
+        for group in groups:
+            assert len({state.row(trial).bracket for trial in group}) == 1
