@@ -15,7 +15,10 @@ from .reference import describe, resolve
 from .stepper import STEPPER_METHODS
 
 LANE_METHODS = ("load_data", "make_model", "loss")
-"""What tells a lane from other classes; `caviar.trainers.pytorch.Lane` has them all."""
+"""What a lane defines; `caviar.trainers.pytorch.Lane` has them all."""
+
+LANE_ATTRIBUTES = ("static", "varying", "padded", "data_settings")
+"""What a lane inherits, and tells it from other classes with such methods."""
 
 TrainerLike = Callable[..., Any] | str | Sequence[str] | Mapping[str, Any]
 """What a person may give as training code: a function, a class, a name or a command."""
@@ -103,8 +106,14 @@ def _from_name(reference: str, directory: Path) -> Trainer:
 
 
 def _kind_of(target: object, name: str) -> TrainerKind:
-    if inspect.isclass(target) and all(callable(getattr(target, method, None)) for method in LANE_METHODS):
+    like_a_lane = inspect.isclass(target) and all(callable(getattr(target, method, None)) for method in LANE_METHODS)
+    if like_a_lane and all(hasattr(target, attribute) for attribute in LANE_ATTRIBUTES):
         return TrainerKind.LANE
+    if like_a_lane and not any(hasattr(target, method) for method in STEPPER_METHODS):
+        raise TrainerError(
+            f"the class {name} has {', '.join(LANE_METHODS)} like a lane and is none: derive it from"
+            " caviar.trainers.pytorch.Lane"
+        )
     if inspect.isclass(target):
         missing = [method for method in STEPPER_METHODS if not callable(getattr(target, method, None))]
         if missing:

@@ -149,6 +149,11 @@ def test_a_last_batch_of_one_example_does_not_break_batch_norm(start: Start) -> 
         ({"hidden": 3.5}, "hidden is 3.5: it should be a valid integer"),
         ({"batch_size": 1}, "batch_size is 1: it should be greater than or equal to 2"),
         ({"optimizer": "lbfgs"}, "optimizer is 'lbfgs': it should be 'sgd', 'momentum'"),
+        ({"layers": "3"}, "layers is '3': it should be a valid integer"),
+        ({"flip": 1.5}, "flip of the augmentation is 1.5: it should be from 0 to 1"),
+        ({"mixup": -0.1}, "mixup of the augmentation is -0.1: it should be a number of at least 0"),
+        ({"label_smoothing": 2.0}, "label_smoothing is 2.0: it should be from 0 to 1"),
+        ({"classes": 3}, "classes is no hyperparameter: Digits takes it from the data"),
     ],
 )
 def test_a_configuration_that_cannot_be_trained_is_refused_in_one_sentence(

@@ -169,9 +169,36 @@ def of_two(config: dict[str, Any], seed: int) -> Iterator[dict[str, float]]:
     yield {"x": seed}
 
 
+class NoLane:
+    """Has the methods of a lane, and does not inherit from it."""
+
+    def load_data(self, trial: Trial) -> object: ...
+
+    def make_model(self, config: dict[str, Any]) -> object: ...
+
+    def loss(self, model: object, batch: object, config: dict[str, Any]) -> object: ...
+
+
+class NoLaneSteps(NoLane):
+    """A trainer class with methods of such names."""
+
+    def __init__(self, trial: Trial) -> None: ...
+
+    def step(self) -> dict[str, float] | None: ...
+
+    def state_dict(self) -> dict[str, float] | None: ...
+
+    def load_state_dict(self, state: dict[str, float]) -> None: ...
+
+
+def test_a_trainer_class_may_have_methods_of_the_names_of_a_lane() -> None:
+    assert load_trainer(NoLaneSteps).kind is TrainerKind.CLASS
+
+
 @pytest.mark.parametrize(
     ("trainer", "message"),
     [
+        (NoLane, "the class NoLane has load_data, make_model, loss like a lane and is none: derive it from caviar"),
         (not_a_generator, "not_a_generator is not a generator function: it has to yield"),
         (of_two, r"of_two\(config.*seed: int\).* cannot be called with one argument, the trial"),
         (lambda: (yield), "cannot be called with one argument"),

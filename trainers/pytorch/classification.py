@@ -27,6 +27,8 @@ from .splits import SplitSettings
 _AUGMENTATIONS = ("flip", "crop", "rotate", "erase", "brightness", "contrast", "saturation")
 _FACTS = ("input_shape", "classes")
 _MIXUP_STREAM = 1
+_IMAGE = 3
+"""Dimensions of an image: channels, height and width."""
 
 
 class DataSettings(Settings):
@@ -37,7 +39,7 @@ class DataSettings(Settings):
         test: Examples for one look at the end, likewise; 0 for none.
         split_seed: Decides which example is in which part.
         stratify: Whether each class has the same share of every part.
-        ignore: Columns of a table that are no inputs, separated by commas.
+        ignore: Columns of a table that are no inputs, as a list or separated by commas.
         image_channels: Whether an image's channels stand first or last, where its shape does not tell.
     """
 
@@ -45,7 +47,7 @@ class DataSettings(Settings):
     test: float | int = 0.2
     split_seed: int = 0
     stratify: bool = True
-    ignore: str = ""
+    ignore: str | list[str] = ""
     image_channels: Literal["first", "last"] | None = None
 
 
@@ -76,7 +78,8 @@ class Classifier(Lane):
         split = SplitSettings(
             dev=settings.dev, test=settings.test, stratify=settings.stratify, seed=settings.split_seed
         )
-        ignored = [name for name in map(str.strip, settings.ignore.split(",")) if name]
+        columns = settings.ignore.split(",") if isinstance(settings.ignore, str) else settings.ignore
+        ignored = [name for name in map(str.strip, columns) if name]
         data, _ = load_data(trial.data, trial.target, split, ignore=ignored, channels=settings.image_channels)
         return data
 
@@ -93,6 +96,7 @@ class Classifier(Lane):
             TrainerError: A name is unknown, or a value does not fit.
         """
         _check_names(config)
+        _check_changes(config)
         return build_network(network_settings(config), config["input_shape"], config["classes"])
 
     def loss(self, model: Any, batch: Batch, config: Config) -> Losses:
@@ -166,6 +170,17 @@ def _augmented(images: Tensor, strengths: Mapping[str, Any], key: Tensor) -> Ten
     return augment(images, AugmentationSettings(**each), noise)
 
 
+def _check_changes(config: Config) -> None:
+    """Checks what changes examples, as long as its values are plain."""
+    named = [name for name in (*_AUGMENTATIONS, "mixup") if name in config]
+    AugmentationSettings(**{name: config[name] for name in named})
+    smoothing = config.get("label_smoothing", 0.0)
+    if not 0 <= smoothing <= 1:
+        raise TrainerError(f"label_smoothing is {smoothing!r}: it should be from 0 to 1")
+    if set(named) & set(_AUGMENTATIONS) and len(config["input_shape"]) != _IMAGE:
+        raise TrainerError(f"{named[0]} changes images, and the inputs are rows of a table: leave it out")
+
+
 def _check_names(config: Config) -> None:
     known = [
         *Architecture.model_fields,
@@ -174,7 +189,7 @@ def _check_names(config: Config) -> None:
         *_AUGMENTATIONS,
         "label_smoothing",
     ]
-    known += ["mixup", *_FACTS, *(f"dropout_{layer + 1}" for layer in range(config.get("layers", 2)))]
+    known += ["mixup", *_FACTS, *(f"dropout_{layer + 1}" for layer in range(Architecture.read(config).layers))]
     for name in config:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)

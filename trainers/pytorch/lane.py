@@ -124,7 +124,8 @@ def lane_of(lane: type[Lane]) -> Lane:
 
 def shared_data(lane: Lane, config: Config, trial: Trial, device: torch.device) -> Data:
     """The data of a trial on a device, loaded once for all trials that may share it."""
-    settings = tuple((name, config.get(name)) for name in lane.data_settings)
+    # As text, because a value may be a list, and because 1 and 1.0 are different values.
+    settings = tuple((name, repr(config.get(name))) for name in lane.data_settings)
     key = (type(lane), trial.data, trial.target, settings, device)
     if key not in _data:
         loaded = lane.load_data(Trial(config, data=trial.data, target=trial.target))

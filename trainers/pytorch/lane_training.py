@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import TrainerError
 from ..randomness import seed_generators
 from ..tracking import TrackedObjects
 from ..trial import Trial
@@ -77,7 +78,10 @@ class LaneTraining:
     def _open(self) -> nn.Module:
         """Draws the initial weights, or restores."""
         data = shared_data(self.lane, self.config, self.trial, self.device)
-        self.config = {**self.lane.describe_data(data), **self.config}
+        facts = self.lane.describe_data(data)
+        if taken := [name for name in facts if name in self.config]:
+            raise TrainerError(f"{taken[0]} is no hyperparameter: {type(self.lane).__name__} takes it from the data")
+        self.config = {**facts, **self.config}
         seed_generators(self.trial.seed, 0)
         model = keyed_dropout(made_model(self.lane, self.config)).to(self.device)
         self.optimizer = OptimizerState(self.recipe, model)
