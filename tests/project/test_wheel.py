@@ -43,7 +43,12 @@ def metadata(wheel: Path, name: str) -> str:
 
 
 def test_the_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
-    modules = {f"caviar/{path.relative_to(ROOT)}" for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    modules = {
+        f"caviar/{path.relative_to(ROOT)}"
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py*")
+        if path.suffix in {".py", ".pyi"}
+    }
     typed = {f"caviar/{package}/py.typed" for package in PACKAGES}
     assert contents(wheel) == modules | typed
 

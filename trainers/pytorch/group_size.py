@@ -1,10 +1,10 @@
 """How many trials to train as one model on this device: measured on a few batches."""
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
 
+import psutil
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -20,6 +20,7 @@ _SIZES = (8, 32, 128, 512, 2048)
 _BATCHES = 8
 _GAIN = 1.1
 """By how much a larger group has to be faster a trial to be worth its size."""
+_REPEATS, _REPEATS_S = 10, 0.3
 _ENOUGH_S = 5.0
 
 
@@ -62,10 +63,10 @@ def _copy(training: LaneTraining, lane: type[Lane]) -> LaneTraining:
 
 
 def _seconds(training: LaneTraining | FusedLanes) -> float:
-    """Of a step: the shorter of two, after one that does not count."""
+    """Of a step: the shortest of a few, because other work on the machine only makes steps longer."""
     training.step()
-    taken = []
-    for _ in range(2):
+    taken: list[float] = []
+    while len(taken) < _REPEATS and sum(taken) < _REPEATS_S:
         began = time.perf_counter()
         training.step()
         taken.append(time.perf_counter() - began)
@@ -93,4 +94,4 @@ def _lane_bytes(lanes: list[LaneTraining]) -> float:
 def _free_bytes(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return psutil.virtual_memory().available

@@ -69,7 +69,9 @@ def _convolution(module: Any, prefix: str) -> Apply | None:
         lanes = len(inputs)
         shift = None if bias is None else tensors[bias].flatten()
         groups = (module.stride, module.padding, module.dilation, module.groups * lanes)
-        return _apart(F.conv2d(_abreast(inputs), tensors[weight].flatten(0, 1), shift, *groups), lanes)
+        # With the channels of all lanes side by side in memory, pooling and convolutions take half the time on a CPU.
+        images = _abreast(inputs).contiguous(memory_format=torch.channels_last)
+        return _apart(F.conv2d(images, tensors[weight].flatten(0, 1), shift, *groups), lanes)
 
     return apply
 
