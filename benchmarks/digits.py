@@ -72,8 +72,8 @@ def main() -> None:
 {rows}
 
 The seconds are from the call to the results, with the start of Ray and of two workers, and, with `auto`, the
-measurement of the group size. Training is the sum of the trials' `elapsed_s`, with the making of models and the writing of
-checkpoints in it. Fused it took 1/{gain:.1f} of the time.
+measurement of the group size. Training is the sum of the trials' `elapsed_s`, with the making of models and the
+writing of checkpoints in it. Fused it took 1/{gain:.1f} of the time.
 """
     print(table)
     arguments.output.write_text(table, encoding="utf-8")
