@@ -175,12 +175,11 @@ class FusedLanes:
     def _join_optimizers(self) -> RowOptimizer:
         recipes = [training.recipe for training in self._lanes]
         states = [training.optimizer for training in self._lanes]
-        rates = Rates(
-            *(self._column([getattr(recipe, name) for recipe in recipes]) for name in Rates.__dataclass_fields__)
-        )
+        columns = [[[getattr(recipe, name)] for recipe in recipes] for name in Rates.__dataclass_fields__]
+        rates = Rates(*(torch.tensor(column, dtype=torch.float64, device=self._device) for column in columns))
         rule = recipes[0].optimizer
         slots = {name: self._model.join([state.slots.get(name, {}) for state in states]) for name in SLOTS[rule]}
-        return RowOptimizer(rule, rates, slots, states[0].updates)
+        return RowOptimizer(rule, rates, slots, states[0].updates, self._model.rows.dtype)
 
     def _describe(self) -> None:
         """What follows from which lanes there are."""

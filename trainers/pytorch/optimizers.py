@@ -59,7 +59,9 @@ def set_learning_rate(optimizer: optim.Optimizer, rate: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """The hyperparameters of an update rule, one for each lane: float [lanes, 1] each.
+    """The hyperparameters of an update rule, one for each lane: float64 [lanes, 1] each, whatever the parameters are.
+
+    In float32, 1 - 0.999 would be wrong in the fifth digit.
 
     Attributes:
         momentum: Share of the velocity that is kept; beta1 of Adam and AdamW.
@@ -78,6 +80,22 @@ class Rates:
         return Rates(self.momentum[lanes], self.beta2[lanes], self.eps[lanes], self.weight_decay[lanes])
 
 
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """`Rates` in the type of the parameters, with the shares of a new gradient in the two averages."""
+
+    momentum: Tensor
+    mean_share: Tensor
+    square_share: Tensor
+    eps: Tensor
+    weight_decay: Tensor
+
+    @classmethod
+    def of(cls, rates: Rates, dtype: torch.dtype) -> "_Columns":
+        columns = rates.momentum, 1 - rates.momentum, 1 - rates.beta2, rates.eps, rates.weight_decay
+        return cls(*(column.to(dtype) for column in columns))
+
+
 class RowOptimizer:
     """An update rule over the parameters of many lanes, a row each.
 
@@ -88,18 +106,22 @@ class RowOptimizer:
     Args:
         rule: One of `SLOTS`.
         rates: The hyperparameters of each lane.
-        slots: What it remembers; empty dicts are filled with zeros by the caller.
+        slots: What it remembers so far; zeros before the first update.
         updates: Updates so far.
+        dtype: Of the parameters.
     """
 
-    def __init__(self, rule: str, rates: Rates, slots: dict[str, Tensor], updates: int) -> None:
+    def __init__(self, rule: str, rates: Rates, slots: dict[str, Tensor], updates: int, dtype: torch.dtype) -> None:
         self._rule, self._rates = rule, rates
         self.slots, self.updates = slots, updates
         self._decays = bool((rates.weight_decay != 0).any())
+        self._type = dtype
+        self._columns = _Columns.of(rates, dtype)
 
     def select(self, lanes: Tensor) -> None:
         """Keeps some lanes."""
         self._rates = self._rates.select(lanes)
+        self._columns = _Columns.of(self._rates, self._type)
         self.slots = {name: slot[lanes] for name, slot in self.slots.items()}
 
     def update(self, rows: Tensor, gradients: Tensor, lr: Tensor) -> None:
@@ -112,38 +134,39 @@ class RowOptimizer:
         """
         self.updates += 1
         if self._decays and self._rule == "adamw":
-            rows.mul_(1 - lr * self._rates.weight_decay)
+            rows.mul_(1 - lr * self._columns.weight_decay)
         elif self._decays:
-            gradients.addcmul_(rows, self._rates.weight_decay)
+            gradients.addcmul_(rows, self._columns.weight_decay)
         _RULES[self._rule](self, rows, gradients, lr)
 
     def _sgd(self, rows: Tensor, gradients: Tensor, lr: Tensor) -> None:
         rows.addcmul_(gradients, lr, value=-1)
 
     def _momentum(self, rows: Tensor, gradients: Tensor, lr: Tensor) -> None:
-        velocity = self.slots["momentum_buffer"].mul_(self._rates.momentum).add_(gradients)
+        velocity = self.slots["momentum_buffer"].mul_(self._columns.momentum).add_(gradients)
         rows.addcmul_(velocity, lr, value=-1)
 
     def _nesterov(self, rows: Tensor, gradients: Tensor, lr: Tensor) -> None:
-        velocity = self.slots["momentum_buffer"].mul_(self._rates.momentum).add_(gradients)
-        rows.addcmul_(gradients.addcmul_(velocity, self._rates.momentum), lr, value=-1)
+        momentum = self._columns.momentum
+        velocity = self.slots["momentum_buffer"].mul_(momentum).add_(gradients)
+        rows.addcmul_(gradients.addcmul_(velocity, momentum), lr, value=-1)
 
     def _adagrad(self, rows: Tensor, gradients: Tensor, lr: Tensor) -> None:
         total = self.slots["sum"].addcmul_(gradients, gradients)
-        rows.addcdiv_(gradients.mul_(lr), total.sqrt().add_(self._rates.eps), value=-1)
+        rows.addcdiv_(gradients.mul_(lr), total.sqrt().add_(self._columns.eps), value=-1)
 
     def _rmsprop(self, rows: Tensor, gradients: Tensor, lr: Tensor) -> None:
-        square = self.slots["square_avg"]
-        square.lerp_(gradients * gradients, 1 - self._rates.beta2)
-        rows.addcdiv_(gradients.mul_(lr), square.sqrt().add_(self._rates.eps), value=-1)
+        columns, square = self._columns, self.slots["square_avg"]
+        square.lerp_(gradients * gradients, columns.square_share)
+        rows.addcdiv_(gradients.mul_(lr), square.sqrt().add_(columns.eps), value=-1)
 
     def _adam(self, rows: Tensor, gradients: Tensor, lr: Tensor) -> None:
-        rates, mean, square = self._rates, self.slots["exp_avg"], self.slots["exp_avg_sq"]
-        mean.lerp_(gradients, 1 - rates.momentum)
-        square.lerp_(gradients.square_(), 1 - rates.beta2)
-        step = lr / (1 - rates.momentum**self.updates)
-        root = torch.sqrt(1 - rates.beta2**self.updates)
-        rows.addcdiv_(mean * step, square.sqrt().div_(root).add_(rates.eps), value=-1)
+        columns, mean, square = self._columns, self.slots["exp_avg"], self.slots["exp_avg_sq"]
+        mean.lerp_(gradients, columns.mean_share)
+        square.lerp_(gradients.square_(), columns.square_share)
+        step = (lr / (1 - self._rates.momentum**self.updates)).to(rows.dtype)
+        root = torch.sqrt(1 - self._rates.beta2**self.updates).to(rows.dtype)
+        rows.addcdiv_(mean * step, square.sqrt().div_(root).add_(columns.eps), value=-1)
 
 
 _RULES: Mapping[str, Callable[[RowOptimizer, Tensor, Tensor, Tensor], None]] = {
