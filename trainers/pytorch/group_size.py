@@ -18,8 +18,10 @@ from .lane_training import LaneTraining
 
 _SIZES = (8, 32, 128, 512, 2048)
 _BATCHES = 8
-_GAIN = 1.03
-"""By how much a larger group has to be faster a trial to be worth its size."""
+_GAIN = 1.2
+"""By how much the smallest group has to be faster a trial than training alone."""
+_LOSS = 1.05
+"""By how much a larger group may be slower a trial: the groups of a sweep are not always full."""
 _REPEATS, _REPEATS_S = 10, 0.3
 _ENOUGH_S = 5.0
 
@@ -27,20 +29,20 @@ _ENOUGH_S = 5.0
 def measure(trainings: Sequence[Training], share: float) -> int:
     """How many trials of a lane to train together; see `measure_group_size`.
 
-    The size grows fourfold from 8 as long as each trial takes 3 % less time, and the memory lasts.
+    The size grows fourfold from 8 as long as a trial takes no more time, and the memory lasts.
     """
     lanes = [training for training in trainings if isinstance(training, LaneTraining)]
     few, batch = _excerpts(lanes, _BATCHES), _excerpts(lanes, 1)
     most = share * _free_bytes(lanes[0].device) / _lane_bytes([next(batch), next(batch)])
-    best, seconds = 1, _seconds(next(few))
+    best, limit = 1, _seconds(next(few)) / _GAIN
     for size in _SIZES:
         if size > most:
             break
         began = time.perf_counter()
         taken = _seconds(FusedLanes(list(islice(few, size)))) / size
-        if taken * _GAIN > seconds:
+        if taken > limit:
             break
-        best, seconds = size, taken
+        best, limit = size, taken * _LOSS
         if time.perf_counter() - began > _ENOUGH_S:
             break
     return best
