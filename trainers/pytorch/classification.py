@@ -15,7 +15,7 @@ from ..trial import Trial
 from .architecture import Architecture, network_settings
 from .augmentation import UNIFORMS, AugmentationSettings, augment
 from .data import Data
-from .lane import Batch, Config, Lane, Losses
+from .lane import Batch, Config, Lane, Losses, losses_of
 from .loading import load_data
 from .losses import accuracy, cross_entropy
 from .mixup import mixup
@@ -153,14 +153,13 @@ def evaluate_on_test(config: Mapping[str, Value], checkpoint: Path, data: Data) 
     """
     if data.test is None:
         raise TrainerError("the data has no test part: split one off (test: 0.2)")
-    facts = Classifier().describe_data(data)
+    lane = Classifier()
+    facts = lane.describe_data(data)
     model = build_network(network_settings(config), facts["input_shape"], facts["classes"])
     model.load_state_dict(load_state(checkpoint)["model"])
-    model.eval()
     with torch.no_grad():
-        logits = model(data.test[0])
-    loss, right = cross_entropy(logits, data.test[1]), accuracy(logits, data.test[1])
-    return {"test_loss": loss.item(), "test_acc": right.item()}
+        _, metrics = losses_of(lane, model.eval(), data.test, config)
+    return {f"test_{name}": value.item() for name, value in metrics.items()}
 
 
 def _augmented(images: Tensor, strengths: Mapping[str, Any], key: Tensor) -> Tensor:

@@ -15,11 +15,10 @@ _REPEATED_STREAM = 2
 class Dropout(nn.Module):
     """Inverted dropout (Srivastava et al., JMLR 2014): drops a share of the units and scales the others up.
 
-    What follows from the rate stands in buffers, so that models with different rates can be stacked. It is kept to
-    1/65,536. Without a key it
-    is `torch.nn.Dropout`, with torch's own random numbers; with one, from `set_dropout_keys`, unit u of example e is
-    dropped by a hash of (key, layer, e, u), whatever else is in the batch. A layer that is called again with the same
-    key drops other units.
+    What follows from the rate, which is kept to 1/65,536, stands in buffers, so that models with different rates can be
+    stacked. Without a key it is `torch.nn.Dropout`, with torch's own random numbers; with one, from `set_dropout_keys`,
+    unit u of example e is dropped by a hash of (key, layer, e, u), whatever else is in the batch. A layer that is
+    called again with the same key drops other units.
 
     Args:
         rate: Share of the units that is dropped, at least 0 and below 1.

@@ -1,6 +1,6 @@
 """Trials of a lane that are trained as one batched model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from ..errors import TrainerError
 from ..protocol import Training
 from ..randomness import seed_generators
 from .device import computing
-from .lane import Batch, Lane, losses_of, shared_data
+from .lane import Batch, Lane, losses_of
 from .lane_training import EVALUATION_BATCH, LaneTraining, take
 from .minibatches import epoch_order, minibatches
 from .noise import batch_keys
@@ -75,22 +75,20 @@ class FusedLanes:
     def step(self) -> list[Metrics | None]:
         """Trains every lane an epoch; those that stopped early are parted before it."""
         returned = self._returned
-        self._leave([training for training in self._lanes if training.ended])
-        metrics: dict[int, Metrics] = {}
+        self._compact({training for training in self._lanes if not training.ended})
+        metrics: dict[LaneTraining, Metrics] = {}
         if self._lanes:
             epoch = self._lanes[0].trial.step + 1
             seed_generators(self._lanes[0].trial.seed, epoch)
             with computing(self._recipe.precision, self._device):
                 for training, values in zip(self._lanes, self._epoch(epoch), strict=True):
-                    metrics[id(training)] = values
-        return [metrics.get(id(training)) for training in returned]
+                    metrics[training] = values
+        return [metrics.get(training) for training in returned]
 
     def keep(self, lanes: Sequence[int]) -> None:
         """Compacts to some of the lanes that `step` returned last."""
-        kept = [self._returned[lane] for lane in lanes]
-        self._returned = kept
-        names = set(map(id, kept))
-        self._leave([training for training in self._lanes if id(training) not in names])
+        self._returned = [self._returned[lane] for lane in lanes]
+        self._compact(set(self._returned))
 
     def part(self) -> None:
         """Gives each training its own weights and optimizer state again."""
@@ -183,17 +181,16 @@ class FusedLanes:
 
     def _describe(self) -> None:
         """What follows from which lanes there are."""
-        trainings, lane = self._lanes, self._lane
+        trainings = self._lanes
         first = trainings[0]
-        self._data = shared_data(lane, first.config, first.trial, self._device)
+        self._data = first.data
         self._seeds = torch.tensor([training.trial.seed for training in trainings], device=self._device)
         varying = [name for name in first.config if not all(training.plain(name) for training in trainings)]
         # What differs and is no number, such as the schedule, is not for `loss` to read.
-        shared = [name for name, value in first.trial.config.items() if all(value == t.config[name] for t in trainings)]
+        own = first.trial.config
+        differing = [name for name, value in own.items() if any(t.config[name] != value for t in trainings)]
         self._plain = {
-            name: value
-            for name, value in first.config.items()
-            if name not in varying and (name in shared or name not in first.trial.config)
+            name: value for name, value in first.config.items() if name not in varying and name not in differing
         }
         self._varying = {
             name: self._column([training.config[name] for training in trainings]).flatten() for name in varying
@@ -206,14 +203,12 @@ class FusedLanes:
         """Numbers as [lanes, 1], in the type of the parameters."""
         return torch.tensor(values, dtype=self._model.rows.dtype, device=self._device)[:, None]
 
-    def _leave(self, trainings: Sequence[LaneTraining]) -> None:
-        """Parts some lanes and compacts the others."""
-        leaving = set(map(id, trainings))
-        places = [place for place, training in enumerate(self._lanes) if id(training) in leaving]
-        kept = [place for place in range(len(self._lanes)) if place not in set(places)]
-        if not places:
+    def _compact(self, staying: Set[LaneTraining]) -> None:
+        """Parts the lanes that do not stay."""
+        kept = [place for place, training in enumerate(self._lanes) if training in staying]
+        if len(kept) == len(self._lanes):
             return
-        self._release(places)
+        self._release([place for place, training in enumerate(self._lanes) if training not in staying])
         self._lanes = [self._lanes[place] for place in kept]
         if kept:
             self._model.select(kept)

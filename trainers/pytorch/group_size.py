@@ -13,7 +13,7 @@ from ..tracking import TrackedObjects
 from ..trial import Trial
 from .data import Data
 from .fused import FusedLanes
-from .lane import Lane, shared_data
+from .lane import Lane
 from .lane_training import LaneTraining
 
 _SIZES = (8, 32, 128, 512, 2048)
@@ -51,9 +51,8 @@ def measure(trainings: Sequence[Training], share: float) -> int:
 def _excerpts(trainings: Sequence[LaneTraining], batches: int) -> Iterator[LaneTraining]:
     """New trials like those given, over and over, that train on an excerpt of the data."""
     first = trainings[0]
-    data = shared_data(first.lane, first.config, first.trial, first.device)
     examples = batches * first.recipe.batch_size
-    train, dev = (tuple(tensor[:examples] for tensor in part) for part in (data.train, data.dev))
+    train, dev = (tuple(tensor[:examples] for tensor in part) for part in (first.data.train, first.data.dev))
     lane = type("Excerpt", (type(first.lane),), {"load_data": lambda self, trial: Data(train, dev)})
     return (_copy(training, lane) for training in cycle(trainings))
 

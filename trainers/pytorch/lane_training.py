@@ -11,6 +11,7 @@ from ..errors import TrainerError
 from ..randomness import seed_generators
 from ..tracking import TrackedObjects
 from ..trial import Trial
+from .data import Data
 from .device import computing, device_of
 from .dropout import Dropout, keyed_dropout, set_dropout_keys
 from .early_stopping import EarlyStopping
@@ -34,8 +35,7 @@ class LaneTraining:
         lane: Its training code.
         config: The configuration, with the lane's defaults and what it says of its data.
         recipe: The hyperparameters that Caviar reads.
-        model: The model with its weights, once `open` was called.
-        optimizer: What the optimizer remembers.
+        optimizer: What the optimizer remembers, once there is a model.
         stopping: Early stopping, where the recipe has a patience.
         ended: Whether it has stopped early.
     """
@@ -69,6 +69,11 @@ class LaneTraining:
         """Does nothing: memory is freed with the object."""
 
     @property
+    def data(self) -> Data:
+        """The examples, which trials share."""
+        return shared_data(self.lane, self.config, self.trial, self.device)
+
+    @property
     def model(self) -> nn.Module:
         """The model, with its weights as of the last step."""
         if self._model is None:
@@ -77,8 +82,7 @@ class LaneTraining:
 
     def _open(self) -> nn.Module:
         """Draws the initial weights, or restores."""
-        data = shared_data(self.lane, self.config, self.trial, self.device)
-        facts = self.lane.describe_data(data)
+        facts = self.lane.describe_data(self.data)
         if taken := [name for name in facts if name in self.config]:
             raise TrainerError(f"{taken[0]} is no hyperparameter: {type(self.lane).__name__} takes it from the data")
         self.config = {**facts, **self.config}
@@ -137,7 +141,7 @@ class LaneTraining:
     def _train(self, model: nn.Module, epoch: int) -> dict[str, float]:
         """Goes through the training part once; after a loss that is not finite the weights stay as they are."""
         lane, config = self.lane, self._loss_config(model)
-        data = shared_data(lane, self.config, self.trial, self.device).train
+        data = self.data.train
         batches = minibatches(epoch_order(len(data[0]), self.trial.seed, epoch), self.recipe.batch_size)
         keyed = lane.augments(config) or has_dropout(model)
         keys = batch_keys(torch.tensor(self.trial.seed, device=self.device), epoch, len(batches))
@@ -167,7 +171,7 @@ class LaneTraining:
 
     @torch.no_grad()
     def _evaluate(self, model: nn.Module) -> dict[str, float]:
-        data = shared_data(self.lane, self.config, self.trial, self.device).dev
+        data = self.data.dev
         config, totals = self._loss_config(model), Totals()
         model.eval()
         for batch in zip(*(torch.split(tensor, EVALUATION_BATCH) for tensor in data), strict=True):

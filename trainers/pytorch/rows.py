@@ -37,12 +37,7 @@ class RowLayout:
         """
         rows = like.new_zeros(len(lanes), self.width)
         for name, place in self.views(rows).items():
-            if all(name in tensors and tensors[name].shape == self.shapes[name] for tensors in lanes):
-                place.copy_(torch.stack([tensors[name].detach() for tensors in lanes]))
-            else:
-                for lane, tensors in enumerate(lanes):
-                    if name in tensors:
-                        _corner(place[lane], tensors[name].shape).copy_(tensors[name].detach())
+            _fill(place, [tensors.get(name) for tensors in lanes])
         return rows
 
     def views(self, rows: Tensor) -> dict[str, Tensor]:
@@ -70,13 +65,20 @@ class RowLayout:
 
 def stack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors of one type as [lanes, ...], the smaller ones padded with zeros."""
-    shape = _cover([tensor.shape for tensor in tensors])
-    if all(tensor.shape == shape for tensor in tensors):
-        return torch.stack([tensor.detach() for tensor in tensors])
-    stacked = tensors[0].new_zeros(len(tensors), *shape)
-    for place, tensor in zip(stacked, tensors, strict=True):
-        _corner(place, tensor.shape).copy_(tensor.detach())
+    stacked = tensors[0].new_zeros(len(tensors), *_cover([tensor.shape for tensor in tensors]))
+    _fill(stacked, tensors)
     return stacked
+
+
+def _fill(places: Tensor, tensors: Sequence[Tensor | None]) -> None:
+    """Writes each lane's tensor into the corner of its place [...] of [lanes, ...]; nothing where it has none."""
+    present = [tensor.detach() for tensor in tensors if tensor is not None]
+    if len(present) == len(tensors) and all(tensor.shape == places.shape[1:] for tensor in present):
+        places.copy_(torch.stack(present))
+        return
+    for place, tensor in zip(places, tensors, strict=True):
+        if tensor is not None:
+            _corner(place, tensor.shape).copy_(tensor.detach())
 
 
 def _cover(shapes: Sequence[torch.Size]) -> torch.Size:

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import TrainerError
+from .activations import ACTIVATIONS, ZERO_AT_ZERO
 
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 _OF_DROPOUT = frozenset({"_rate", "layer", "keyed", "units", "calls"})
 """What `Dropout` has beside its buffers."""
 _SIZES = frozenset({"in_features", "out_features", "num_features", "in_channels", "out_channels"})
 """Settings of layers that follow from the widths, which padding makes equal."""
-_NOT_ZERO_AT_ZERO = (nn.Sigmoid, nn.Softplus)
+_NOT_ZERO_AT_ZERO = (*(type(make()) for name, make in ACTIVATIONS.items() if name not in ZERO_AT_ZERO), nn.Softplus)
 _DEEPEST = 4
 
 
