@@ -19,7 +19,16 @@ from .core.state import Mode
 from .errors import InvalidSpecError
 from .results import is_reserved
 from .spec_errors import explain
-from .spec_parts import MOST_TRIALS, BudgetSpec, ControllerSpec, FuseSpec, ResourceSpec, SpecPart, WorkersSpec
+from .spec_parts import (
+    MOST_TRIALS,
+    BudgetSpec,
+    ControllerSpec,
+    FuseSpec,
+    ProposerSpec,
+    ResourceSpec,
+    SpecPart,
+    WorkersSpec,
+)
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a name that becomes a path looks like."""
@@ -43,6 +52,7 @@ class SweepSpec(SpecPart):
         budget: What the sweep may spend.
         workers: What the workers may use.
         controller: Which controller decides.
+        proposer: What proposes configurations from results; what suits the controller if None.
         fuse: Which trials of a lane are trained as one model.
         seed: From which every random choice follows.
         max_failures: How often a failed trial is started again.
@@ -62,6 +72,7 @@ class SweepSpec(SpecPart):
     budget: BudgetSpec = BudgetSpec()
     workers: WorkersSpec = WorkersSpec()
     controller: ControllerSpec = ControllerSpec()
+    proposer: ProposerSpec | None = None
     fuse: FuseSpec = FuseSpec()
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
     max_failures: Annotated[int, Field(ge=0, strict=True)] = 1
@@ -113,10 +124,18 @@ class SweepSpec(SpecPart):
             budget=Budget(self.budget.trials, self.budget.resource),
             seed=self.seed,
             controller=self.controller.name,
+            learns=self.proposer_name != "design",
             pipeline=self.controller.pipeline,
             points=self.controller.points or GRID_POINTS,
             grouping=self.grouping,
         )
+
+    @property
+    def proposer_name(self) -> str:
+        """What proposes configurations from results, "design" where nothing does."""
+        if self.proposer is not None:
+            return self.proposer.name
+        return "model" if self.controller.name in {"coarse_to_fine", "asha"} else "design"
 
     @property
     def grouping(self) -> Grouping:
@@ -134,6 +153,11 @@ class SweepSpec(SpecPart):
     @field_validator("controller", mode="before")
     @classmethod
     def _name_alone(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("proposer", mode="before")
+    @classmethod
+    def _proposer_alone(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
 
     @field_validator("fuse", mode="before")
@@ -188,6 +212,11 @@ class SweepSpec(SpecPart):
     def _consistent(self) -> "SweepSpec":
         if self.controller.name != "grid" and not any(self.budget.model_dump().values()):
             raise ValueError("budget needs at least one of trials, resource and hours")
+        if self.controller.name in {"random", "grid"} and self.proposer_name != "design":
+            raise ValueError(
+                f"proposer: {self.controller.name} draws its own points, got {self.proposer_name};"
+                " leave proposer out, or choose coarse_to_fine, hyperband or asha"
+            )
         if not self.space:
             raise ValueError("space is empty; name at least one hyperparameter")
         if (self.budget.resource or 0) // self.resource.max > MOST_TRIALS:
@@ -275,6 +304,7 @@ def spec_schema() -> dict[str, Any]:
         {"$ref": "#/$defs/ControllerSpec"},
     ]
     schema["properties"]["controller"].pop("$ref", None)
+    schema["properties"]["proposer"]["anyOf"].append({"type": "string"})
     schema["properties"]["fuse"]["anyOf"] = [
         {"enum": ["auto", "off"]},
         {"type": "integer", "minimum": 1},

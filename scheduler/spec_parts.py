@@ -1,6 +1,7 @@
 """The parts of a spec: what stands in a mapping of its own, checked field by field."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -61,9 +62,37 @@ class ControllerSpec(SpecPart):
 
     @model_validator(mode="after")
     def _used(self) -> "ControllerSpec":
-        for setting, controller in {"pipeline": "coarse_to_fine", "points": "grid"}.items():
-            if getattr(self, setting) is not None and self.name != controller:
-                raise ValueError(f"{setting} is a setting of {controller}, not of {self.name}; leave it out")
+        for setting, controllers in {"pipeline": ("coarse_to_fine", "hyperband"), "points": ("grid",)}.items():
+            if getattr(self, setting) is not None and self.name not in controllers:
+                owners = " and ".join(controllers)
+                raise ValueError(f"{setting} is a setting of {owners}, not of {self.name}; leave it out")
+        return self
+
+
+class ProposerSpec(SpecPart):
+    """What proposes configurations from results: "model", "design" (nothing does), or an Optuna sampler by its path.
+
+    All other fields are arguments of the sampler.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+    name: str = Field(min_length=1)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The sampler's arguments."""
+        return dict(self.__pydantic_extra__ or {})
+
+    @model_validator(mode="after")
+    def _known(self) -> "ProposerSpec":
+        if self.name in {"model", "design"}:
+            if self.arguments:
+                raise ValueError(f"{self.name} has no settings, got {', '.join(self.arguments)}; leave them out")
+        elif re.fullmatch(r"optuna(\.\w+)*\.[A-Z]\w*", self.name) is None:
+            raise ValueError(
+                f"must be model, design, or an Optuna sampler such as optuna.samplers.TPESampler, got {self.name!r}"
+            )
         return self
 
 

@@ -17,6 +17,7 @@ from .execution.record import MemoryRecord
 from .execution.simulated import Curve, SimulatedExecutor, StepCost, one_second
 from .fusing import resolve_fusing, with_fusing
 from .planning import plan_sweep
+from .proposing import make_proposer
 from .provenance import installed_versions
 from .results import ReportTable, Results, trials_table
 from .run import load_spec, new_state, run_in_directory
@@ -40,7 +41,9 @@ class Sweep:
         storage: The folder in which the sweep's directory lies.
         name: The sweep's name; the trainer's with the time when absent.
         seed: From which every random choice follows.
-        controller: "coarse_to_fine", "hyperband", "random" or "grid", or a mapping with its settings.
+        controller: "coarse_to_fine", "hyperband", "asha", "random" or "grid", or a mapping with its settings.
+        proposer: What proposes configurations from results: "model", "design" for nothing, or an Optuna sampler such as
+            "optuna.samplers.TPESampler"; a mapping with its `name` and arguments. What suits the controller if None.
         data: A file or folder that the training code finds as `trial.data`.
         target: The column of the data that is to be predicted, `trial.target`.
         fuse: How many trials of a lane are trained as one model: "auto" measures it, "off" is one at a time; or a
@@ -67,6 +70,7 @@ class Sweep:
         name: str | None = None,
         seed: int = 0,
         controller: str | Mapping[str, Any] = "coarse_to_fine",
+        proposer: str | Mapping[str, Any] | None = None,
         max_failures: int = 1,
         data: str | Path | None = None,
         target: str | None = None,
@@ -87,6 +91,7 @@ class Sweep:
                 "budget": budget or {},
                 "workers": workers or {},
                 "controller": controller,
+                "proposer": proposer,
                 "seed": seed,
                 "max_failures": max_failures,
                 "storage": storage,
@@ -219,7 +224,7 @@ class Sweep:
         spec, value_types = self._spec, self._spec.search_space.value_types
         table = ReportTable(value_types, spec.metric, spec.mode)
         state = new_state(spec)
-        executor = SimulatedExecutor(curve, spec.metric, workers, step_seconds)
+        executor = SimulatedExecutor(curve, spec.metric, workers, step_seconds, make_proposer(spec))
         seconds = inf if spec.budget.hours is None else spec.budget.hours * 3600
         self._stop_reason = SweepLoop(state, executor, MemoryRecord(table), Interrupts(), seconds).run()
         trials = trials_table(state.rows, value_types)

@@ -9,6 +9,7 @@ from ..trainers import Trainer
 from .execution.executor import MeasuringExecutor
 from .execution.ray_environment import configure_ray_environment
 from .execution.settings import EngineSettings
+from .proposing import make_proposer
 from .spec import SweepSpec
 
 
@@ -36,7 +37,8 @@ def _workers(spec: SweepSpec, trainer: Trainer) -> Iterator[MeasuringExecutor]:
 
     workers = spec.workers
     with ray_running(workers.cpu * (workers.count or 1)):
-        executor = RayExecutor(_settings(spec, trainer), worker_resources(workers.cpu, workers.gpu, workers.count))
+        resources = worker_resources(workers.cpu, workers.gpu, workers.count)
+        executor = RayExecutor(_settings(spec, trainer), resources, make_proposer(spec))
         try:
             yield executor
         finally:

@@ -93,6 +93,10 @@ class Uniform:
         """Index of the value at numbers in [0, 1], from 0; only with a step."""
         return position_in(unit, self.size or 1)
 
+    def snap(self, unit: Units) -> Units:
+        """The numbers in [0, 1] that encode gives for the values at these: the middles of their shares with a step."""
+        return np.clip(unit, 0.0, 1.0) if self.size is None else middle_of(self.position(unit), self.size)
+
     def grid(self, points: int) -> Units:
         """At most `points` evenly spread numbers in [0, 1], both ends included."""
         if self.size is None:
@@ -126,6 +130,10 @@ class _Range:
     def position(self, unit: Units) -> npt.NDArray[np.int64]:
         """Zeros: a continuous range has no positions."""
         return position_in(unit, 1)
+
+    def snap(self, unit: Units) -> Units:
+        """The same numbers: every one has a value of its own."""
+        return np.clip(unit, 0.0, 1.0)
 
     def grid(self, points: int) -> Units:
         """`points` evenly spread numbers in [0, 1], both ends included."""

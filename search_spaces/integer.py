@@ -98,6 +98,10 @@ class Integer:
         """Index of the value at numbers in [0, 1], from 0."""
         return self.decode(unit) - self.low
 
+    def snap(self, unit: Units) -> Units:
+        """The numbers in [0, 1] that encode gives for the values at these: the middles of their shares."""
+        return self.encode(self.decode(unit))
+
     def grid(self, points: int) -> Units:
         """At most `points` numbers in [0, 1] of different integers, evenly spread on the scale, both ends included."""
         if points >= self.size:

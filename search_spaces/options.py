@@ -55,6 +55,10 @@ class _Options:
         """Index of the option at numbers in [0, 1], from 0."""
         return position_in(unit, self.size)
 
+    def snap(self, unit: Units) -> Units:
+        """The numbers in [0, 1] that encode gives for the options at these: the middles of their shares."""
+        return middle_of(self.position(unit), self.size)
+
 
 @dataclass(frozen=True, slots=True)
 class Choice(_Options):
@@ -145,6 +149,10 @@ class Constant:
     def position(self, unit: Units) -> npt.NDArray[np.int64]:
         """Zeros."""
         return position_in(unit, 1)
+
+    def snap(self, unit: Units) -> Units:
+        """1/2 for each number."""
+        return middle_of(self.position(unit), 1)
 
     def grid(self, points: int) -> Units:
         """1/2."""

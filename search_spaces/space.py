@@ -135,6 +135,19 @@ class SearchSpace:
         self._check_names(configs, present, unit)
         return unit
 
+    def snap(self, unit: Units) -> Units:
+        """The points that `encode` gives for the configurations at points of the unit cube; both (n, dimensions).
+
+        Values of few have the middle of their share, and inactive names NaN: two points are equal where their
+        configurations are.
+        """
+        active = self.active(unit)
+        snapped = np.empty(unit.shape)
+        for name, column in self._columns.items():
+            snapped[:, column] = self.domains[name].snap(np.where(active[name], unit[:, column], 0.0))
+            snapped[~active[name], column] = np.nan
+        return snapped
+
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """The domains in their written forms."""
         return {name: write_domain(domain) for name, domain in self.domains.items()}

@@ -10,11 +10,13 @@ from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
 
 from ...search_spaces import Value
+from .observations import Observations
 from .schedule import BracketPlan
 
 Ranked = tuple[float, int]
@@ -76,7 +78,7 @@ class Bracket:
         number: The bracket's number, from 0.
         plan: Its rungs.
         first_trial: Number of its first trial; the others follow.
-        points: float64 [n, d], the trials in the unit cube.
+        points: float64 [n, d], the trials in the unit cube; NaN where a hyperparameter is inactive.
         configs: The trials' configurations.
     """
 
@@ -98,14 +100,21 @@ class Bracket:
         """Whether every result that can arrive has arrived."""
         return all(rung.missing == 0 for rung in self._rungs)
 
+    def complete(self, rung: int) -> bool:
+        """Whether every result that can arrive at a rung has arrived."""
+        return self._rungs[rung].missing == 0
+
+    def observations(self, rung: int) -> Observations:
+        """The results at a rung so far, in the order of trials."""
+        ranked = sorted(self._rungs[rung].ranked, key=itemgetter(1))
+        rows = np.array([trial - self.first_trial for _, trial in ranked], np.int64)
+        losses = np.array([loss for loss, _ in ranked], np.float64)
+        return Observations(self.points[rows], np.full(len(rows), self.plan.levels[rung]), losses)
+
     def survivors(self, rung: int) -> Sequence[int] | None:
         """The trials that a rung promotes, ascending; None until all of its results are in."""
         results = self._rungs[rung]
         return None if results.missing else sorted(results.promoted)
-
-    def results(self, rung: int) -> Sequence[Ranked]:
-        """Loss and trial of each result at a rung, best first."""
-        return self._rungs[rung].ranked
 
     def handle(self, trial: int, rung: int, loss: float) -> Verdict:
         """Takes one result and says what it settles.

@@ -1,4 +1,4 @@
-"""The seam between what runs next and how it runs: results in, assignments out."""
+"""The seam between what runs next and how it runs: results and proposals in, assignments and requests out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ...search_spaces import Value
 from .bracket import Verdict
+from .proposal import Proposal, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class Start:
 class Controller(Protocol):
     """Chooses trials and decides how far each is trained.
 
-    A controller sees nothing but results: no clock, no workers, no files. The same calls in the same order make the
-    same decisions, which is what lets a journal be replayed.
+    A controller sees nothing but results and proposals: no clock, no workers, no files. The same calls in the same
+    order make the same decisions, which is what lets a journal be replayed.
     """
 
     @property
@@ -42,6 +43,16 @@ class Controller(Protocol):
 
     def decide(self, free: int) -> list[Start]:
         """At most `free` groups of trials to train next, the trials of a group one after the other."""
+
+    @property
+    def wanted(self) -> int | None:
+        """The number of the proposal that is wanted now, each one more than the last; None while none is."""
+
+    def request(self) -> Request:
+        """What the proposal that is wanted is to be made from."""
+
+    def accept(self, proposal: Proposal) -> None:
+        """Takes the proposal that was wanted."""
 
     def handle(self, trial: int, rung: int, loss: float) -> Verdict:
         """Takes a trial's result at a rung, to be minimised; infinite when it diverged or failed."""

@@ -2,28 +2,40 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from ...search_spaces import SearchSpace
+from .asha import AshaController, Ladder
+from .controller import Controller
+from .design import Design, GridDesign, sobol_design, uniform_design
 from .grouping import ALONE, Grouping
+from .guide import DesignGuide, LearningGuide
 from .halving import HalvingController
-from .proposer import GridProposer, Proposer, sobol_proposer, uniform_proposer
+from .learning import Learning
+from .observations import Observations
 from .schedule import (
     BracketPlan,
     Budget,
     Resource,
     Shape,
+    asha_plan,
     coarse_to_fine_shapes,
     full_resource_shapes,
     hyperband_shapes,
     schedule,
 )
 
-ControllerName = Literal["coarse_to_fine", "hyperband", "random", "grid"]
+ControllerName = Literal["coarse_to_fine", "hyperband", "asha", "random", "grid"]
 
 _RANDOM_BRACKET = 64
 """Trials that random search draws at a time; a number of convenience, since nothing is compared."""
-
+PIPELINE = 1
+"""How far `coarse_to_fine` runs ahead where nobody says: not at all."""
+_FUSED_BRACKETS = 3
+_EXPLORE = 0.2
+_ENOUGH = 10
+"""Results from which a model is made, or twice the number of hyperparameters where that is more."""
 
 GRID_POINTS = 5
 """Grid points of a continuous hyperparameter where nobody says another number."""
@@ -39,8 +51,10 @@ class Search:
         budget: What the sweep may spend.
         seed: The sweep's seed.
         controller: The controller's name.
-        pipeline: Brackets that `coarse_to_fine` has in flight at most, at least 1; None opens one whenever a worker is
-            free, which costs nothing as long as its points do not depend on results.
+        learns: Whether points are chosen from results.
+        pipeline: How far brackets run ahead of the results that they see, at least 1: `LearningGuide`. Without learning
+            brackets open whenever a worker is free.
+        prior: Results of earlier sweeps, to learn from; none if None.
         points: Grid points of each continuous hyperparameter, at least 1.
         grouping: Which trials are trained together.
     """
@@ -50,9 +64,20 @@ class Search:
     budget: Budget
     seed: int
     controller: ControllerName = "coarse_to_fine"
+    learns: bool = False
     pipeline: int | None = None
+    prior: Observations | None = None
     points: int = GRID_POINTS
     grouping: Grouping = ALONE
+
+    @property
+    def learning(self) -> Learning | None:
+        """How points follow from results; None where they do not."""
+        if not self.learns:
+            return None
+        dimensions = self.space.dimensions
+        prior = Observations.empty(dimensions) if self.prior is None else self.prior
+        return Learning(_EXPLORE, prior, max(_ENOUGH, 2 * dimensions))
 
 
 def bracket_schedule(search: Search) -> Iterator[BracketPlan]:
@@ -63,24 +88,43 @@ def bracket_schedule(search: Search) -> Iterator[BracketPlan]:
         shapes = coarse_to_fine_shapes(search.resource)
     elif search.controller == "hyperband":
         shapes = hyperband_shapes(search.resource)
+    elif search.controller == "asha":
+        plan = asha_plan(search.resource, budget)
+        return iter([] if plan is None else [plan])
     elif search.controller == "random":
         shapes = full_resource_shapes(_RANDOM_BRACKET)
     else:
-        size = len(GridProposer(search.space, search.points))
+        size = len(GridDesign(search.space, search.points))
         shapes = full_resource_shapes(size)
         budget = Budget(size if budget.trials is None else min(size, budget.trials), budget.resource)
     return schedule(search.resource, shapes, budget)
 
 
-def make_controller(search: Search) -> HalvingController:
+def make_controller(search: Search) -> Controller:
     """The controller of a search, before its first decision."""
-    pipeline = search.pipeline if search.controller == "coarse_to_fine" else None
-    return HalvingController(search.space, bracket_schedule(search), _proposer(search), pipeline, search.grouping)
+    design, learning = _design(search), search.learning
+    if search.controller == "asha":
+        return _asha(search, design, learning)
+    guide = DesignGuide(design) if learning is None else LearningGuide(design, learning, _pipeline(search))
+    return HalvingController(search.space, bracket_schedule(search), guide, search.grouping)
 
 
-def _proposer(search: Search) -> Proposer:
+def _asha(search: Search, design: Design, learning: Learning | None) -> AshaController:
+    plan = next(bracket_schedule(search))
+    trials = inf if search.budget == Budget() else plan.trials
+    return AshaController(search.space, Ladder(plan.levels, search.resource.eta, trials), design, learning)
+
+
+def _pipeline(search: Search) -> int:
+    """Where trials are trained together, three brackets of the widest kind open at once."""
+    if search.pipeline is not None:
+        return search.pipeline
+    return PIPELINE if search.grouping.size == 1 else search.resource.widest_kind + _FUSED_BRACKETS
+
+
+def _design(search: Search) -> Design:
     if search.controller == "grid":
-        return GridProposer(search.space, search.points)
+        return GridDesign(search.space, search.points)
     if search.controller == "random":
-        return uniform_proposer(search.space, search.seed)
-    return sobol_proposer(search.space, search.seed)
+        return uniform_design(search.space, search.seed)
+    return sobol_design(search.space, search.seed)

@@ -1,7 +1,7 @@
 """Brackets of successive halving, several in flight: the machine under every synchronous controller.
 
-Brackets open in the order of their numbers, each as soon as workers are free and the bracket `pipeline` places before
-it is finished. Promotions go first, then the trials of the oldest bracket.
+Brackets open in the order of their numbers, each as soon as workers are free and the results that its points depend on
+are in. Promotions go first, then the trials of the oldest bracket.
 
 Where trials are trained together, brackets open in waves. Those of a wave wait for each other at each resource level,
 and the trials that they start or promote there are partitioned into groups once, when all of them are known: a bracket
@@ -17,7 +17,8 @@ from ...search_spaces import SearchSpace, Value
 from .bracket import Bracket, Verdict
 from .controller import Start
 from .grouping import ALONE, Group, Grouping
-from .proposer import Proposer
+from .guide import Guide, Place
+from .proposal import Points, Proposal, Request
 from .schedule import BracketPlan
 
 _WAVE_GROUPS = 8
@@ -39,28 +40,21 @@ class _Wave:
 
 
 class HalvingController:
-    """Runs a schedule of brackets over a proposer's points.
+    """Runs a schedule of brackets over a guide's points.
 
     Args:
         space: The search space.
         brackets: The schedule, from `schedule()`.
-        proposer: Chooses each bracket's points.
-        pipeline: A bracket opens when the one this many places before it is finished, and its proposer sees the
-            brackets up to that one; at least 1. None opens brackets whenever workers are free.
+        guide: Chooses each bracket's points, and says when they can be chosen.
         grouping: Which trials are trained together. Groups never depend on who is free: where they hold more than one
             trial, promotions wait until all results of the wave at that level are in.
     """
 
     def __init__(
-        self,
-        space: SearchSpace,
-        brackets: Iterator[BracketPlan],
-        proposer: Proposer,
-        pipeline: int | None = None,
-        grouping: Grouping = ALONE,
+        self, space: SearchSpace, brackets: Iterator[BracketPlan], guide: Guide, grouping: Grouping = ALONE
     ) -> None:
-        self._space, self._proposer, self._pipeline, self._grouping = space, proposer, pipeline, grouping
-        self._schedule = brackets
+        self._space, self._guide, self._grouping = space, guide, grouping
+        self._schedule, self._following = brackets, next(brackets, None)
         self._brackets: list[Bracket] = []
         self._bracket_of: list[int] = []
         self._wave_of: list[_Wave] = []
@@ -70,6 +64,8 @@ class HalvingController:
         """A heap: the further a group gets, the earlier it goes; each with its level."""
         self._unstarted: deque[tuple[Group, int]] = deque()
         self._coming = self._plan_wave()
+        self._points: list[Points] = []
+        """The points of the first of the coming brackets, as far as they are known."""
 
     @property
     def brackets(self) -> Sequence[Bracket]:
@@ -80,6 +76,22 @@ class HalvingController:
     def finished(self) -> bool:
         """Whether every bracket of the schedule has been opened and is finished."""
         return not self._coming and self._finished == len(self._brackets)
+
+    @property
+    def wanted(self) -> int | None:
+        """The number of the bracket for which a proposal is wanted; None while none is."""
+        if len(self._points) == len(self._coming):
+            return None
+        place = self._place()
+        return place.number if self._guide.wants(place) else None
+
+    def request(self) -> Request:
+        """What the proposal that is wanted is to be made from."""
+        return self._guide.request(self._place())
+
+    def accept(self, proposal: Proposal) -> None:
+        """Takes the proposal that was wanted."""
+        self._guide.accept(proposal)
 
     def decide(self, free: int) -> list[Start]:
         """At most `free` groups to train next: the furthest promotions first, then new trials."""
@@ -136,38 +148,49 @@ class HalvingController:
             yield Start(trial, bracket.number, rung, level, self._config(trial), group[0])
 
     def _plan_wave(self) -> list[BracketPlan]:
-        """The plans that open next, at once: one, or as many as fill groups and the pipeline lets see no result."""
+        """The plans that open next, at once: one, or as many as fill groups and see no result of each other."""
         plans: list[BracketPlan] = []
-        most = 1 if self._grouping.size == 1 else self._pipeline
-        while (most is None or len(plans) < most) and (plan := next(self._schedule, None)) is not None:
-            plans.append(plan)
-            if sum(plan.trials for plan in plans) >= _WAVE_GROUPS * self._grouping.size:
-                break
+        while self._following is not None and (not plans or self._joins(plans, self._following)):
+            plans.append(self._following)
+            self._following = next(self._schedule, None)
         return plans
 
+    def _joins(self, plans: Sequence[BracketPlan], plan: BracketPlan) -> bool:
+        """Whether a bracket opens in the wave of those before it."""
+        size = self._grouping.size
+        full = size == 1 or sum(plan.trials for plan in plans) >= _WAVE_GROUPS * size
+        return not full and self._guide.together([*plans, plan])
+
+    def _place(self) -> Place:
+        """The first coming bracket that has no points yet."""
+        earlier = len(self._points)
+        first_trial = len(self._bracket_of) + sum(plan.trials for plan in self._coming[:earlier])
+        number, n = len(self._brackets) + earlier, self._coming[earlier].trials
+        return Place(number, n, first_trial, self._brackets, self._points)
+
     def _open(self) -> bool:
-        """Opens the next wave if the schedule and the pipeline allow it."""
-        first = len(self._brackets)
-        if not self._coming or self._finished < self._seen(first + len(self._coming) - 1):
+        """Opens the next wave if the schedule allows it and its points are known."""
+        while len(self._points) < len(self._coming):
+            points = self._guide.points(self._place())
+            if points is None:
+                return False
+            self._points.append(points)
+        if not self._coming:
             return False
         wave, starting = _Wave(), defaultdict[int, list[int]](list)
-        for plan in self._coming:
-            bracket = self._open_bracket(plan, wave)
+        for plan, points in zip(self._coming, self._points, strict=True):
+            bracket = self._open_bracket(plan, points, wave)
             starting[plan.levels[0]] += range(bracket.first_trial, bracket.first_trial + plan.trials)
             wave.feeders.update(plan.levels[1:])
         self._unstarted.extend((group, level) for level, trials in starting.items() for group in self._groups(trials))
-        self._coming = self._plan_wave()
+        self._coming, self._points = self._plan_wave(), []
         return True
 
-    def _open_bracket(self, plan: BracketPlan, wave: _Wave) -> Bracket:
+    def _open_bracket(self, plan: BracketPlan, points: Points, wave: _Wave) -> Bracket:
         number, first = len(self._brackets), len(self._bracket_of)
-        points = self._proposer.propose(plan.trials, self._brackets[: self._seen(number)])
-        bracket = Bracket(number, plan, first, points, self._space.decode(points))
+        configs = self._space.decode(points)
+        bracket = Bracket(number, plan, first, self._space.snap(points), configs)
         self._brackets.append(bracket)
         self._bracket_of += [number] * plan.trials
         self._wave_of.append(wave)
         return bracket
-
-    def _seen(self, number: int) -> int:
-        """The finished brackets that a bracket's proposer sees, and waits for."""
-        return 0 if self._pipeline is None else max(0, number - self._pipeline + 1)

@@ -153,6 +153,24 @@ def _fit(resource: Resource, shape: Shape, budget: Budget) -> BracketPlan | None
     return None
 
 
+def asha_plan(resource: Resource, budget: Budget) -> BracketPlan | None:
+    """The one bracket of asynchronous halving: the most trials that the budget is enough for, None where that is none.
+
+    Without a limit it is the smallest bracket that has all rungs, whose trials go on and on.
+    """
+    kind = resource.widest_kind
+    smallest = bracket_plan(resource, (kind, resource.eta**kind))
+    if budget == Budget():
+        return smallest
+    trials = budget.trials
+    if budget.resource is not None:
+        # Rounding down at the rungs makes a bracket cheaper than its share of whole ones, by less than another of them.
+        most = budget.resource * smallest.trials // smallest.cost + smallest.trials
+        trials = most if trials is None else min(trials, most)
+    assert trials is not None, "a budget that is not empty limits trials or resource"
+    return _fit(resource, (kind, trials), budget)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A sweep before it runs.

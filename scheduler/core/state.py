@@ -5,7 +5,7 @@ work that was interrupted or lost with a crash, and the row that people read for
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import Literal
@@ -13,6 +13,7 @@ from typing import Literal
 from .assignment import Assignment, Outcome, OutcomeStatus, split_groups
 from .bracket import Verdict
 from .controller import Controller, Start
+from .proposal import Insight, Proposal, Request
 from .seeds import derived_seed
 from .trial import TrialRow, TrialState
 
@@ -41,6 +42,7 @@ class SweepState:
         self._pieces = 0
         self._again: OrderedDict[int, list[Assignment]] = OrderedDict()
         """Work to be done again, by piece of work."""
+        self._insights: dict[int, Insight] = {}
         self._best: int | None = None
         self._spent = 0
 
@@ -68,6 +70,28 @@ class SweepState:
     def finished(self) -> bool:
         """Whether nothing runs and nothing will be decided any more."""
         return self._controller.finished and not self._outstanding and not self._again
+
+    @property
+    def wanted(self) -> int | None:
+        """The number of the proposal that the controller wants now; None while it wants none."""
+        return self._controller.wanted
+
+    @property
+    def insights(self) -> Mapping[int, Insight]:
+        """What was learnt on the way to each proposal, by the proposal's number, in order."""
+        return self._insights
+
+    def request(self) -> Request:
+        """What the proposal that is wanted is to be made from."""
+        return self._controller.request()
+
+    def accept(self, proposal: Proposal) -> None:
+        """Takes the proposal that was wanted; any other is ignored."""
+        if proposal.number != self._controller.wanted:
+            return
+        self._controller.accept(proposal)
+        if proposal.insight is not None:
+            self._insights[proposal.number] = proposal.insight
 
     def row(self, trial: int) -> TrialRow:
         """The row of one trial."""

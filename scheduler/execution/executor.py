@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..core.assignment import Assignment, Outcome
+from ..core.proposal import Proposal, Request
 from ..core.reports import ReportBatch
 
 
@@ -15,10 +16,12 @@ class Arrivals:
     Attributes:
         reports: All reports, including every report of the assignments in `outcomes`.
         outcomes: The assignments that have ended.
+        proposals: The proposals that have been made.
     """
 
     reports: ReportBatch
     outcomes: Sequence[Outcome]
+    proposals: Sequence[Proposal] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class WorkerResources:
 
 
 class Executor(Protocol):
-    """Trains assignments. Every method returns quickly but `wait`."""
+    """Trains assignments and makes proposals. Every method returns quickly but `wait`."""
 
     @property
     def workers(self) -> int:
@@ -59,6 +62,9 @@ class Executor(Protocol):
             assignments: Those of a group one after the other: they are one piece of work for one worker, and their
                 outcomes arrive together.
         """
+
+    def ask(self, request: Request) -> None:
+        """Begins to make a proposal, beside the training."""
 
     def wait(self, timeout: float) -> Arrivals:
         """Waits until something arrives, at most `timeout` seconds.

@@ -14,6 +14,7 @@ from math import inf
 from typing import Protocol
 
 from ..core.assignment import Assignment, Outcome
+from ..core.proposal import Proposal
 from ..core.state import SweepState
 from .executor import Arrivals, Executor
 from .interrupts import Interrupts
@@ -42,6 +43,9 @@ class Record(Protocol):
 
     def decided(self, free: int, assignments: Sequence[Assignment]) -> None:
         """Notes a decision, before it is carried out."""
+
+    def proposed(self, proposal: Proposal) -> None:
+        """Notes a proposal, before it is acted on."""
 
     def received(self, arrivals: Arrivals, now: float) -> None:
         """Notes reports and outcomes; they need not be durable yet."""
@@ -105,6 +109,8 @@ class SweepLoop:
         self._began = executor.now()
         self._tabulated = self._observed = -inf
         self._stopping: StopReason | None = None
+        self._asked: int | None = None
+        """The number of the proposal that was asked for last."""
 
     def run(self) -> StopReason:
         """Decides, executes, records and handles until nothing is left to do."""
@@ -120,6 +126,7 @@ class SweepLoop:
                 break
             arrivals = self._executor.wait(_IDLE_WAIT_S if idle else _WAIT_S)
             self._record.received(arrivals, self._executor.now())
+            self._accept(arrivals.proposals)
             self._look_up()
         reason = StopReason.FINISHED if self._stopping is None or self._state.finished else self._stopping
         self._record.close(self._state, reason)
@@ -127,11 +134,21 @@ class SweepLoop:
         return reason
 
     def _assign(self) -> None:
+        wanted = self._state.wanted
+        if wanted is not None and wanted != self._asked:
+            self._executor.ask(self._state.request())
+            self._asked = wanted
         free = self._executor.capacity()
         assignments = self._state.decide(free) if free else []
         if assignments:
             self._record.decided(free, assignments)
             self._executor.start(assignments)
+
+    def _accept(self, proposals: Sequence[Proposal]) -> None:
+        """Records proposals and passes them on: like a decision, one that is lost with a crash is made again."""
+        for proposal in proposals:
+            self._record.proposed(proposal)
+            self._state.accept(proposal)
 
     def _settle(self, *, idle: bool) -> bool:
         """Commits when it is time, lets the state act on what is durable, and says whether it did."""

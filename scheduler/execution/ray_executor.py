@@ -19,9 +19,11 @@ from ray.exceptions import ActorDiedError, ObjectLostError, RayActorError, RayTa
 
 from ...trainers import TrainerError
 from ..core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
+from ..core.proposal import Proposer, Request
 from ..core.reports import ReportBatch
 from ..errors import WorkerError
 from .executor import Arrivals, WorkerResources
+from .proposals import Proposals
 from .settings import EngineSettings
 from .threads import thread_variables
 from .worker import Worker, WorkerSettings
@@ -78,9 +80,11 @@ class RayExecutor:
     Args:
         settings: What every worker is told.
         resources: What each worker may use.
+        proposer: Makes the proposals, in this process; None leaves all points to the controller's design.
     """
 
-    def __init__(self, settings: EngineSettings, resources: WorkerResources) -> None:
+    def __init__(self, settings: EngineSettings, resources: WorkerResources, proposer: Proposer | None = None) -> None:
+        self._proposals = Proposals(proposer)
         paths = tuple(path for path in sys.path if path)
         self._settings = ray.put(WorkerSettings(_pickled(settings), thread_variables(resources.cpu), paths))
         self._actor_class = ray.remote(Worker).options(
@@ -133,6 +137,10 @@ class RayExecutor:
         for actor, batch in batches.items():
             actor.submit.remote(batch)
 
+    def ask(self, request: Request) -> None:
+        """Begins to make a proposal in a thread of this process."""
+        self._proposals.ask(request)
+
     def wait(self, timeout: float) -> Arrivals:
         """Waits for the first answer and takes all that are there."""
         polls = list(self._slots)
@@ -141,7 +149,8 @@ class RayExecutor:
             ready, _ = ray.wait(polls, num_returns=len(polls), timeout=0, fetch_local=True)
         arrivals = [self._take(poll) for poll in ready]
         reports = ReportBatch.concatenate([arrived.reports for arrived in arrivals if len(arrived.reports)])
-        return Arrivals(reports, [outcome for arrived in arrivals for outcome in arrived.outcomes])
+        outcomes = [outcome for arrived in arrivals for outcome in arrived.outcomes]
+        return Arrivals(reports, outcomes, self._proposals.take())
 
     def group_size(self, assignments: Sequence[Assignment]) -> int:
         """How many trials of a lane to train together, measured by one of the workers.
@@ -170,6 +179,7 @@ class RayExecutor:
     def close(self) -> None:
         """Lets workers without work close their trials, for a few seconds, and kills them all."""
         self._closing = True
+        self._proposals.close()
         closing = [slot.actor.close.remote(_CLOSE_S) for slot in self._slots.values() if slot.ready and not slot.work]
         if closing:
             ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_S)

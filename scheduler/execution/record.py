@@ -6,6 +6,7 @@ from time import time
 from typing import Any
 
 from ..core.assignment import Assignment, Outcome
+from ..core.proposal import Proposal
 from ..core.state import SweepState
 from ..results import ReportTable, ReportWriter, write_trials
 from ..storage import Journal, SweepDirectory
@@ -63,6 +64,10 @@ class DurableRecord:
             if assignment.rung == 0 and assignment.start == 0 and assignment.attempt == 0:
                 new[str(assignment.trial)] = dict(assignment.config)
         self._journal.append(decided_event(free, assignments, new))
+
+    def proposed(self, proposal: Proposal) -> None:
+        """Notes a proposal, from which a replay takes it."""
+        self._journal.append({"type": "proposed", "proposal": proposal.to_json()})
 
     def received(self, arrivals: Arrivals, now: float) -> None:
         """Buffers reports and outcomes; decisions become durable soon, so that others see what is being trained."""
@@ -140,6 +145,9 @@ class MemoryRecord:
         """Keeps the configurations of the trials."""
         for assignment in assignments:
             self._reports.register(assignment.trial, assignment.config)
+
+    def proposed(self, proposal: Proposal) -> None:
+        """Does nothing: the state has it."""
 
     def received(self, arrivals: Arrivals, now: float) -> None:
         """Keeps reports and outcomes."""

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from ..core.assignment import Outcome, OutcomeStatus
+from ..core.proposal import Proposal
 from ..core.state import SweepState
 from ..errors import JournalError
 
@@ -45,6 +46,8 @@ def replay(events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
             runs, began, last, reason = runs + 1, event["time"], event["time"], None
         elif kind == "decided":
             _redecide(event, state)
+        elif kind == "proposed":
+            state.accept(Proposal.from_json(event["proposal"]))
         elif kind == "ended":
             for outcome in event["outcomes"]:
                 state.handle(Outcome(**{**outcome, "status": OutcomeStatus(outcome["status"])}))

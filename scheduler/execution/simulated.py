@@ -14,9 +14,11 @@ import numpy.typing as npt
 
 from ...search_spaces import Value
 from ..core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
+from ..core.proposal import Proposer, Request
 from ..core.reports import ReportBatch
 from ..errors import InvalidSpecError
 from .executor import Arrivals
+from .proposals import Proposals
 
 Config = Mapping[str, Value]
 Curve = Callable[[Config, int], Sequence[float]]
@@ -57,15 +59,24 @@ class SimulatedExecutor:
         metric: The metric's name.
         workers: Number of workers, at least 1.
         step_seconds: Seconds of one step of a trial.
+        proposer: Makes the proposals, in no virtual time; None leaves all points to the controller's design.
 
     Raises:
         InvalidSpecError: There is no worker, a curve is not a sequence of numbers, or a cost is not at least 0.
     """
 
-    def __init__(self, curve: Curve, metric: str, workers: int, step_seconds: StepCost = one_second) -> None:
+    def __init__(
+        self,
+        curve: Curve,
+        metric: str,
+        workers: int,
+        step_seconds: StepCost = one_second,
+        proposer: Proposer | None = None,
+    ) -> None:
         if workers < 1:
             raise InvalidSpecError(f"workers: must be at least 1, got {workers!r}.")
         self._curve, self._metric, self._workers, self._step_seconds = curve, metric, workers, step_seconds
+        self._proposals = Proposals(proposer, at_once=True)
         self._clock = 0.0
         self._ends: list[tuple[float, int, list[_Work]]] = []
         self._started = 0
@@ -99,8 +110,14 @@ class SimulatedExecutor:
             heappush(self._ends, (begin, self._started, works))
             self._started += 1
 
+    def ask(self, request: Request) -> None:
+        """Begins to make a proposal."""
+        self._proposals.ask(request)
+
     def wait(self, timeout: float) -> Arrivals:
-        """Advances the clock to the next end of a group; real time does not pass."""
+        """Gives the proposals that were asked for, or advances the clock to the next end of a group."""
+        if proposals := self._proposals.take():
+            return Arrivals(ReportBatch.empty(), [], proposals)
         if self._cancelled:
             stopped, self._cancelled = self._cancelled, []
             return Arrivals(ReportBatch.empty(), [_interrupted(assignment) for assignment in stopped])
@@ -121,6 +138,7 @@ class SimulatedExecutor:
 
     def close(self) -> None:
         """Forgets everything."""
+        self._proposals.close()
         self._ends.clear()
         self._closed = True
 

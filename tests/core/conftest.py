@@ -4,10 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import isfinite
 from random import Random
+from zlib import crc32
 
+import numpy as np
 import pytest
 
 from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
+from caviar.scheduler.core.proposal import Proposal, Proposer, Request
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trial import TrialRow, TrialState
 
@@ -69,17 +72,57 @@ def groups_of(assignments: Sequence[Assignment]) -> list[list[Assignment]]:
     return groups
 
 
+class HashingProposer:
+    """Points drawn from a hash of all that a request shows: whoever sees other results proposes other points."""
+
+    def propose(self, request: Request) -> Proposal:
+        seen, order = request.observations, np.lexsort(request.pending.T)
+        shown = [request.number, request.n, seen.points, seen.resource, seen.loss, request.pending[order]]
+        seed = crc32(b"".join(np.ascontiguousarray(part).tobytes() for part in shown))
+        points = np.random.default_rng(seed).random((request.n, request.pending.shape[1]))
+        return Proposal(request.number, np.minimum(points, 0.5))
+
+
+class Advice:
+    """Makes the proposals that a state wants, each after a while."""
+
+    def __init__(self, state: SweepState, proposer: Proposer) -> None:
+        self._state, self._proposer = state, proposer
+        self._made: Proposal | None = None
+
+    def __call__(self, *, now: bool) -> bool:
+        """Asks for what is wanted and, when it is time, passes it on; whether it did."""
+        if self._state.wanted is not None and self._made is None:
+            self._made = self._proposer.propose(self._state.request())
+        if self._made is None or not now:
+            return False
+        self._state.accept(self._made)
+        self._made = None
+        return True
+
+
 @pytest.fixture(scope="session")
 def drive() -> Callable[..., list[TrialRow]]:
     """Runs a state to its end with workers that finish in a random order, checking the invariants at every event."""
 
-    def run(state: SweepState, work: Work, workers: int = 1, order: int = 0, mode: str = "min") -> list[TrialRow]:
+    def run(
+        state: SweepState,
+        work: Work,
+        workers: int = 1,
+        order: int = 0,
+        mode: str = "min",
+        proposer: Proposer | None = None,
+    ) -> list[TrialRow]:
         check, random, running = InvariantChecker(state, mode), Random(order), list[list[Assignment]]()
+        advice = Advice(state, proposer or HashingProposer())
         while not state.finished:
+            advice(now=random.random() < 0.5)
             groups = groups_of(state.decide(workers - len(running)))
             assert len(groups) <= workers - len(running)
             running += groups
             check()
+            if not running and advice(now=True):
+                continue
             assert running, "nothing runs and nothing is decided, but the sweep is not finished"
             group = running.pop(random.randrange(len(running)))
             for assignment in random.sample(group, len(group)):

@@ -136,8 +136,14 @@ def test_a_bracket_in_which_everything_fails_is_finished_without_a_promotion() -
     assert bracket.finished
 
 
-def test_results_of_a_rung_are_listed_best_first() -> None:
+def test_the_results_of_a_rung_are_listed_by_trial_with_its_resource_and_its_point() -> None:
     bracket = bracket_of(BracketPlan(levels=(1, 3), sizes=(3, 1)))
-    for trial, loss in enumerate((0.3, inf, 0.1)):
+    for trial, loss in ((2, 0.1), (0, 0.3), (1, inf)):
+        assert not bracket.complete(0)
         bracket.handle(trial, 0, loss)
-    assert list(bracket.results(0)) == [(0.1, 2), (0.3, 0), (inf, 1)]
+    assert bracket.complete(0)
+    assert not bracket.complete(1)
+    found = bracket.observations(0)
+    assert found.loss.tolist() == [0.3, inf, 0.1]
+    assert found.resource.tolist() == [1, 1, 1]
+    assert found.points.tolist() == bracket.points.tolist()

@@ -26,10 +26,15 @@ SPACE = SearchSpace(
     ["lr * hidden <= 32"],
 )
 SEARCHES = {
-    "coarse_to_fine": Search(SPACE, Resource(1, 27, 3), Budget(trials=70), 5, "coarse_to_fine", pipeline=2),
-    "coarse_to_fine, one bracket at a time": Search(
-        SPACE, Resource(2, 9, 2), Budget(trials=40), 5, "coarse_to_fine", pipeline=1
+    "coarse_to_fine": Search(SPACE, Resource(1, 27, 3), Budget(trials=90), 5, "coarse_to_fine", learns=True),
+    "coarse_to_fine, as the design goes": Search(SPACE, Resource(1, 27, 3), Budget(trials=70), 5, "coarse_to_fine"),
+    "coarse_to_fine, a rung ahead": Search(
+        SPACE, Resource(2, 9, 2), Budget(trials=40), 5, "coarse_to_fine", learns=True, pipeline=2
     ),
+    "coarse_to_fine, two brackets ahead": Search(
+        SPACE, Resource(1, 9, 3), Budget(trials=60), 5, "coarse_to_fine", learns=True, pipeline=5
+    ),
+    "hyperband that learns": Search(SPACE, Resource(1, 9, 3), Budget(resource=250), 5, "hyperband", learns=True),
     "hyperband": Search(SPACE, Resource(1, 9, 3), Budget(resource=250), 5, "hyperband"),
     "random": Search(SPACE, Resource(1, 5, 3), Budget(trials=70), 5, "random"),
     "grid": Search(SPACE, Resource(1, 4, 2), Budget(), 5, "grid", points=2),
@@ -39,7 +44,7 @@ SEARCHES = {
         Budget(trials=70),
         5,
         "coarse_to_fine",
-        pipeline=2,
+        learns=True,
         grouping=Grouping(3, ("optimizer",), ("hidden",)),
     ),
     "in groups of whole rungs": Search(
@@ -47,7 +52,14 @@ SEARCHES = {
     ),
     "grid, cut short": Search(SPACE, Resource(1, 4, 2), Budget(trials=7), 5, "grid", points=2),
 }
-every_controller = pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES.keys())
+ASHA = {
+    "asha": Search(SPACE, Resource(1, 27, 3), Budget(trials=70), 5, "asha"),
+    "asha that learns": Search(SPACE, Resource(1, 9, 3), Budget(resource=250), 5, "asha", learns=True),
+    "asha with fewer trials than a rung of each": Search(SPACE, Resource(1, 27, 3), Budget(trials=7), 5, "asha"),
+}
+EVERY = SEARCHES | ASHA
+every_controller = pytest.mark.parametrize("search", EVERY.values(), ids=EVERY.keys())
+every_synchronous_controller = pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES.keys())
 
 
 def state_of(search: Search, mode: str = "min", max_failures: int = 1) -> SweepState:
@@ -58,7 +70,7 @@ def timeless(rows: list[TrialRow]) -> list[TrialRow]:
     return [replace(row, elapsed_s=0.0) for row in rows]
 
 
-@every_controller
+@every_synchronous_controller
 @settings(max_examples=15)
 @given(
     workers=st.sampled_from([1, 3, 16, 64]),

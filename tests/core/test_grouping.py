@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
 from caviar.scheduler.core.controllers import Search, bracket_schedule, make_controller
 from caviar.scheduler.core.grouping import Grouping
+from caviar.scheduler.core.proposal import DesignProposer
 from caviar.scheduler.core.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trial import TrialRow
@@ -197,6 +198,8 @@ def groups_by_level(state: SweepState) -> dict[int, list[set[int]]]:
     """Runs a sweep of trials that are all alike; the groups at each resource level."""
     found: dict[int, list[set[int]]] = {}
     while not state.finished:
+        if state.wanted is not None:
+            state.accept(DesignProposer().propose(state.request()))
         decided = state.decide(64)
         for group in split_groups(decided):
             found.setdefault(group[0].stop, []).append({work.trial for work in group})
@@ -218,8 +221,8 @@ def test_brackets_of_a_wave_are_grouped_together_at_each_level() -> None:
 
 
 def test_a_wave_is_no_longer_than_the_pipeline_lets_brackets_ignore_each_other() -> None:
-    search = Search(ALIKE, Resource(1, 9, 3), Budget(trials=60), 0, "coarse_to_fine", pipeline=1, grouping=Grouping(64))
-    state = SweepState(make_controller(search), "min", 0)
-    for groups in groups_by_level(state).values():
-        for group in groups:
-            assert len({state.row(trial).bracket for trial in group}) == 1
+    search = Search(ALIKE, Resource(1, 9, 3), Budget(trials=90), 0, learns=True, grouping=Grouping(64))
+    for pipeline, most in ((1, 1), (2, 1), (4, 3), (None, 3)):
+        state = SweepState(make_controller(replace(search, pipeline=pipeline)), "min", 0)
+        together = [{state.row(trial).bracket for trial in group} for group in groups_by_level(state)[9]]
+        assert max(map(len, together)) == most, pipeline

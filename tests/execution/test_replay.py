@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from caviar.scheduler.core.controllers import ControllerName, Search, make_controller
 from caviar.scheduler.core.grouping import Grouping
+from caviar.scheduler.core.model_proposer import ModelProposer
 from caviar.scheduler.core.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trial import TrialRow
@@ -28,6 +29,7 @@ from caviar.scheduler.storage import Journal, SweepDirectory, read_journal
 from caviar.search_spaces import SearchSpace, Uniform
 
 SPACE = SearchSpace({"x": Uniform(0.0, 1.0)})
+PROPOSER = ModelProposer(SPACE, full=9, seed=3)
 CONTROLLERS: list[ControllerName] = ["coarse_to_fine", "hyperband", "random"]
 
 
@@ -49,10 +51,19 @@ class KilledRecord(DurableRecord):
 
 
 def new_state(
-    controller: ControllerName = "hyperband", seed: int = 3, trials: int = 16, group_size: int = 1
+    controller: ControllerName = "hyperband", seed: int = 3, trials: int | None = None, group_size: int = 1
 ) -> SweepState:
-    grouping = Grouping(group_size)
-    search = Search(SPACE, Resource(1, 9, 3), Budget(trials=trials), seed, controller, pipeline=2, grouping=grouping)
+    learns = controller in {"coarse_to_fine", "asha"}
+    search = Search(
+        SPACE,
+        Resource(1, 9, 3),
+        Budget(trials=trials or (35 if learns else 16)),
+        seed,
+        controller,
+        learns,
+        pipeline=2,
+        grouping=Grouping(group_size),
+    )
     return SweepState(make_controller(search), "min", seed, max_failures=1)
 
 
@@ -84,7 +95,7 @@ def run(path: Path, state: SweepState, workers: int, commits: int = 10**9) -> No
     record = KilledRecord(layout, journal, writer, SPACE.value_types)
     record.commits = commits
     try:
-        SweepLoop(state, SimulatedExecutor(curve, "loss", workers, cost), record, Interrupts()).run()
+        SweepLoop(state, SimulatedExecutor(curve, "loss", workers, cost, PROPOSER), record, Interrupts()).run()
     except Killed:
         return
     record.release()
@@ -135,18 +146,23 @@ def reports_in(path: Path) -> Any:
 @pytest.fixture
 def events(tmp_path: Path) -> list[Any]:
     """The journal of a whole run."""
-    run(tmp_path, new_state(), workers=3)
-    return list(read_journal(tmp_path / "journal"))
+    return events_of(tmp_path, "hyperband")
 
 
+def events_of(path: Path, controller: ControllerName) -> list[Any]:
+    run(path, new_state(controller), workers=3)
+    return list(read_journal(path / "journal"))
+
+
+@pytest.mark.parametrize(("controller", "every"), [("hyperband", 1), ("coarse_to_fine", 12)])
 def test_a_journal_that_is_cut_after_any_event_is_replayed_into_a_sweep_that_ends_the_same(
-    events: list[Any], finish_alone: Callable[[SweepState], None]
+    tmp_path: Path, controller: ControllerName, every: int, finish_alone: Callable[[SweepState], None]
 ) -> None:
-    whole = new_state()
+    events, whole = events_of(tmp_path, controller), new_state(controller)
     replay(events, whole)
     assert whole.finished
-    for length in range(len(events)):
-        state = new_state()
+    for length in range(0, len(events), every):
+        state = new_state(controller)
         replay(events[:length], state)
         assert not state.outstanding
         finish_alone(state)
@@ -160,11 +176,28 @@ def finish_alone() -> Callable[[SweepState], None]:
     def finish(state: SweepState) -> None:
         executor = SimulatedExecutor(curve, "loss", 1, cost)
         while not state.finished:
+            if state.wanted is not None:
+                state.accept(PROPOSER.propose(state.request()))
             executor.start(state.decide(1))
             for outcome in executor.wait(1.0).outcomes:
                 state.handle(outcome)
 
     return finish
+
+
+@pytest.mark.parametrize("controller", ["coarse_to_fine", "asha"])
+def test_a_replay_takes_proposals_from_the_journal_and_learns_what_they_say(
+    tmp_path: Path, controller: ControllerName
+) -> None:
+    events, live = events_of(tmp_path, controller), new_state(controller)
+    proposed = [event["proposal"] for event in events if event["type"] == "proposed"]
+    assert proposed
+    replay(events, live)
+    assert live.finished
+    assert list(live.insights) == [proposal["number"] for proposal in proposed]
+    for insight, proposal in zip(live.insights.values(), proposed, strict=True):
+        assert insight.change == proposal["change"]
+        assert insight.region.to_json() == proposal["region"]
 
 
 def test_what_was_running_when_the_journal_ends_is_queued_again(events: list[Any]) -> None:

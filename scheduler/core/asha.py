@@ -1,0 +1,195 @@
+"""Asynchronous successive halving (ASHA: Li et al., MLSys 2020), of the kind that pauses and promotes.
+
+No rung waits to be full: a free worker takes the best trial that may be promoted, or a new one. What is promoted then
+depends on which results came first, so the table of trials is not the same for every number of workers; a replay of the
+recorded decisions is.
+
+A rung with n results promotes at most n / eta trials in all. The paper promotes whatever is among the best n / eta at
+the moment; where new trials are drawn near the best they would nearly all be, and the highest rung would have to train
+them.
+"""
+
+from bisect import insort
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from operator import itemgetter
+
+import numpy as np
+
+from ...search_spaces import SearchSpace, Value
+from .bracket import Ranked, Verdict
+from .controller import Start
+from .design import Design
+from .learning import Learning
+from .observations import Observations
+from .proposal import Points, Proposal, Request
+from .region import Region
+
+
+@dataclass(slots=True)
+class _Rung:
+    """Results at one resource level.
+
+    Attributes:
+        ranked: All results.
+        waiting: Those that are finite and were not promoted, best first.
+        promoted: How many were.
+    """
+
+    ranked: list[Ranked] = field(default_factory=list)
+    waiting: list[Ranked] = field(default_factory=list)
+    promoted: int = 0
+
+    def add(self, loss: float, trial: int) -> None:
+        insort(self.ranked, (loss, trial))
+        if isfinite(loss):
+            insort(self.waiting, (loss, trial))
+
+    def promotable(self, eta: int) -> bool:
+        """Whether the best that waits is among the best n / eta, and fewer than that were promoted."""
+        quota = len(self.ranked) // eta
+        return bool(self.waiting) and self.promoted < quota and self.waiting[0] <= self.ranked[quota - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The rungs of asynchronous halving.
+
+    Attributes:
+        levels: Resource of each rung, in steps, increasing.
+        eta: The reduction factor, at least 2.
+        trials: How many trials are started; infinite where only the time is limited.
+    """
+
+    levels: tuple[int, ...]
+    eta: int
+    trials: float
+
+
+class AshaController:
+    """Runs one endless or finite bracket whose rungs do not wait.
+
+    Args:
+        space: The search space.
+        ladder: Its rungs.
+        design: The sequence of points that no result changes.
+        learning: How other points follow from results; None takes all from the design.
+    """
+
+    def __init__(self, space: SearchSpace, ladder: Ladder, design: Design, learning: Learning | None = None) -> None:
+        self._space, self._design, self._learning = space, design, learning
+        self._levels, self._eta, self._trials = ladder.levels, ladder.eta, ladder.trials
+        self._rungs = [_Rung() for _ in self._levels]
+        self._points: list[Points] = []
+        """The point of each trial that was started, float64 [d]."""
+        self._configs: list[Mapping[str, Value]] = []
+        self._queue: deque[Points] = deque()
+        """Points of trials that were not started."""
+        self._running: set[int] = set()
+        self._unseen: set[int] = set()
+        """Trials without any result."""
+        self._batches = self._proposed = self._drawn = self._finite = 0
+        self._region: Region | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing runs, nothing may be promoted, and no trial may be started."""
+        return not self._running and len(self._points) >= self._trials and self._promotable() is None
+
+    @property
+    def wanted(self) -> int | None:
+        """The number of the batch for which a proposal is wanted: when few points are left, and results are enough."""
+        if self._learning is None or len(self._queue) >= self._eta or self._unplanned <= 0:
+            return None
+        finite = self._learning.prior.finite + self._finite
+        return self._batches if finite >= self._learning.enough else None
+
+    def request(self) -> Request:
+        """A batch of as many points as there are running trials, at least eta^2."""
+        n = int(min(max(self._eta**2, len(self._running)), self._unplanned))
+        pending = np.array([*(self._points[trial] for trial in sorted(self._unseen)), *self._queue])
+        pending = pending.reshape(-1, self._space.dimensions)
+        return Request(self._batches, n, self._observations(), pending, self._region)
+
+    def accept(self, proposal: Proposal) -> None:
+        """Queues the proposed points, and as many of the design that its share of all is kept."""
+        assert self._learning is not None, "proposals are wanted by controllers that learn"
+        self._batches += 1
+        self._proposed += len(proposal.points)
+        self._queue.extend(proposal.points)
+        share = self._learning.explore
+        missing = int(self._proposed * share / (1 - share)) - self._drawn if len(proposal.points) else self._eta**2
+        missing = int(min(missing, max(0, self._unplanned)))
+        self._drawn += missing
+        self._queue.extend(self._design.draw(missing))
+        if proposal.insight is not None:
+            self._region = proposal.insight.region
+
+    def decide(self, free: int) -> list[Start]:
+        """At most `free` trials to train next: promotions from the highest rung down, then new trials."""
+        starts: list[Start] = []
+        while len(starts) < free and (start := self._promote() or self._start()) is not None:
+            self._running.add(start.trial)
+            starts.append(start)
+        return starts
+
+    def handle(self, trial: int, rung: int, loss: float) -> Verdict:
+        """Takes one result; what is not promoted waits, and is stopped when nothing can follow."""
+        self._running.discard(trial)
+        self._unseen.discard(trial)
+        self._rungs[rung].add(loss, trial)
+        self._finite += isfinite(loss)
+        verdict = Verdict()
+        if rung == len(self._rungs) - 1 and isfinite(loss):
+            verdict.completed.append(trial)
+        if self.finished:
+            verdict.stopped += [waiting for rung in self._rungs[:-1] for _, waiting in rung.waiting]
+        return verdict
+
+    @property
+    def _unplanned(self) -> float:
+        return self._trials - len(self._points) - len(self._queue)
+
+    def _promotable(self) -> int | None:
+        """The highest rung from which a trial may be promoted."""
+        below = range(len(self._rungs) - 2, -1, -1)
+        return next((rung for rung in below if self._rungs[rung].promotable(self._eta)), None)
+
+    def _promote(self) -> Start | None:
+        rung = self._promotable()
+        if rung is None:
+            return None
+        self._rungs[rung].promoted += 1
+        _, trial = self._rungs[rung].waiting.pop(0)
+        return self._work(trial, rung + 1)
+
+    def _start(self) -> Start | None:
+        if len(self._points) >= self._trials:
+            return None
+        if not self._queue:
+            if self.wanted is not None:
+                return None
+            self._queue.extend(self._design.draw(1))
+        trial, point = len(self._points), self._queue.popleft()
+        self._configs += self._space.decode(point[None])
+        self._points.append(self._space.snap(point[None])[0])
+        self._unseen.add(trial)
+        return self._work(trial, 0)
+
+    def _work(self, trial: int, rung: int) -> Start:
+        return Start(trial, 0, rung, self._levels[rung], self._configs[trial], trial)
+
+    def _observations(self) -> Observations:
+        """All results, in the order of rungs and trials."""
+        assert self._learning is not None, "only who learns looks back"
+        rows = [
+            (trial, level, loss)
+            for rung, level in zip(self._rungs, self._levels, strict=True)
+            for loss, trial in sorted(rung.ranked, key=itemgetter(1))
+        ]
+        points = np.array([self._points[trial] for trial, _, _ in rows]).reshape(-1, self._space.dimensions)
+        resource = np.array([level for _, level, _ in rows], np.int64)
+        mine = Observations(points, resource, np.array([loss for _, _, loss in rows], np.float64))
+        return Observations.concatenate([self._learning.prior, mine])

@@ -1,0 +1,69 @@
+"""Proposes where a model of all results so far expects the best result with the full resource."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ...search_spaces import SearchSpace
+from .acquisition import Batch, likely_optima
+from .candidates import Candidates, SpaceCandidates
+from .importance import total_effects
+from .proposal import Insight, Points, Proposal, Request
+from .region import Region, changes
+from .surrogate import Surrogate
+
+_BEST = 10
+"""Of the points that were tried, how many are looked around."""
+_LIKELY = 256
+"""Candidates among which the optimum is drawn."""
+_DRAWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProposer:
+    """The points of the largest expected improvement, by a `Surrogate`.
+
+    Attributes:
+        space: The search space.
+        full: The full resource, in steps.
+        seed: The sweep's seed.
+        candidates: Where the points come from; anywhere in the space if None.
+    """
+
+    space: SearchSpace
+    full: int
+    seed: int
+    candidates: Candidates | None = None
+
+    def propose(self, request: Request) -> Proposal:
+        """As many points as are asked for, or all candidates where those are fewer."""
+        random = np.random.default_rng([self.seed, request.number])
+        surrogate = Surrogate(self.space, request.observations, self.full, random)
+        tried = _distinct(surrogate.observations.points)
+        tried_belief = surrogate.believe(tried)
+        best = tried[np.argsort(tried_belief.mean, kind="stable")[:_BEST]]
+        candidates = (self.candidates or SpaceCandidates(self.space))(best, random)
+        belief = surrogate.believe(np.concatenate([candidates, request.pending]))
+        batch = Batch(surrogate, belief, float(tried_belief.mean.min()), len(request.pending))
+        points = candidates[batch.choose(request.n)]
+        return Proposal(request.number, points, self._insight(request, surrogate, candidates, random))
+
+    def _insight(
+        self, request: Request, surrogate: Surrogate, candidates: Points, random: np.random.Generator
+    ) -> Insight:
+        """Where the likely optima are, what changed, and what matters."""
+        belief = surrogate.believe(candidates)
+        promising = np.argsort(belief.mean - np.sqrt(belief.variance), kind="stable")[:_LIKELY]
+        optima = likely_optima(surrogate, belief.take(promising), _DRAWS, random)
+        region = Region.holding(self.space, candidates[promising[optima]])
+        change = changes(self.space, request.region or Region.whole(self.space), region)
+        reason = f"{change}: the likely optima by {len(request.observations):,} results"
+        shares = total_effects(self.space, lambda points: surrogate.believe(points).mean)
+        return Insight(region, reason, shares)
+
+
+def _distinct(points: Points) -> Points:
+    """Each point once."""
+    rows: npt.NDArray[np.int64] = np.unique(np.nan_to_num(points, nan=-1.0), axis=0, return_index=True)[1]
+    return points[np.sort(rows)]
