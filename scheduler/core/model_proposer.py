@@ -44,6 +44,7 @@ class ModelProposer:
         tried_belief = surrogate.believe(tried)
         best = tried[np.argsort(tried_belief.mean, kind="stable")[:_BEST]]
         candidates = (self.candidates or SpaceCandidates(self.space))(best, random)
+        candidates = _new(candidates, np.concatenate([request.observations.points, request.pending]))
         belief = surrogate.believe(np.concatenate([candidates, request.pending]))
         batch = Batch(surrogate, belief, float(tried_belief.mean.min()), len(request.pending))
         points = candidates[batch.choose(request.n)]
@@ -61,6 +62,13 @@ class ModelProposer:
         reason = f"{change}: the likely optima by {len(request.observations):,} results"
         shares = total_effects(self.space, lambda points: surrogate.believe(points).mean)
         return Insight(region, reason, shares)
+
+
+def _new(candidates: Points, known: Points) -> Points:
+    """The candidates that are not known, each once: in a small space the best is soon among them again."""
+    seen = {point.tobytes() for point in known}
+    rows = {point.tobytes(): row for row, point in enumerate(candidates)}
+    return candidates[[row for key, row in rows.items() if key not in seen]]
 
 
 def _distinct(points: Points) -> Points:
