@@ -1,7 +1,7 @@
 """A trial as people see it: one configuration, how far it was trained and what came of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from ...search_spaces import Value
@@ -59,3 +59,7 @@ class TrialRow:
     best_step: int | None = None
     elapsed_s: float = 0.0
     error: str | None = None
+
+    def moved(self, state: TrialState) -> "TrialRow":
+        """The row with another state."""
+        return self if state is self.state else replace(self, state=state)
