@@ -14,7 +14,7 @@ from .errors import InvalidSpecError, SweepError
 from .execution.interrupts import Interrupts
 from .execution.loop import Observer, StopReason, SweepLoop
 from .execution.record import MemoryRecord
-from .execution.simulated import Curve, SimulatedExecutor, StepCost, one_second
+from .execution.simulated import Curve, SimulatedExecutor, StepCost, one_second, rare_collections
 from .fusing import resolve_fusing, with_fusing
 from .planning import plan_sweep
 from .proposing import make_proposer
@@ -226,9 +226,10 @@ class Sweep:
         state = new_state(spec)
         executor = SimulatedExecutor(curve, spec.metric, workers, step_seconds, make_proposer(spec))
         seconds = inf if spec.budget.hours is None else spec.budget.hours * 3600
-        self._stop_reason = SweepLoop(state, executor, MemoryRecord(table), Interrupts(), seconds).run()
-        trials = trials_table(state.rows, value_types)
-        return Results.from_tables(trials, table.table(), spec.metric, spec.mode, value_types)
+        with rare_collections():
+            self._stop_reason = SweepLoop(state, executor, MemoryRecord(table), Interrupts(), seconds).run()
+            trials = trials_table(state.rows, value_types)
+        return Results.from_tables(trials, table.table, spec.metric, spec.mode, value_types)
 
     def plan(self, step_seconds: float | None = None, workers: int | None = None) -> Plan:
         """What the sweep will run, before any result.

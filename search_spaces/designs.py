@@ -1,6 +1,7 @@
 """Designs: how points are laid in the unit cube."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -14,6 +15,7 @@ _LARGEST_GRID = 1_000_000
 _RAREST = 1000
 _FEWEST_DRAWN = 16_384
 _LARGEST_DRAW = 65_536
+_SOBOL_BLOCK = 4096
 
 
 def uniform(n: int, dimensions: int, seed: int, start: int = 0) -> Units:
@@ -31,15 +33,21 @@ def sobol(n: int, dimensions: int, seed: int, start: int = 0) -> Units:
     """
     if n == 0 or dimensions == 0:
         return np.empty((n, dimensions))
+    begins = range(start - start % _SOBOL_BLOCK, start + n, _SOBOL_BLOCK)
+    blocks = [_sobol_block(dimensions, seed, begin)[max(0, start - begin) : start + n - begin] for begin in begins]
+    return np.concatenate(blocks)
+
+
+@lru_cache(maxsize=4)
+def _sobol_block(dimensions: int, seed: int, begin: int) -> Units:
+    """A stretch of the sequence, kept because brackets take a few points each and SciPy walks there from the first."""
     # SciPy's statistics take a second to import, which reading a sweep should not wait for.
     from scipy.stats import qmc  # noqa: PLC0415
 
     engine = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))
-    if start:
-        engine.fast_forward(start)
-        return np.asarray(engine.random(n))
-    # scipy warns of a first draw that is no power of two; a sequence that goes on has no such first draw.
-    return np.concatenate([engine.random(1), engine.random(n - 1)]) if n > 1 else np.asarray(engine.random(1))
+    if begin:
+        engine.fast_forward(begin)
+    return np.asarray(engine.random(_SOBOL_BLOCK))
 
 
 def grid(space: SearchSpace, points: int | Mapping[str, int]) -> Units:

@@ -82,8 +82,9 @@ class SearchSpace:
         Raises:
             InvalidSpaceError: `unit` has another shape, or NaN in the column of an active name.
         """
-        active = self.active(unit)
-        rows = zip(*(_plain(column) for column in self.columns(unit).values()), strict=True)
+        units = self._units(unit)
+        active = self._active(unit, units)
+        rows = zip(*(_plain(self.domains[name].decode(column)) for name, column in units.items()), strict=True)
         if not self._conditions.allowed:
             return [dict(zip(self.names, row, strict=True)) for row in rows]
         masks = zip(*(mask.tolist() for mask in active.values()), strict=True)
@@ -102,11 +103,7 @@ class SearchSpace:
         Raises:
             InvalidSpaceError: `unit` has another shape, or NaN in the column of an active name.
         """
-        active = self._conditions.active(self.domains, self._units(unit))
-        for name, column in self._columns.items():
-            if (active[name] & np.isnan(unit[:, column])).any():
-                raise InvalidSpaceError(f"unit: the column of {name!r} holds NaN where it is active; needs 0 to 1")
-        return active
+        return self._active(unit, self._units(unit))
 
     def feasible(self, unit: Units) -> npt.NDArray[np.bool_]:
         """Which points of the unit cube satisfy all constraints."""
@@ -213,6 +210,15 @@ class SearchSpace:
         filled = np.where(np.isnan(unit), 0.0, unit)
         blank = np.zeros(len(unit))
         return {name: filled[:, self._columns[name]] if name in self._columns else blank for name in self.names}
+
+    def _active(self, unit: Units, units: Mapping[str, Units]) -> dict[str, npt.NDArray[np.bool_]]:
+        active = self._conditions.active(self.domains, units)
+        missing = np.isnan(unit)
+        if missing.any():
+            for name, column in self._columns.items():
+                if (active[name] & missing[:, column]).any():
+                    raise InvalidSpaceError(f"unit: the column of {name!r} holds NaN where it is active; needs 0 to 1")
+        return active
 
     def _encoded(self, name: str, values: list[Value]) -> Units:
         try:

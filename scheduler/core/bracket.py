@@ -6,10 +6,10 @@ when k others are ahead of it, so workers need not wait for the rung's last tria
 same in every order of completion.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import isfinite
 from operator import itemgetter
 
 import numpy as np
@@ -46,29 +46,36 @@ class _Rung:
         slots: Trials that the next rung takes.
         expected: Results that will arrive, or the most that may while a rung below is open.
         ranked: Results so far.
-        promoted: Trials that are certain to go on.
-        stopped: Trials that are certain not to.
+        finite: How many of the results are finite; they are the first.
+        promoted: Trials that are certain to go on: the first few of the ranked.
     """
 
     slots: int
     expected: int
     ranked: list[Ranked] = field(default_factory=list)
+    finite: int = 0
     promoted: set[int] = field(default_factory=set)
-    stopped: set[int] = field(default_factory=set)
 
     @property
     def missing(self) -> int:
         return self.expected - len(self.ranked)
 
-    def settle(self) -> tuple[list[int], list[int]]:
-        """The trials that have just become certain to go on, and certain not to."""
-        finite = bisect_left(self.ranked, (inf, -1))
-        sure = max(0, min(self.slots - self.missing, finite))
+    def add(self, result: Ranked) -> list[int]:
+        """Takes a result, and returns the trial that it makes certain not to go on: itself or the one it pushes out."""
+        place = bisect_left(self.ranked, result)
+        self.ranked.insert(place, result)
+        self.finite += isfinite(result[0])
+        behind = max(place, self.slots)
+        return [self.ranked[behind][1]] if behind < self.finite else []
+
+    def settle(self) -> list[int]:
+        """The trials that have just become certain to go on."""
+        sure = min(self.slots - self.missing, self.finite)
+        if sure <= len(self.promoted):
+            return []
         up = [trial for _, trial in self.ranked[:sure] if trial not in self.promoted]
-        out = [trial for _, trial in self.ranked[self.slots : finite] if trial not in self.stopped]
         self.promoted.update(up)
-        self.stopped.update(out)
-        return up, out
+        return up
 
 
 class Bracket:
@@ -78,7 +85,7 @@ class Bracket:
         number: The bracket's number, from 0.
         plan: Its rungs.
         first_trial: Number of its first trial; the others follow.
-        points: float64 [n, d], the trials in the unit cube; NaN where a hyperparameter is inactive.
+        points: float64 [n, d], the trials in the unit cube.
         configs: The trials' configurations.
     """
 
@@ -94,11 +101,12 @@ class Bracket:
         self.points, self.configs = points, configs
         slots = (*plan.sizes[1:], 0)
         self._rungs = [_Rung(kept, size) for kept, size in zip(slots, plan.sizes, strict=True)]
+        self._missing = sum(plan.sizes)
 
     @property
     def finished(self) -> bool:
         """Whether every result that can arrive has arrived."""
-        return all(rung.missing == 0 for rung in self._rungs)
+        return self._missing == 0
 
     def complete(self, rung: int) -> bool:
         """Whether every result that can arrive at a rung has arrived."""
@@ -124,22 +132,24 @@ class Bracket:
             rung: The rung's index.
             loss: The value to be minimised; infinite for a trial that diverged or failed, which is never promoted.
         """
-        insort(self._rungs[rung].ranked, (loss, trial))
-        if rung == len(self._rungs) - 1:
+        results, last = self._rungs[rung], rung == len(self._rungs) - 1
+        stopped = results.add((loss, trial))
+        self._missing -= 1
+        if last:
             return Verdict(completed=[trial] if isfinite(loss) else [])
-        verdict = Verdict()
+        verdict = Verdict([], stopped, [])
         self._settle(rung, verdict)
         return verdict
 
     def _settle(self, rung: int, verdict: Verdict) -> None:
         """Settles a rung and, once it is closed, the rungs above, to which fewer than planned may come."""
-        promoted, stopped = self._rungs[rung].settle()
-        verdict.promoted += [(trial, rung + 1) for trial in promoted]
-        verdict.stopped += stopped
-        if self._rungs[rung].missing:
+        results = self._rungs[rung]
+        verdict.promoted += [(trial, rung + 1) for trial in results.settle()]
+        if results.missing:
             return
-        upper, coming = self._rungs[rung + 1], len(self._rungs[rung].promoted)
+        upper, coming = self._rungs[rung + 1], len(results.promoted)
         if upper.expected != coming:
+            self._missing -= upper.expected - coming
             upper.expected = coming
             if rung + 2 < len(self._rungs):  # at the last rung nothing is left to settle: its trials have completed
                 self._settle(rung + 1, verdict)

@@ -105,7 +105,9 @@ def make_controller(search: Search) -> Controller:
     design, learning = _design(search), search.learning
     if search.controller == "asha":
         return _asha(search, design, learning)
-    guide = DesignGuide(design) if learning is None else LearningGuide(design, learning, _pipeline(search))
+    guide = (
+        DesignGuide(design) if learning is None else LearningGuide(search.space, design, learning, _pipeline(search))
+    )
     return HalvingController(search.space, bracket_schedule(search), guide, search.grouping)
 
 

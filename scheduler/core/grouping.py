@@ -40,6 +40,8 @@ class Grouping:
         Returns:
             The groups, in the order of their lowest trials.
         """
+        if self.size == 1:
+            return [(trial,) for trial in sorted(trials)]
         alike: dict[object, list[_Placed]] = defaultdict(list)
         for trial, config in zip(trials, configs, strict=True):
             widths = tuple(_width(config[name]) for name in self.padded if name in config)

@@ -1,11 +1,12 @@
 """Guides: they choose the points of each bracket, and say which results a bracket's points depend on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
+from ...search_spaces import SearchSpace
 from .bracket import Bracket
 from .design import Design
 from .learning import Learning
@@ -93,13 +94,15 @@ class LearningGuide:
     it does not see is little and young.
 
     Args:
+        space: The search space.
         design: The sequence of points as long as there are few results, and of the share that stays global.
         learning: How other points follow from results.
         pipeline: At least 1.
     """
 
-    def __init__(self, design: Design, learning: Learning, pipeline: int) -> None:
-        self._design, self._learning, self._pipeline = design, learning, pipeline
+    def __init__(self, space: SearchSpace, design: Design, learning: Learning, pipeline: int) -> None:
+        self._space, self._design = space, design
+        self._learning, self._pipeline = learning, pipeline
         self._parts: dict[tuple[int, int], Observations] = {}
         """The results of each rung of each bracket, once they are complete and seen."""
         self._seen: tuple[int, Observations] | None = None
@@ -140,7 +143,7 @@ class LearningGuide:
         seen, drawn = self._observations(place), self._global(place)
         assert seen is not None, "asked only where a proposal is wanted"
         unseen = [bracket.points for bracket in place.brackets if not self._sees(place.number, bracket, 0)]
-        pending = np.concatenate([*unseen, *place.waiting, drawn])
+        pending = self._space.snap(np.concatenate([*unseen, *place.waiting, drawn]))
         return Request(place.number, place.n - len(drawn), seen, pending, self._region)
 
     def accept(self, proposal: Proposal) -> None:
@@ -181,5 +184,6 @@ class LearningGuide:
     def _part(self, bracket: Bracket, rung: int) -> Observations:
         key = bracket.number, rung
         if key not in self._parts:
-            self._parts[key] = bracket.observations(rung)
+            found = bracket.observations(rung)
+            self._parts[key] = replace(found, points=self._space.snap(found.points))
         return self._parts[key]

@@ -189,7 +189,7 @@ class HalvingController:
     def _open_bracket(self, plan: BracketPlan, points: Points, wave: _Wave) -> Bracket:
         number, first = len(self._brackets), len(self._bracket_of)
         configs = self._space.decode(points)
-        bracket = Bracket(number, plan, first, self._space.snap(points), configs)
+        bracket = Bracket(number, plan, first, points, configs)
         self._brackets.append(bracket)
         self._bracket_of += [number] * plan.trials
         self._wave_of.append(wave)

@@ -5,12 +5,12 @@ work that was interrupted or lost with a crash, and the row that people read for
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import Literal
 
-from .assignment import Assignment, Outcome, OutcomeStatus, split_groups
+from .assignment import Assignment, Outcome, OutcomeStatus
 from .bracket import Verdict
 from .controller import Controller, Start
 from .proposal import Insight, Proposal, Request
@@ -34,6 +34,9 @@ class SweepState:
         self._controller, self._seed, self._max_failures = controller, seed, max_failures
         self._sign = 1.0 if mode == "min" else -1.0
         self._rows: dict[int, TrialRow] = {}
+        """The row of each trial as of its last outcome."""
+        self._states: dict[int, TrialState] = {}
+        """Where each trial stands, which changes more often than the rest of its row."""
         self._reported: dict[int, int] = {}
         """The step up to which a trial has reported, in whichever attempt got furthest."""
         self._outstanding: dict[int, Assignment] = {}
@@ -43,13 +46,14 @@ class SweepState:
         self._again: OrderedDict[int, list[Assignment]] = OrderedDict()
         """Work to be done again, by piece of work."""
         self._insights: dict[int, Insight] = {}
-        self._best: int | None = None
+        self._best: tuple[float, int] | None = None
+        """The best loss at any rung, and the trial that has it."""
         self._spent = 0
 
     @property
     def rows(self) -> Sequence[TrialRow]:
         """The table of trials, in the order of their numbers."""
-        return [self._rows[trial] for trial in sorted(self._rows)]
+        return [self.row(trial) for trial in sorted(self._rows)]
 
     @property
     def outstanding(self) -> Sequence[Assignment]:
@@ -59,7 +63,7 @@ class SweepState:
     @property
     def best(self) -> TrialRow | None:
         """The trial with the best value at any rung; ties go to the lower number."""
-        return None if self._best is None else self._rows[self._best]
+        return None if self._best is None else self.row(self._best[1])
 
     @property
     def spent(self) -> int:
@@ -69,7 +73,7 @@ class SweepState:
     @property
     def finished(self) -> bool:
         """Whether nothing runs and nothing will be decided any more."""
-        return self._controller.finished and not self._outstanding and not self._again
+        return not self._outstanding and not self._again and self._controller.finished
 
     @property
     def wanted(self) -> int | None:
@@ -95,7 +99,10 @@ class SweepState:
 
     def row(self, trial: int) -> TrialRow:
         """The row of one trial."""
-        return self._rows[trial]
+        row, state = self._rows[trial], self._states[trial]
+        if row.state is not state:
+            row = self._rows[trial] = row.moved(state)
+        return row
 
     def decide(self, free: int) -> list[Assignment]:
         """The assignments of at most `free` groups: first work to be done again, then what the controller chooses.
@@ -106,11 +113,13 @@ class SweepState:
         again = [self._again.popitem(last=False)[1] for _ in range(min(free, len(self._again)))]
         assignments = [assignment for members in again for assignment in _grouped(members)]
         assignments += [self._assignment(start) for start in self._controller.decide(free - len(again))]
-        for group in split_groups(assignments):
-            piece = self._new_piece()
-            for assignment in group:
-                self._outstanding[assignment.trial], self._work[assignment.trial] = assignment, piece
-                self._set_state(assignment.trial, TrialState.RUNNING)
+        group = None
+        for assignment in assignments:
+            trial = assignment.trial
+            if assignment.group != group:
+                group, piece = assignment.group, self._new_piece()
+            self._outstanding[trial], self._work[trial] = assignment, piece
+            self._states[trial] = TrialState.RUNNING
         return assignments
 
     def handle(self, outcome: Outcome) -> None:
@@ -131,7 +140,7 @@ class SweepState:
         """Puts every assignment that has not ended back in the queue: its workers are gone."""
         for trial, assignment in self._outstanding.items():
             self._again.setdefault(self._work[trial], []).append(assignment)
-            self._set_state(trial, TrialState.PENDING)
+            self._states[trial] = TrialState.PENDING
         self._outstanding.clear()
 
     def covered(self) -> dict[int, int]:
@@ -143,7 +152,7 @@ class SweepState:
         if row is None:
             seed = derived_seed(self._seed, start.trial)
             row = TrialRow(start.trial, start.config, seed, TrialState.PENDING, start.bracket)
-            self._rows[start.trial] = row
+            self._rows[start.trial], self._states[start.trial] = row, row.state
         return Assignment(
             start.trial,
             row.config,
@@ -173,7 +182,8 @@ class SweepState:
         again = replace(assignment, attempt=assignment.attempt + 1, reported=self._reported[assignment.trial])
         self._again[self._new_piece()] = [again]
         row = self._rows[assignment.trial]
-        self._rows[row.trial] = replace(row, state=TrialState.PENDING, attempt=again.attempt, error=outcome.error)
+        self._rows[row.trial] = replace(row, attempt=again.attempt, error=outcome.error)
+        self._states[row.trial] = TrialState.PENDING
 
     def _finish(self, assignment: Assignment, outcome: Outcome) -> None:
         """Passes a result on to the controller and writes down what it settles."""
@@ -182,46 +192,51 @@ class SweepState:
             assert outcome.value is not None, "a completed assignment has a value"
             loss = self._sign * outcome.value
             self._advance(assignment, outcome, TrialState.PAUSED)
-            self._compare(assignment.trial, loss)
+            if self._best is None or (loss, assignment.trial) < self._best:
+                self._best = loss, assignment.trial
         else:
             self._advance(assignment, outcome, TrialState(outcome.status.value))
         self._apply(self._controller.handle(assignment.trial, assignment.rung, loss))
 
     def _advance(self, assignment: Assignment, outcome: Outcome, state: TrialState) -> None:
         row, step = self._rows[assignment.trial], outcome.step
-        if outcome.status in {OutcomeStatus.DIVERGED, OutcomeStatus.FAILED}:
-            step = self._reported[assignment.trial]
-        self._spent += step - row.step
-        row = replace(row, state=state, step=step, elapsed_s=row.elapsed_s + outcome.elapsed_s)
-        if outcome.status is not OutcomeStatus.INTERRUPTED:
-            row = replace(row, value=outcome.value, error=outcome.error)
+        rung, value, error = row.rung, outcome.value, outcome.error
+        best_value, best_step = row.best_value, row.best_step
         if outcome.status is OutcomeStatus.COMPLETED:
-            row = replace(row, rung=assignment.rung)
-        self._rows[row.trial] = row
-
-    def _compare(self, trial: int, loss: float) -> None:
-        row = self._rows[trial]
-        if row.best_value is None or loss < self._sign * row.best_value:
-            self._rows[trial] = replace(row, best_value=row.value, best_step=row.step)
-        if self._best is None or (loss, trial) < (self._loss(self._best), self._best):
-            self._best = trial
-
-    def _loss(self, trial: int) -> float:
-        value = self._rows[trial].best_value
-        return inf if value is None else self._sign * value
+            rung = assignment.rung
+            if value is not None and (best_value is None or self._sign * value < self._sign * best_value):
+                best_value, best_step = value, step
+        elif outcome.status is OutcomeStatus.INTERRUPTED:
+            value, error = row.value, row.error
+        else:
+            step = self._reported[row.trial]
+        self._spent += step - row.step
+        elapsed_s = row.elapsed_s + outcome.elapsed_s
+        # Made at once rather than with `replace`, field by field: a simulation does this a million times.
+        self._rows[row.trial] = TrialRow(
+            row.trial,
+            row.config,
+            row.seed,
+            state,
+            row.bracket,
+            rung,
+            step,
+            row.attempt,
+            value,
+            best_value,
+            best_step,
+            elapsed_s,
+            error,
+        )
+        self._states[row.trial] = state
 
     def _apply(self, verdict: Verdict) -> None:
         for trial, _ in verdict.promoted:
-            self._set_state(trial, TrialState.PENDING)
-        self._set_states(verdict.stopped, TrialState.STOPPED)
-        self._set_states(verdict.completed, TrialState.COMPLETED)
-
-    def _set_states(self, trials: Iterable[int], state: TrialState) -> None:
-        for trial in trials:
-            self._set_state(trial, state)
-
-    def _set_state(self, trial: int, state: TrialState) -> None:
-        self._rows[trial] = replace(self._rows[trial], state=state)
+            self._states[trial] = TrialState.PENDING
+        for trial in verdict.stopped:
+            self._states[trial] = TrialState.STOPPED
+        for trial in verdict.completed:
+            self._states[trial] = TrialState.COMPLETED
 
 
 def _grouped(members: Sequence[Assignment]) -> list[Assignment]:

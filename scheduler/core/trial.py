@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from operator import attrgetter
 
 from ...search_spaces import Value
 
@@ -59,3 +60,10 @@ class TrialRow:
     best_step: int | None = None
     elapsed_s: float = 0.0
     error: str | None = None
+
+    def moved(self, state: TrialState) -> "TrialRow":
+        """The row with another state; half the time of `replace`, since a table may have a million of them."""
+        return TrialRow(self.trial, self.config, self.seed, state, *_behind_state(self))
+
+
+_behind_state = attrgetter(*TrialRow.__slots__[4:])

@@ -120,7 +120,7 @@ class SweepLoop:
             if self._stopping is None:
                 self._assign()
             idle = self._stopping is not None or self._executor.idle()
-            if self._settle(idle=idle):
+            if idle and self._settle(idle=True):
                 continue
             if self._stopping is not None and not self._state.outstanding:
                 break
@@ -152,9 +152,10 @@ class SweepLoop:
 
     def _settle(self, *, idle: bool) -> bool:
         """Commits when it is time, lets the state act on what is durable, and says whether it did."""
-        if not self._record.due(self._executor.now(), idle=idle):
+        now = self._executor.now()
+        if not self._record.due(now, idle=idle):
             return False
-        for outcome in self._record.commit(self._executor.now()):
+        for outcome in self._record.commit(now):
             self._state.handle(outcome)
         return True
 

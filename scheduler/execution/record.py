@@ -12,6 +12,7 @@ from ..results import ReportTable, ReportWriter, write_trials
 from ..storage import Journal, SweepDirectory
 from .executor import Arrivals
 from .loop import StopReason
+from .simulated import SimulatedArrivals
 
 _FLUSH_ROWS = 20_000
 _FLUSH_S = 10.0
@@ -142,16 +143,16 @@ class MemoryRecord:
         self._outcomes: list[Outcome] = []
 
     def decided(self, free: int, assignments: Sequence[Assignment]) -> None:
-        """Keeps the configurations of the trials."""
-        for assignment in assignments:
-            self._reports.register(assignment.trial, assignment.config)
+        """Does nothing: the configurations are taken from the state at the end."""
 
     def proposed(self, proposal: Proposal) -> None:
         """Does nothing: the state has it."""
 
     def received(self, arrivals: Arrivals, now: float) -> None:
         """Keeps reports and outcomes."""
-        if len(arrivals.reports):
+        if isinstance(arrivals, SimulatedArrivals):
+            self._reports.extend(arrivals.stretches)
+        elif len(arrivals.reports):
             self._reports.append(arrivals.reports)
         self._outcomes += arrivals.outcomes
 
@@ -168,4 +169,6 @@ class MemoryRecord:
         """Does nothing: the table is made from the state at the end."""
 
     def close(self, state: SweepState, reason: StopReason) -> None:
-        """Does nothing."""
+        """Joins the configurations of the trials to the reports."""
+        for row in state.rows:
+            self._reports.register(row.trial, row.config)

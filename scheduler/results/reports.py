@@ -1,7 +1,7 @@
 """Reports gathered in memory, and the Arrow table they become."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from ...search_spaces import Value
 from ..core.reports import ReportBatch
+from ..core.stretches import Stretch, Stretches
 from .configurations import Configurations
 from .schema import EXTRA, EXTRA_TYPE, Header, is_reserved, metric_names, reports_schema
 
@@ -92,6 +93,7 @@ class ReportTable:
 
     def __init__(self, value_types: Mapping[str, str], metric: str, mode: str) -> None:
         self._buffer = ReportBuffer(Header.of(metric, mode, value_types))
+        self._stretches = Stretches()
 
     def register(self, trial: int, config: Mapping[str, Value]) -> None:
         """Note a trial's configuration, before its first report."""
@@ -101,9 +103,17 @@ class ReportTable:
         """Add reports; the batch's arrays must not change afterwards."""
         self._buffer.append(batch)
 
+    def extend(self, stretches: Iterable[Stretch]) -> None:
+        """Add reports of the metric that trials are compared by."""
+        for stretch in stretches:
+            self._stretches.append(stretch)
+
     def table(self) -> pa.Table:
         """All reports by trial and step, in the columns of the Parquet parts."""
         header = self._buffer.header
+        if len(self._stretches):
+            self._buffer.append(self._stretches.batch(header.metric))
+            self._stretches = Stretches()
         return self._buffer.table(reports_schema(header, dict.fromkeys([header.metric, *self._buffer.metrics()])))
 
 

@@ -1,6 +1,6 @@
 """What a person reads from a sweep: its tables, queries over them, and the best configuration."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,18 @@ class Results:
 
     @classmethod
     def from_tables(
-        cls, trials: pa.Table, reports: pa.Table, metric: str, mode: str, value_types: Mapping[str, str]
+        cls,
+        trials: pa.Table,
+        reports: pa.Table | Callable[[], pa.Table],
+        metric: str,
+        mode: str,
+        value_types: Mapping[str, str],
     ) -> "Results":
         """Results that are only in memory, as a simulation's.
 
         Args:
             trials: In the columns of `trials.parquet`.
-            reports: In the columns of the report parts.
+            reports: In the columns of the report parts; or what makes the table, when it is read for the first time.
             metric: The metric that trials are compared by.
             mode: "min" or "max".
             value_types: The value type of each hyperparameter.

@@ -1,5 +1,6 @@
 """Where a result set's tables come from: a sweep's directory, or memory."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -87,12 +88,12 @@ class TableSource:
 
     Args:
         trials: In the columns of `trials.parquet`.
-        reports: In the columns of the report parts.
+        reports: In the columns of the report parts; or what makes the table, when it is read for the first time.
     """
 
-    def __init__(self, trials: pa.Table, reports: pa.Table) -> None:
+    def __init__(self, trials: pa.Table, reports: pa.Table | Callable[[], pa.Table]) -> None:
         self._trials = trials.sort_by("trial")
-        self._reports = reports.sort_by(_ORDER)
+        self._made = reports
 
     @property
     def path(self) -> None:
@@ -105,12 +106,17 @@ class TableSource:
 
     def reports(self) -> pa.Table:
         """All reports by trial and step, with a column a metric."""
-        return expand_extra(self._reports)
+        return expand_extra(self._sorted_reports())
 
     def define_views(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Define `trials` and `reports` on the tables."""
         connection.register("trials", self._trials)
-        connection.register("reports", self._reports)
+        connection.register("reports", self._sorted_reports())
+
+    def _sorted_reports(self) -> pa.Table:
+        if callable(self._made):
+            self._made = self._made()
+        return self._made.sort_by(_ORDER)
 
 
 def _read(path: Path, columns: list[str] | None = None) -> pa.Table:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from caviar.scheduler.core.design import EndlessDesign, GridDesign, sobol_design, uniform_design
@@ -66,3 +66,11 @@ def test_every_trial_has_a_seed_of_its_own_below_two_to_the_32() -> None:
     assert len(set(seeds)) == 2_000
     assert all(0 <= seed < 2**32 for seed in seeds)
     assert derived_seed(7, 3) != derived_seed(8, 3)
+
+
+@given(seed=st.integers(0, 2**33), number=st.integers(0, 2**33))
+@example(seed=0, number=0)
+@example(seed=2**32 - 1, number=2**32 - 1)
+@example(seed=2**32, number=256)
+def test_a_derived_seed_is_the_first_number_of_numpys_seed_sequence(seed: int, number: int) -> None:
+    assert derived_seed(seed, number) == np.random.SeedSequence([seed, number]).generate_state(1)[0]

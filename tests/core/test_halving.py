@@ -28,7 +28,7 @@ class Row:
 
 def controller(brackets: int, pipeline: int | None) -> HalvingController:
     learning = Learning(0.0, Observations.empty(1), enough=1)
-    guide = DesignGuide(Row()) if pipeline is None else LearningGuide(Row(), learning, pipeline)
+    guide = DesignGuide(Row()) if pipeline is None else LearningGuide(SPACE, Row(), learning, pipeline)
     return HalvingController(SPACE, iter([PLAN] * brackets), guide)
 
 

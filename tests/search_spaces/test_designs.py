@@ -35,6 +35,19 @@ def test_points_lie_in_the_unit_cube_and_depend_on_the_seed_alone(design: Any) -
     assert not np.array_equal(points, design(100, 3, 8))
 
 
+@pytest.mark.parametrize("start", [1, 4_095, 4_096, 10_000])
+def test_sobol_points_are_scipys_from_wherever_they_start(start: int) -> None:
+    engine = qmc.Sobol(3, scramble=True, rng=np.random.default_rng(5))
+    engine.fast_forward(start)
+    assert sobol(5_000, 3, 5, start).tolist() == engine.random(5_000).tolist()
+
+
+def test_sobol_points_can_be_changed_without_changing_those_that_are_drawn_next() -> None:
+    points = sobol(8, 2, 0)
+    points[:] = 0.0
+    assert sobol(8, 2, 0).any()
+
+
 def test_sobol_points_fill_the_cube_more_evenly_than_random_ones() -> None:
     assert qmc.discrepancy(sobol(200, 4, 0)) < 0.3 * qmc.discrepancy(uniform(200, 4, 0))
 

@@ -1,10 +1,12 @@
 """Sweeps in virtual time: the same loop, decisions and results, with curves instead of training."""
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from caviar.scheduler import InvalidSpecError, Results, StopReason, Sweep
@@ -55,6 +57,45 @@ def test_a_simulation_has_the_results_of_a_run_and_writes_nothing(tmp_path: Path
 def test_the_table_is_the_same_for_any_number_of_workers_and_any_cost(controller: str, workers: int) -> None:
     alone = sweep(controller=controller).simulate(curve)
     assert table(sweep(controller=controller).simulate(curve, workers, uneven)) == table(alone)
+
+
+@pytest.mark.parametrize("controller", ["hyperband", "random"])
+def test_ten_thousand_workers_with_uneven_costs_make_the_table_of_one(controller: str) -> None:
+    many = sweep(controller=controller, budget={"trials": 12_000}).simulate(curve, 10_000, uneven)
+    alone = sweep(controller=controller, budget={"trials": 12_000}).simulate(curve)
+    assert many.trials().drop_columns(["elapsed_s"]).equals(alone.trials().drop_columns(["elapsed_s"]))
+
+
+def test_every_step_of_the_table_is_reported_once_at_its_time_however_many_workers_there_are() -> None:
+    results = sweep(controller="hyperband").simulate(curve, 16, uneven)
+    reports, trials = results.reports().to_pandas(), results.trials().to_pandas()
+    assert reports.groupby("trial")["step"].apply(list).tolist() == [list(range(1, n + 1)) for n in trials["step"]]
+    assert reports.groupby("trial")["elapsed_s"].max().tolist() == pytest.approx(trials["elapsed_s"].tolist())
+    for _, trial in reports.groupby("trial"):
+        assert trial["time"].is_monotonic_increasing
+
+
+def test_a_curve_may_fill_the_same_array_again_and_again() -> None:
+    shared = np.empty(27)
+
+    def refilled(config: Config, seed: int) -> Any:
+        shared[:] = curve(config, seed)
+        return shared
+
+    assert sweep().simulate(refilled, 7).reports().equals(sweep().simulate(curve, 7).reports())
+
+
+def test_the_settings_of_pythons_garbage_collection_are_as_before_whatever_happens() -> None:
+    before, during = gc.get_threshold(), list[tuple[int, int, int]]()
+
+    def watching(config: Config, seed: int) -> list[float]:
+        during.append(gc.get_threshold())
+        raise KeyError("lr")
+
+    with pytest.raises(KeyError):
+        sweep().simulate(watching)
+    assert during[0] > before
+    assert gc.get_threshold() == before
 
 
 def test_another_seed_is_another_sweep() -> None:
