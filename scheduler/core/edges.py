@@ -7,15 +7,13 @@ from math import ceil
 import numpy as np
 
 from ...search_spaces import Domain, Integer, InverseLog, Log, SearchSpace, Uniform, Value
-from .wording import show_value
+from .wording import HARDLY, show_value
 
 Ends = tuple[Value | None, Value | None]
 
 _ENOUGH = 20
 """With fewer results the best of them say little."""
 _BEST = 5
-_MATTERS = 0.02
-"""An end is of no interest where a hyperparameter accounts for less of the metric's variation."""
 _NEAR = 0.05
 """Five uniform points lie in the same twentieth of a range once in three million times."""
 
@@ -44,21 +42,21 @@ class Edge:
 def edges(
     space: SearchSpace, ranked: Sequence[Mapping[str, Value]], shares: Mapping[str, float] | None = None
 ) -> list[Edge]:
-    """The ends at which the best trials lie, of ranges that could be wider.
+    """The ends at which the best trials lie, of ranges that could be wider; what matters most comes first.
 
     Args:
         space: The search space.
         ranked: The configurations of the trials that have a result, best first.
-        shares: How much each hyperparameter matters, where that is known: a search that learns tries many points beside
-            the best one, which then share the values of what hardly matters.
+        shares: How much each hyperparameter matters, where that is known. One that hardly matters is left out: a search
+            that learns tries many points beside the best one, and those have its value in common.
     """
     found, shares = [], shares or {}
     for name, domain in space.domains.items():
         values = [config[name] for config in ranked if name in config]
         movable = isinstance(domain, Uniform | Log | InverseLog | Integer)
-        if movable and len(values) >= _ENOUGH and shares.get(name, 1.0) >= _MATTERS:
+        if movable and len(values) >= _ENOUGH and shares.get(name, 1.0) >= HARDLY:
             found += _edges_of(name, domain, values[:_BEST])
-    return found
+    return sorted(found, key=lambda edge: -shares.get(edge.name, 1.0))
 
 
 def _edges_of(name: str, domain: Domain, best: Sequence[Value]) -> list[Edge]:

@@ -8,8 +8,8 @@ from .region import Region, Span
 
 _ROUNDING = 0.003
 """Numbers are rounded by at most this part of their domain."""
-_SMALL = 0.005
-"""A smaller share of the metric's variation is not worth a number."""
+HARDLY = 0.005
+"""What accounts for a smaller share of the metric's variation hardly matters."""
 
 
 def show_value(domain: Domain, value: Value) -> str:
@@ -45,8 +45,8 @@ def describe_region(space: SearchSpace, region: Region) -> str:
 def describe_shares(shares: Mapping[str, float]) -> str:
     """How much each hyperparameter matters, most first, in one line."""
     ordered = sorted(shares.items(), key=lambda item: -item[1])
-    large = [f"{name} {show_share(share)}" for name, share in ordered if share >= _SMALL]
-    small = [name for name, share in ordered if share < _SMALL]
+    large = [f"{name} {show_share(share)}" for name, share in ordered if share >= HARDLY]
+    small = [name for name, share in ordered if share < HARDLY]
     if not large:
         return "none of them, as far as can be seen"
     return " · ".join([*large, *([f"hardly: {', '.join(small)}"] if small else [])])

@@ -35,7 +35,8 @@ def test_status_tells_where_the_search_looks_why_what_matters_and_what_is_wrong(
     assert f"looking   {status.lessons.looking}" in lines
     assert f"why       {status.lessons.why}" in lines
     assert f"matters   {status.lessons.matters}" in lines
-    assert [line for line in lines if line.startswith("warning")] == [f"warning   {status.warnings[0]}"]
+    assert status.warnings
+    assert [line for line in lines if line.startswith("warning")] == [f"warning   {text}" for text in status.warnings]
 
 
 def test_status_as_json_has_the_region_the_shares_and_the_warnings(storage: Path, caviar: Any) -> None:

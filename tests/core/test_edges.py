@@ -55,10 +55,16 @@ def test_one_of_the_five_elsewhere_is_none(best: list[float]) -> None:
     assert warnings(Log(1e-4, 1.0), best) == []
 
 
-@pytest.mark.parametrize(("share", "count"), [(0.5, 1), (0.01, 0)])
+@pytest.mark.parametrize(("share", "count"), [(0.5, 1), (0.006, 1), (0.004, 0)])
 def test_where_a_hyperparameter_hardly_matters_an_end_is_none(share: float, count: int) -> None:
     space = SearchSpace({"x": Log(1e-4, 1.0)})
     assert len(edges(space, ranked(Log(1e-4, 1.0), [1.0] * 5), {"x": share})) == count
+
+
+def test_what_matters_most_comes_first() -> None:
+    space = SearchSpace({"x": Log(1e-4, 1.0), "y": Log(1e-4, 1.0)})
+    both: list[dict[str, Value]] = [{"x": 1.0, "y": 1.0}] * 20
+    assert [edge.name for edge in edges(space, both, {"x": 0.2, "y": 0.8})] == ["y", "x"]
 
 
 def test_few_trials_say_nothing() -> None:

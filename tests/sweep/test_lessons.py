@@ -32,7 +32,6 @@ def test_after_a_proposal_it_is_said_where_the_search_looks_why_and_what_matters
 
 def test_the_best_trials_at_an_end_are_a_warning_in_the_status_and_of_the_results(directory: Path) -> None:
     warnings = sweep_status(directory).warnings
-    assert len(warnings) == 1
     assert re.fullmatch(r"lr: the best 5 .* the upper end 1: consider a wider range", warnings[0])
     assert results_warnings(load_spec(directory).search_space, Results.open(directory)) == warnings
 
