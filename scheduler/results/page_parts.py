@@ -171,7 +171,8 @@ function drawBands(panel, id) {
   const last = panel.bands.length - 1;
   return panel.bands.flatMap((bands, at) => bands.map(([low, high]) => ({type: "rect", layer: "below",
     xref: "x" + id, x0: low, x1: high, yref: `y${id} domain`, y0: 0, y1: 1,
-    line: {width: 0}, fillcolor: colours.accent, opacity: at === last ? 0.16 : 0.04})));
+    line: {width: at === last ? 1 : 0, color: colours.accent + "66"},
+    fillcolor: colours.accent + (at === last ? "29" : "0b")})));
 }
 
 function drawHyperparameters() {
