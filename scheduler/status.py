@@ -9,6 +9,7 @@ from typing import Any
 from .core.trial import TrialRow, TrialState
 from .execution.loop import StopReason
 from .execution.replay import History, replay
+from .lessons import Lessons, lessons_of, state_warnings
 from .progress import Progress, ProgressMeter
 from .run import load_spec, new_state
 from .spec import SweepSpec
@@ -43,6 +44,8 @@ class SweepStatus:
         seconds: Time that its runs took, up to what was recorded last.
         progress: How far it is.
         best: The trial with the best value at any rung; None before the first rung.
+        lessons: What the search has learnt.
+        warnings: What a person should know of the ranges that were given, a sentence each.
     """
 
     directory: Path
@@ -53,6 +56,8 @@ class SweepStatus:
     seconds: float
     progress: Progress
     best: TrialRow | None
+    lessons: Lessons
+    warnings: tuple[str, ...]
 
 
 def sweep_status(path: str | Path) -> SweepStatus:
@@ -77,6 +82,8 @@ def sweep_status(path: str | Path) -> SweepStatus:
         seconds=history.seconds,
         progress=ProgressMeter(spec).measure(rows, state.spent),
         best=state.best,
+        lessons=lessons_of(spec, state),
+        warnings=state_warnings(spec, state),
     )
 
 

@@ -19,7 +19,7 @@ from .fusing import resolve_fusing, with_fusing
 from .planning import plan_sweep
 from .proposing import make_proposer
 from .provenance import installed_versions
-from .results import ReportTable, Results, trials_table
+from .results import ReportTable, Results, regions_table, trials_table
 from .run import load_spec, new_state, run_in_directory
 from .spec import SweepSpec, read_spec_file
 from .storage import SweepDirectory
@@ -229,7 +229,8 @@ class Sweep:
         with rare_collections():
             self._stop_reason = SweepLoop(state, executor, MemoryRecord(table), Interrupts(), seconds).run()
             trials = trials_table(state.rows, value_types)
-        return Results.from_tables(trials, table.table, spec.metric, spec.mode, value_types)
+        regions = regions_table(state.insights)
+        return Results.from_tables(trials, table.table, spec.metric, spec.mode, value_types, regions)
 
     def plan(self, step_seconds: float | None = None, workers: int | None = None) -> Plan:
         """What the sweep will run, before any result.

@@ -4,8 +4,13 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
+from math import inf
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pytest
 from hypothesis import settings
 
 settings.register_profile("caviar", deadline=None)
@@ -16,3 +21,46 @@ _ray = Path(tempfile.mkdtemp(prefix="cav"))
 atexit.register(shutil.rmtree, _ray, ignore_errors=True)
 os.environ["RAY_AUTH_TOKEN_PATH"] = str(_ray / "token")
 os.environ["RAY_TMPDIR"] = str(_ray)
+
+
+def _falling(config: Any, seed: int) -> list[float]:
+    """A loss that falls with the steps; the best learning rate is the largest, and nothing else matters much."""
+    far = abs(np.log10(config["lr"])) + 0.02 * (config["kind"] == "b")
+    return [float(value) for value in 0.3 * far + 1 / np.arange(1, 28)]
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Callable[..., Path]:
+    """Runs a sweep in virtual time and leaves the directory that a real one would; any field can be replaced."""
+    # Once the environment is set: some of these import Ray.
+    from caviar.scheduler.execution.interrupts import Interrupts  # noqa: PLC0415
+    from caviar.scheduler.execution.loop import SweepLoop  # noqa: PLC0415
+    from caviar.scheduler.execution.record import DurableRecord  # noqa: PLC0415
+    from caviar.scheduler.execution.simulated import SimulatedExecutor  # noqa: PLC0415
+    from caviar.scheduler.proposing import make_proposer  # noqa: PLC0415
+    from caviar.scheduler.results import ReportWriter  # noqa: PLC0415
+    from caviar.scheduler.run import new_state  # noqa: PLC0415
+    from caviar.scheduler.spec import SweepSpec  # noqa: PLC0415
+    from caviar.scheduler.storage import Journal, SweepDirectory, write_file  # noqa: PLC0415
+
+    def record(storage: Path, seconds: float = inf, **fields: Any) -> Path:
+        space = {
+            "lr": {"log": [1e-4, 1.0]},
+            "beta": {"inverse_log": [0.9, 0.999], "when": {"kind": ["a"]}},
+            "width": {"integer": [4, 64]},
+            "kind": {"choice": ["a", "b"]},
+        }
+        common = {"name": "recorded", "trainer": None, "metric": "loss", "resource": {"max": 9}, "space": space}
+        spec = SweepSpec.parse({**common, "budget": {"trials": 40}, "storage": storage, **fields})
+        layout, types = SweepDirectory(spec.directory), spec.search_space.value_types
+        layout.create()
+        write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
+        journal = Journal.open(layout.journal)
+        journal.append({"type": "opened", "time": 0.0, "versions": {}})
+        durable = DurableRecord(layout, journal, ReportWriter(layout, types, spec.metric, spec.mode), types)
+        executor = SimulatedExecutor(_falling, spec.metric, 1, proposer=make_proposer(spec))
+        SweepLoop(new_state(spec), executor, durable, Interrupts(), seconds).run()
+        durable.release()
+        return layout.path
+
+    return record

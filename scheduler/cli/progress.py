@@ -9,9 +9,11 @@ from rich.text import Text
 
 from ..core.trial import TrialRow
 from ..execution.loop import Moment
+from ..lessons import lessons_of
 from ..progress import Progress, ProgressMeter
 from ..spec import SweepSpec
 from .console import plural, progress_console, show_config, show_count, show_duration, show_value
+from .lessons import lessons_view
 from .tables import bracket_view
 
 _LINE_EVERY_S = 5.0
@@ -36,6 +38,8 @@ class RunProgress:
         self._last_line_s: float | None = None
         self._last: tuple[Moment, Progress] | None = None
         self._stopping = False
+        self._proposal: int | None = None
+        """The proposal that was told of last."""
 
     def __enter__(self) -> "RunProgress":
         self._shown().__enter__()
@@ -56,6 +60,7 @@ class RunProgress:
         due = self._last_line_s is None or moment.elapsed_s - self._last_line_s >= _LINE_EVERY_S
         if due or moment.stopping != self._stopping:
             self._show(line_view(self._spec, moment, progress, left))
+            self._show_new_lessons(moment)
             self._last_line_s, self._stopping = moment.elapsed_s, moment.stopping
 
     def tell_end(self) -> None:
@@ -71,6 +76,12 @@ class RunProgress:
             return ""
         unit = plural(plan.planned_resource, self._spec.resource.unit)
         return f"{plural(plan.planned_trials, 'trial')} in {plural(plan.planned_brackets, 'bracket')}, {unit}; "
+
+    def _show_new_lessons(self, moment: Moment) -> None:
+        lessons = lessons_of(self._spec, moment.state)
+        if lessons.proposal != self._proposal:
+            self._show(Text(show_value(f"{lessons.why}; looking: {lessons.looking}")))
+            self._proposal = lessons.proposal
 
     def _shown(self) -> AbstractContextManager[object]:
         return nullcontext() if self._live is None else self._live
@@ -95,6 +106,7 @@ def live_view(spec: SweepSpec, moment: Moment, progress: Progress, left: float |
         parts += ["", bracket_view(progress, spec.resource.unit, _BRACKETS_SHOWN)]
     if moment.state.best is not None:
         parts += ["", Text(" ".join(_best_words(spec, moment.state.best))), show_config(moment.state.best.config)]
+    parts += ["", lessons_view(replace(lessons_of(spec, moment.state), why=None))]
     return Group(*parts)
 
 

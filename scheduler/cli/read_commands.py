@@ -1,4 +1,4 @@
-"""Commands that read a sweep's directory: status, trials, best, report."""
+"""Commands that read a sweep's directory: status, trials, best, importance, report."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from ..importance import importance as find_importance
 from ..results import Best, Results
 from ..results.best import kept_checkpoint
 from ..results.page import write_page
@@ -14,6 +15,7 @@ from ..run import load_spec
 from ..status import SweepCondition, SweepStatus, sweep_status
 from .best import best_as_dict, print_best
 from .console import note, plural, print_json, results_console, show_command, show_count, show_duration, show_path
+from .lessons import importance_view, lessons_as_dict, lessons_view
 from .options import Directory, Json
 from .tables import TrialColumns, bracket_view, trials_table
 
@@ -40,6 +42,8 @@ def status(directory: Directory, json: Json = False) -> None:
     if progress.brackets:
         out.print()
         out.print(bracket_view(progress, spec.resource.unit, _BRACKETS_SHOWN))
+    out.print()
+    out.print(lessons_view(found.lessons, found.warnings))
     out.print()
     if found.best is None:
         out.print(f"no trial has reached a rung yet; its prints are in {show_path(directory / 'logs')}")
@@ -85,6 +89,23 @@ def best(directory: Directory, json: Json = False) -> None:
         print_json(best_as_dict(found, metrics))
         return
     print_best(results_console(), found, results.metric, _unit(directory), metrics)
+
+
+@app.command()
+def importance(
+    directory: Directory,
+    method: Annotated[
+        Literal["model", "fanova", "ped_anova"],
+        typer.Option(help="Caviar's model of all rungs, or an evaluator of Optuna's at one rung."),
+    ] = "model",
+    json: Json = False,
+) -> None:
+    """Show how much each hyperparameter matters."""
+    shares = find_importance(directory, method)
+    if json:
+        print_json(shares)
+        return
+    results_console().print(importance_view(shares))
 
 
 @app.command()
@@ -136,4 +157,7 @@ def _status_as_dict(found: SweepStatus) -> dict[str, Any]:
         "unit": spec.resource.unit,
         "progress": asdict(found.progress),
         "best": None if found.best is None else best_as_dict(_best_of(found), None),
+        "looking": found.lessons.looking,
+        "insight": lessons_as_dict(found.lessons),
+        "warnings": found.warnings,
     }

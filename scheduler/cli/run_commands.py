@@ -9,6 +9,7 @@ import typer
 
 from ..core.trial import TrialState
 from ..execution.loop import StopReason
+from ..lessons import results_warnings
 from ..results import Results
 from ..results.rows import metrics_at
 from ..status import sweep_status
@@ -90,6 +91,8 @@ def _run(sweep: Sweep, *, earlier_s: float = 0.0, json: bool) -> None:
         _say_how_to_go_on(sweep)
         raise typer.Exit(ExitCode.INTERRUPTED)
     _check_success(results, sweep.directory)
+    for warning in results_warnings(sweep.spec.search_space, results):
+        note(f"warning: {show_value(warning)}")
     if json:
         print_json(_outcome(sweep, results))
     else:
@@ -130,6 +133,7 @@ def _outcome(sweep: Sweep, results: Results) -> dict[str, Any]:
         "trials": len(trials),
         "metric": results.metric,
         "best": best_as_dict(best, metrics_at(results, best.trial, best.step)),
+        "warnings": results_warnings(sweep.spec.search_space, results),
     }
 
 

@@ -67,7 +67,17 @@ def likely_optima(
     How often a point is drawn is its probability of being the optimum (Thompson sampling).
     """
     joint = surrogate.covariance(belief, belief)
-    joint[np.diag_indices_from(joint)] += 1e-6
-    values = belief.mean[:, None] + np.linalg.cholesky(joint) @ random.standard_normal((len(joint), draws))
+    values = belief.mean[:, None] + _root(joint) @ random.standard_normal((len(joint), draws))
     rows: npt.NDArray[np.int64] = np.argmin(values, axis=0)
     return rows
+
+
+def _root(covariance: Floats) -> Floats:
+    """A matrix that times its transpose is the covariance, which rounding may have made indefinite."""
+    root: Floats
+    try:
+        root = np.asarray(np.linalg.cholesky(covariance + 1e-6 * np.eye(len(covariance))), np.float64)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+    return root

@@ -108,10 +108,12 @@ class AshaController:
 
     def request(self) -> Request:
         """A batch of as many points as there are running trials, at least eta^2."""
+        assert self._learning is not None, "proposals are wanted by controllers that learn"
         n = int(min(max(self._eta**2, len(self._running)), self._unplanned))
         pending = np.array([*(self._points[trial] for trial in sorted(self._unseen)), *self._queue])
         pending = pending.reshape(-1, self._space.dimensions)
-        return Request(self._batches, n, self._observations(), pending, self._region)
+        seen = Observations.concatenate([self._learning.prior, self.observations()])
+        return Request(self._batches, n, seen, pending, self._region)
 
     def accept(self, proposal: Proposal) -> None:
         """Queues the proposed points, and as many of the design that its share of all is kept."""
@@ -148,6 +150,17 @@ class AshaController:
             verdict.stopped += [waiting for rung in self._rungs[:-1] for _, waiting in rung.waiting]
         return verdict
 
+    def observations(self) -> Observations:
+        """All results so far, in the order of rungs and trials."""
+        rows = [
+            (trial, level, loss)
+            for rung, level in zip(self._rungs, self._levels, strict=True)
+            for loss, trial in sorted(rung.ranked, key=itemgetter(1))
+        ]
+        points = np.array([self._points[trial] for trial, _, _ in rows]).reshape(-1, self._space.dimensions)
+        resource = np.array([level for _, level, _ in rows], np.int64)
+        return Observations(points, resource, np.array([loss for _, _, loss in rows], np.float64))
+
     @property
     def _unplanned(self) -> float:
         return self._trials - len(self._points) - len(self._queue)
@@ -180,16 +193,3 @@ class AshaController:
 
     def _work(self, trial: int, rung: int) -> Start:
         return Start(trial, 0, rung, self._levels[rung], self._configs[trial], trial)
-
-    def _observations(self) -> Observations:
-        """All results, in the order of rungs and trials."""
-        assert self._learning is not None, "only who learns looks back"
-        rows = [
-            (trial, level, loss)
-            for rung, level in zip(self._rungs, self._levels, strict=True)
-            for loss, trial in sorted(rung.ranked, key=itemgetter(1))
-        ]
-        points = np.array([self._points[trial] for trial, _, _ in rows]).reshape(-1, self._space.dimensions)
-        resource = np.array([level for _, level, _ in rows], np.int64)
-        mine = Observations(points, resource, np.array([loss for _, _, loss in rows], np.float64))
-        return Observations.concatenate([self._learning.prior, mine])

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ...search_spaces import Value
 from .bracket import Verdict
+from .observations import Observations
 from .proposal import Proposal, Request
 
 
@@ -56,3 +57,6 @@ class Controller(Protocol):
 
     def handle(self, trial: int, rung: int, loss: float) -> Verdict:
         """Takes a trial's result at a rung, to be minimised; infinite when it diverged or failed."""
+
+    def observations(self) -> Observations:
+        """All results so far, without those of earlier sweeps."""

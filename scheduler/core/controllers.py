@@ -12,7 +12,7 @@ from .design import Design, GridDesign, sobol_design, uniform_design
 from .grouping import ALONE, Grouping
 from .guide import DesignGuide, LearningGuide
 from .halving import HalvingController
-from .learning import Learning
+from .learning import Learning, enough_results
 from .observations import Observations
 from .schedule import (
     BracketPlan,
@@ -34,8 +34,6 @@ PIPELINE = 1
 """How far `coarse_to_fine` runs ahead where nobody says: not at all."""
 _FUSED_BRACKETS = 3
 _EXPLORE = 0.2
-_ENOUGH = 10
-"""Results from which a model is made, or twice the number of hyperparameters where that is more."""
 
 GRID_POINTS = 5
 """Grid points of a continuous hyperparameter where nobody says another number."""
@@ -77,7 +75,7 @@ class Search:
             return None
         dimensions = self.space.dimensions
         prior = Observations.empty(dimensions) if self.prior is None else self.prior
-        return Learning(_EXPLORE, prior, max(_ENOUGH, 2 * dimensions))
+        return Learning(_EXPLORE, prior, enough_results(dimensions))
 
 
 def bracket_schedule(search: Search) -> Iterator[BracketPlan]:

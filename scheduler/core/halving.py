@@ -18,6 +18,7 @@ from .bracket import Bracket, Verdict
 from .controller import Start
 from .grouping import ALONE, Group, Grouping
 from .guide import Guide, Place
+from .observations import Observations
 from .proposal import Points, Proposal, Request
 from .schedule import BracketPlan
 
@@ -117,6 +118,12 @@ class HalvingController:
         while self._finished < len(self._brackets) and self._brackets[self._finished].finished:
             self._finished += 1
         return verdict
+
+    def observations(self) -> Observations:
+        """All results so far, in the order of brackets, rungs and trials."""
+        rungs = [(bracket, rung) for bracket in self._brackets for rung in range(len(bracket.plan.levels))]
+        parts = [bracket.observations(rung) for bracket, rung in rungs]
+        return Observations.concatenate([Observations.empty(self._space.dimensions), *parts])
 
     def _feed(self, bracket: Bracket, rung: int) -> None:
         """Passes the survivors of a rung that is complete, and of those above that nobody reaches, on to the wave."""

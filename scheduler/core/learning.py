@@ -4,6 +4,13 @@ from dataclasses import dataclass
 
 from .observations import Observations
 
+_ENOUGH = 10
+
+
+def enough_results(dimensions: int) -> int:
+    """Results from which a model is made: 10, or twice the number of hyperparameters where that is more."""
+    return max(_ENOUGH, 2 * dimensions)
+
 
 @dataclass(frozen=True, slots=True)
 class Learning:

@@ -24,7 +24,7 @@ class Span:
     """Where one hyperparameter's likely best values are.
 
     Attributes:
-        share: The part of its domain that this is, in (0, 1], on its own scale.
+        share: The part of its domain that this is, in [0, 1], on its own scale; 0 for one number of a continuous range.
         low: The lowest of them; None where they are options without an order.
         high: The highest of them; None likewise.
         options: The options, where they have no order; empty otherwise.

@@ -13,6 +13,7 @@ from typing import Literal
 from .assignment import Assignment, Outcome, OutcomeStatus
 from .bracket import Verdict
 from .controller import Controller, Start
+from .observations import Observations
 from .proposal import Insight, Proposal, Request
 from .seeds import derived_seed
 from .trial import TrialRow, TrialState
@@ -96,6 +97,10 @@ class SweepState:
         self._controller.accept(proposal)
         if proposal.insight is not None:
             self._insights[proposal.number] = proposal.insight
+
+    def observations(self) -> Observations:
+        """All results so far as points of the unit cube and losses."""
+        return self._controller.observations()
 
     def row(self, trial: int) -> TrialRow:
         """The row of one trial."""

@@ -8,7 +8,7 @@ from typing import Any
 from ..core.assignment import Assignment, Outcome
 from ..core.proposal import Proposal
 from ..core.state import SweepState
-from ..results import ReportTable, ReportWriter, write_trials
+from ..results import ReportTable, ReportWriter, write_regions, write_trials
 from ..storage import Journal, SweepDirectory
 from .executor import Arrivals
 from .loop import StopReason
@@ -37,7 +37,7 @@ class _Pending:
 
 
 class DurableRecord:
-    """Journal, Parquet parts and the table of trials.
+    """Journal, Parquet parts and the tables of trials and of regions.
 
     Reports are written as a part every 10 s, every 20,000 rows, 1 s after an assignment has ended, and soon when a
     worker waits for what its outcome decides. An outcome goes into the journal once its reports are durable.
@@ -56,6 +56,8 @@ class DurableRecord:
         self._value_types = value_types
         self._pending = _Pending()
         self._committed = 0.0
+        self._regions: int | None = None
+        """Of how many proposals the table of regions tells; None before it is written."""
 
     def decided(self, free: int, assignments: Sequence[Assignment]) -> None:
         """Notes a decision; new trials with their configurations."""
@@ -104,8 +106,11 @@ class DurableRecord:
         return pending.outcomes
 
     def tabulate(self, state: SweepState) -> None:
-        """Replaces trials.parquet."""
+        """Replaces trials.parquet and, where there is something new in it, regions.parquet."""
         write_trials(self._directory.trials, state.rows, self._value_types, self._directory.staging)
+        if self._regions != len(state.insights):
+            write_regions(self._directory.regions, state.insights, self._directory.staging)
+            self._regions = len(state.insights)
 
     def close(self, state: SweepState, reason: StopReason) -> None:
         """Writes what is left, the table of trials and the reason."""

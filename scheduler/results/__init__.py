@@ -1,6 +1,7 @@
 """Results in Parquet: writing every report, and reading them back."""
 
 from .best import Best
+from .regions import regions_table, write_regions
 from .reports import ReportTable
 from .results import Results
 from .schema import is_reserved
@@ -14,6 +15,8 @@ __all__ = [
     "Results",
     "drop_uncovered",
     "is_reserved",
+    "regions_table",
     "trials_table",
+    "write_regions",
     "write_trials",
 ]

@@ -134,7 +134,7 @@ def _page(sweep: PageSweep, best: Best, plotly_js: str) -> str:
 </section>
 <section>
 <h2>Hyperparameters</h2>
-<p>Each trial's best {escape(sweep.results.metric)} against each hyperparameter, on the scale it was searched on.</p>
+<p>{_hyperparameters_caption(sweep, data["hyperparameters"]["panels"])}</p>
 <div id="hyperparameters" class="plot"></div>
 </section>
 <section>
@@ -190,6 +190,16 @@ def _curves_caption(sweep: PageSweep, curves: Mapping[str, Any]) -> str:
     drawn, trials = curves["drawn"], curves["trials"]
     which = f"All {trials:,} trials" if drawn == trials else f"{drawn:,} of {trials:,} trials, the best among them"
     return escape(f"{which}, the stronger the colour, the further it was trained; the best one stands out.")
+
+
+def _hyperparameters_caption(sweep: PageSweep, panels: Sequence[Mapping[str, Any]]) -> str:
+    words = f"Each trial's best {sweep.results.metric} against each hyperparameter, on the scale it was searched on."
+    if any(panel["bands"] for panel in panels):
+        words += (
+            " The band is where the search expected the best at last, the fainter ones are where it did before; the"
+            " percentage is the part of the variation that the hyperparameter accounts for."
+        )
+    return escape(words)
 
 
 def _table(sweep: PageSweep, names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ...search_spaces import Choice, Domain, Integer, InverseLog, Log, Ordinal
 from .best import best_first
+from .page_regions import PageRegions
 from .results import Results
 from .schema import CONFIG_PREFIX
 
@@ -138,11 +139,12 @@ def _hyperparameters(results: Results, domains: Mapping[str, Domain]) -> dict[st
     value = trials["best_value"].to_numpy(zero_copy_only=False).astype(np.float64)
     known = np.isfinite(value)
     trials = trials.filter(pa.array(known))
-    panels = []
+    panels, regions = [], PageRegions(results.regions())
     for name, kind in results.value_types.items():
         domain = domains.get(name)
         if domain is None or not domain.is_constant:
-            panels.append({"name": escape(name)} | _panel(trials[CONFIG_PREFIX + name], kind, domain))
+            panel = {"name": escape(name)} | _panel(trials[CONFIG_PREFIX + name], kind, domain)
+            panels.append(panel | regions.panel(name, panel["scale"], domain))
     steps = trials["step"].to_numpy().astype(np.int64)
     return {
         "panels": panels,

@@ -167,18 +167,28 @@ function panelAxis(panel) {
   return {type: "log", autorange: "reversed", tickvals: ticks, ticktext: ticks.map(tick => label(1 - tick))};
 }
 
+function drawBands(panel, id) {
+  const last = panel.bands.length - 1;
+  return panel.bands.flatMap((bands, at) => bands.map(([low, high]) => ({type: "rect", layer: "below",
+    xref: "x" + id, x0: low, x1: high, yref: `y${id} domain`, y0: 0, y1: 1,
+    line: {width: at === last ? 1 : 0, color: colours.accent + "66"},
+    fillcolor: colours.accent + (at === last ? "29" : "0b")})));
+}
+
 function drawHyperparameters() {
   const {panels, trial, value, shade: shares} = data.hyperparameters;
   const element = document.getElementById("hyperparameters");
   const width = paperWidth || element.clientWidth, columns = width < 560 ? 1 : width < 860 ? 2 : 3;
   const rows = Math.ceil(panels.length / columns), height = 30 + 230 * rows;
   const gapX = 36 / width, gapY = 62 / height, type = trial.length > 2000 ? "scattergl" : "scatter";
-  const traces = [], axes = {}, colour = shares.map(shade), best = trial.indexOf(data.curves.best);
+  const traces = [], shapes = [], axes = {}, colour = shares.map(shade), best = trial.indexOf(data.curves.best);
   panels.forEach((panel, at) => {
     const id = at === 0 ? "" : String(at + 1), column = at % columns, row = Math.floor(at / columns);
     const across = (1 - gapX * (columns - 1)) / columns, down = (1 - gapY * (rows - 1)) / rows;
     const left = column * (across + gapX), top = 1 - row * (down + gapY);
-    axes["xaxis" + id] = axis(panel.name, {domain: [left, left + across], anchor: "y" + id, ...panelAxis(panel)});
+    const title = panel.importance ? `${panel.name} \u2014 ${panel.importance}` : panel.name;
+    shapes.push(...drawBands(panel, id));
+    axes["xaxis" + id] = axis(title, {domain: [left, left + across], anchor: "y" + id, ...panelAxis(panel)});
     axes["yaxis" + id] = valueAxis({domain: [Math.max(0, top - down), top], anchor: "x" + id,
       showticklabels: column === 0, title: {text: column === 0 ? data.metric : ""},
       ...(at === 0 ? {} : {matches: "y"})});
@@ -189,7 +199,7 @@ function drawHyperparameters() {
       traces.push({type, mode: "markers", x: [panel.x[best]], y: [value[best]], customdata: [trial[best]],
         hovertemplate: hover, ...on, marker: {color: colours.accent, size: 9, line: {color: colours.paper, width: 1}}});
   });
-  return Plotly.react(element, traces, layout({...axes, height}), CONFIG);
+  return Plotly.react(element, traces, layout({...axes, shapes, height}), CONFIG);
 }
 
 function draw() { return Promise.all([drawCurves(), drawProgress(), drawHyperparameters()]); }

@@ -11,7 +11,7 @@ import pyarrow as pa
 from ..errors import ResultsError
 from .best import Best, find_best
 from .display import results_as_html, results_as_text
-from .schema import Header
+from .schema import REGIONS_SCHEMA, Header
 from .source import DirectorySource, Source, TableSource
 
 
@@ -46,6 +46,7 @@ class Results:
         metric: str,
         mode: str,
         value_types: Mapping[str, str],
+        regions: pa.Table | None = None,
     ) -> "Results":
         """Results that are only in memory, as a simulation's.
 
@@ -55,8 +56,10 @@ class Results:
             metric: The metric that trials are compared by.
             mode: "min" or "max".
             value_types: The value type of each hyperparameter.
+            regions: In the columns of `regions.parquet`; none if None.
         """
-        return cls(TableSource(trials, reports), Header.of(metric, mode, value_types))
+        regions = REGIONS_SCHEMA.empty_table() if regions is None else regions
+        return cls(TableSource(trials, reports, regions), Header.of(metric, mode, value_types))
 
     @property
     def path(self) -> Path | None:
@@ -103,8 +106,15 @@ class Results:
         """
         return self._source.reports()
 
+    def regions(self) -> pa.Table:
+        """Where the search looked: a row a proposal and hyperparameter, in order; none where no model proposed.
+
+        `proposal` is the number of the bracket that was proposed.
+        """
+        return self._source.regions()
+
     def to_pandas(self, table: str = "trials") -> Any:
-        """The table "trials" or "reports" as a pandas DataFrame.
+        """The table "trials", "reports" or "regions" as a pandas DataFrame.
 
         Raises:
             ResultsError: pandas is not installed, or there is no table of that name.
@@ -113,7 +123,7 @@ class Results:
         return self._table(table).to_pandas()
 
     def to_polars(self, table: str = "trials") -> Any:
-        """The table "trials" or "reports" as a polars DataFrame.
+        """The table "trials", "reports" or "regions" as a polars DataFrame.
 
         Raises:
             ResultsError: polars is not installed, or there is no table of that name.
@@ -121,7 +131,7 @@ class Results:
         return _require("polars").from_arrow(self._table(table))
 
     def sql(self, query: str) -> pa.Table:
-        """Run a DuckDB query over the views `trials` and `reports`.
+        """Run a DuckDB query over the views `trials`, `reports` and `regions`.
 
         The views are the files as they lie on the disk: metrics without a column are in the map `extra`.
 
@@ -148,8 +158,10 @@ class Results:
                 return self.trials()
             case "reports":
                 return self.reports()
+            case "regions":
+                return self.regions()
             case _:
-                raise ResultsError(f"There is no table {name!r}: it must be 'trials' or 'reports'.")
+                raise ResultsError(f"There is no table {name!r}: it must be 'trials', 'reports' or 'regions'.")
 
     def __repr__(self) -> str:
         return results_as_text(self._source, self._header)

@@ -1,4 +1,4 @@
-"""The columns of `results/*.parquet` and `trials.parquet`, their encodings, and what their metadata says."""
+"""The columns of the Parquet files of a sweep, their encodings, and what their metadata says."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -46,6 +46,20 @@ _TRIAL_FIELDS = (
     pa.field("elapsed_s", pa.float64(), nullable=False),
     pa.field("error", pa.string()),
 )
+
+REGIONS_SCHEMA = pa.schema(
+    [
+        pa.field("proposal", pa.int64(), nullable=False),
+        pa.field("hyperparameter", pa.string(), nullable=False),
+        pa.field("low", pa.float64()),
+        pa.field("high", pa.float64()),
+        pa.field("options", pa.string()),
+        pa.field("share", pa.float64(), nullable=False),
+        pa.field("importance", pa.float64()),
+        pa.field("change", pa.string(), nullable=False),
+    ]
+)
+"""The columns of `regions.parquet`."""
 
 _FIXED_NAMES = {field.name for field in _REPORT_FIELDS} | {EXTRA}
 

@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 from ..errors import ResultsError
 from ..storage.layout import SweepDirectory
 from .reports import expand_extra
-from .schema import Header, trials_schema
+from .schema import REGIONS_SCHEMA, Header, trials_schema
 from .writer import report_parts
 
 _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [("trial", "ascending"), ("step", "ascending")]
 
 
 class Source(Protocol):
-    """The two tables of a sweep, as they are at the time of each call."""
+    """The tables of a sweep, as they are at the time of each call."""
 
     @property
     def path(self) -> Path | None:
@@ -30,8 +30,11 @@ class Source(Protocol):
     def reports(self) -> pa.Table:
         """All reports by trial and step, with a column a metric."""
 
+    def regions(self) -> pa.Table:
+        """What was learnt on the way to each proposal."""
+
     def define_views(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Define `trials` and `reports` in a DuckDB connection."""
+        """Define `trials`, `reports` and `regions` in a DuckDB connection."""
 
 
 class DirectorySource:
@@ -65,13 +68,23 @@ class DirectorySource:
         tables = [_read(part) for part in self._parts()]
         return expand_extra(pa.concat_tables(tables).sort_by(_ORDER))
 
+    def regions(self) -> pa.Table:
+        """`regions.parquet`; a table without rows if the file is not there."""
+        if not self._directory.regions.is_file():
+            return REGIONS_SCHEMA.empty_table()
+        return _read(self._directory.regions)
+
     def define_views(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Define `trials` and `reports` on the files themselves: a query reads only the columns it names."""
+        """Define the views on the files themselves: a query reads only the columns it names."""
         _create_view(connection, "reports", self._parts())
-        if self._directory.trials.is_file():
-            _create_view(connection, "trials", [self._directory.trials])
-        else:
-            connection.register("trials", self.trials())
+        for name, path, read in (
+            ("trials", self._directory.trials, self.trials),
+            ("regions", self._directory.regions, self.regions),
+        ):
+            if path.is_file():
+                _create_view(connection, name, [path])
+            else:
+                connection.register(name, read())
 
     def _parts(self) -> list[Path]:
         parts = report_parts(self._directory.results)
@@ -84,15 +97,16 @@ class DirectorySource:
 
 
 class TableSource:
-    """Two tables in memory.
+    """Tables in memory.
 
     Args:
         trials: In the columns of `trials.parquet`.
         reports: In the columns of the report parts; or what makes the table, when it is read for the first time.
+        regions: In the columns of `regions.parquet`.
     """
 
-    def __init__(self, trials: pa.Table, reports: pa.Table | Callable[[], pa.Table]) -> None:
-        self._trials = trials.sort_by("trial")
+    def __init__(self, trials: pa.Table, reports: pa.Table | Callable[[], pa.Table], regions: pa.Table) -> None:
+        self._trials, self._regions = trials.sort_by("trial"), regions
         self._made = reports
 
     @property
@@ -108,8 +122,13 @@ class TableSource:
         """All reports by trial and step, with a column a metric."""
         return expand_extra(self._sorted_reports())
 
+    def regions(self) -> pa.Table:
+        """What was learnt on the way to each proposal."""
+        return self._regions
+
     def define_views(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Define `trials` and `reports` on the tables."""
+        """Define the views on the tables."""
+        connection.register("regions", self._regions)
         connection.register("trials", self._trials)
         connection.register("reports", self._sorted_reports())
 

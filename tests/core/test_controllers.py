@@ -151,6 +151,21 @@ def test_when_everything_fails_the_sweep_ends_all_the_same(
     assert control.decide(5) == []
 
 
+@every_controller
+def test_the_observations_are_every_result_at_its_point_and_its_resource(search: Search) -> None:
+    control = make_controller(replace(search, learns=False))
+    assert len(control.observations()) == 0
+    given: list[tuple[str, int, float]] = []
+    while not control.finished:
+        for start in control.decide(5):
+            loss = inf if start.trial % 7 == 3 else float(start.trial)
+            control.handle(start.trial, start.rung, loss)
+            given.append((str(dict(start.config)), start.level, loss))
+    seen = control.observations()
+    configs = [str(config) for config in SPACE.decode(seen.points)]
+    assert sorted(zip(configs, seen.resource.tolist(), seen.loss.tolist(), strict=True)) == sorted(given)
+
+
 def test_a_grid_holds_every_combination_once() -> None:
     control = make_controller(SEARCHES["grid"])
     configs = [start.config for start in control.decide(1_000)]

@@ -167,6 +167,16 @@ def test_the_table_of_trials_can_be_written_at_any_time(
     assert pq.read_table(layout.trials).to_pylist()[0]["best_value"] == 0.5
 
 
+def test_the_table_of_regions_is_written_when_there_is_something_new_in_it(
+    record: DurableRecord, layout: SweepDirectory, state: SweepState
+) -> None:
+    record.tabulate(state)
+    assert pq.read_table(layout.regions).num_rows == 0
+    before = layout.regions.stat()
+    record.tabulate(state)
+    assert layout.regions.stat() == before
+
+
 def test_a_decision_is_on_the_disk_soon_while_nothing_ends(
     record: DurableRecord, layout: SweepDirectory, work: Work
 ) -> None:

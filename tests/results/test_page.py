@@ -17,12 +17,13 @@ from caviar.scheduler.results.page_data import page_data
 from caviar.search_spaces import Choice, InverseLog, Log, Ordinal, SearchSpace
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+KINDS, SIZES = ["</script><b>", "plain & simple"], [16, 64, 256]
 SPACE = SearchSpace(
     {
         "lr": Log(1e-4, 1.0),
         "momentum": InverseLog(0.9, 0.999, when={"kind": ["</script><b>"]}),
-        "kind": Choice(["</script><b>", "plain & simple"]),
-        "size": Ordinal([16, 64, 256]),
+        "kind": Choice(KINDS),
+        "size": Ordinal(SIZES),
         "nested": Choice([[1, 2], {"a": "<i>"}]),
     }
 )
@@ -41,6 +42,7 @@ def simulated(trials: int, metric: str = "loss<b>", mode: str = "min", steps: in
         return list(values if mode == "min" else -values)
 
     fields: Any = {"resource": {"max": steps}, "budget": {"trials": trials}, "metric": metric, "mode": mode}
+    fields["proposer"] = "model" if trials < 1000 else "design"
     return Sweep(train, space=SPACE, name="s", **fields).simulate(curve)
 
 
@@ -151,6 +153,31 @@ def test_every_hyperparameter_is_drawn_on_its_own_scale() -> None:
     assert panels["kind"]["labels"] == ["&lt;/script&gt;&lt;b&gt;", "plain &amp; simple"]
     assert panels["size"]["labels"] == ["16", "64", "256"]
     assert panels["nested"]["labels"] == ["[1,2]", "{&quot;a&quot;:&quot;&lt;i&gt;&quot;}"]
+
+
+def test_panels_show_where_the_search_looked_and_how_much_each_hyperparameter_matters() -> None:
+    results = simulated(60)
+    panels = {panel["name"]: panel for panel in data_of(results)["hyperparameters"]["panels"]}
+    regions = results.regions().to_pylist()
+    last = {row["hyperparameter"]: row for row in regions if row["proposal"] == regions[-1]["proposal"]}
+    assert {len(panel["bands"]) for panel in panels.values()} == {len({row["proposal"] for row in regions})}
+    assert panels["lr"]["bands"][-1] == [(last["lr"]["low"], last["lr"]["high"])]
+    assert panels["momentum"]["bands"][-1] == [(1 - last["momentum"]["high"], 1 - last["momentum"]["low"])]
+    kinds = [place for place, kind in enumerate(KINDS) if kind in json.loads(last["kind"]["options"])]
+    assert panels["kind"]["bands"][-1] == [(place - 0.5, place + 0.5) for place in kinds]
+    sizes = [place for place, size in enumerate(SIZES) if last["size"]["low"] <= size <= last["size"]["high"]]
+    assert panels["size"]["bands"][-1] == [(place - 0.5, place + 0.5) for place in sizes]
+    assert re.fullmatch(r"[\d.]+ %", panels["lr"]["importance"])
+
+
+def test_without_a_model_there_are_no_bands_and_nothing_is_said_of_them(tmp_path: Path) -> None:
+    results = Sweep(
+        train, space=SPACE, name="s", metric="loss", resource={"max": 1}, budget={"trials": 9}, controller="random"
+    ).simulate(lambda config, seed: [float(str(config["lr"]))])
+    panels = data_of(results)["hyperparameters"]["panels"]
+    assert all(panel["bands"] == [] and panel["importance"] is None for panel in panels)
+    write_page(results, tmp_path / "page.html")
+    assert "The band is" not in (tmp_path / "page.html").read_text()
 
 
 def test_an_inactive_hyperparameter_has_no_point() -> None:

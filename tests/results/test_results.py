@@ -217,7 +217,7 @@ def test_data_frames_hold_the_same_values(results: Results) -> None:
 
 
 def test_an_unknown_table_is_refused(results: Results) -> None:
-    with pytest.raises(ResultsError, match="There is no table 'report': it must be 'trials' or 'reports'"):
+    with pytest.raises(ResultsError, match="There is no table 'report': it must be 'trials', 'reports' or 'regions'"):
         results.to_polars("report")
 
 

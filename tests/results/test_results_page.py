@@ -7,8 +7,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from caviar.scheduler.core.proposal import Insight
+from caviar.scheduler.core.region import Region, Span
 from caviar.scheduler.core.reports import ReportBatch
-from caviar.scheduler.results import ReportWriter, write_trials
+from caviar.scheduler.results import ReportWriter, write_regions, write_trials
 from caviar.scheduler.storage import SweepDirectory
 
 pytestmark = pytest.mark.checkout
@@ -29,6 +31,8 @@ def in_a_folder_with_a_sweep(
     writer.append(batch_of([(0, 1), (0, 2)], val_loss=[0.5, 0.25]))
     writer.flush()
     write_trials(directory.trials, [], {"lr": "float"}, directory.staging)
+    insight = Insight(Region({"lr": Span(0.25, 0.01, 0.1)}), "zoomed lr", {"lr": 1.0})
+    write_regions(directory.regions, {1: insight}, directory.staging)
     monkeypatch.chdir(tmp_path)
 
 

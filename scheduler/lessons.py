@@ -1,0 +1,92 @@
+"""What a sweep's search has learnt, in the sentences that people read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from ..search_spaces import SearchSpace
+from .core.edges import Edge, edges
+from .core.learning import enough_results
+from .core.proposal import Insight
+from .core.state import SweepState
+from .core.wording import describe_region, describe_shares
+from .results import Results
+from .results.rows import trial_rows
+from .spec import SweepSpec
+
+_DESIGNS = {"random": "points are drawn at random", "grid": "points are those of a grid"}
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What the search has learnt by now.
+
+    Attributes:
+        looking: Where points are chosen, in one line.
+        why: What changed with the last proposal, and why, in one line; None before the first.
+        matters: How much each hyperparameter matters, in one line; None before the first.
+        proposal: The last proposal's number, which is its bracket's; None before the first.
+        insight: What was learnt on the way to it.
+    """
+
+    looking: str
+    why: str | None = None
+    matters: str | None = None
+    proposal: int | None = None
+    insight: Insight | None = None
+
+
+def lessons_of(spec: SweepSpec, state: SweepState) -> Lessons:
+    """What the search has learnt, by the last proposal of the state."""
+    if not state.insights:
+        return Lessons(_before_the_first(spec, state))
+    number = max(state.insights)
+    insight = state.insights[number]
+    kind = "proposal" if spec.controller.name == "asha" else "bracket"
+    return Lessons(
+        describe_region(spec.search_space, insight.region),
+        f"{kind} {number}: {insight.change}",
+        describe_shares(insight.shares),
+        number,
+        insight,
+    )
+
+
+def state_warnings(spec: SweepSpec, state: SweepState) -> tuple[str, ...]:
+    """What a person should know of the ranges that were given, by the trials so far."""
+    sign = 1.0 if spec.mode == "min" else -1.0
+    ranked = sorted(
+        (sign * row.best_value, row.trial, row.config)
+        for row in state.rows
+        if row.best_value is not None and isfinite(row.best_value)
+    )
+    shares = state.insights[max(state.insights)].shares if state.insights else None
+    return _warnings(edges(spec.search_space, [config for _, _, config in ranked], shares))
+
+
+def results_warnings(space: SearchSpace, results: Results) -> tuple[str, ...]:
+    """The same by a sweep's results."""
+    regions = results.regions().to_pylist()
+    shares = {row["hyperparameter"]: row["importance"] for row in regions}
+    ranked = [row["config"] for row in trial_rows(results) if row["best_value"] is not None]
+    return _warnings(edges(space, ranked, shares))
+
+
+def _warnings(found: Sequence[Edge]) -> tuple[str, ...]:
+    return tuple(map(str, found))
+
+
+def _before_the_first(spec: SweepSpec, state: SweepState) -> str:
+    """Where points lie that no model chooses, and what a model waits for."""
+    if spec.controller.name in _DESIGNS:
+        return f"{_DESIGNS[spec.controller.name]}; results do not change them"
+    if spec.proposer_name == "design":
+        return "points are laid evenly over the whole space; results do not change them"
+    if spec.proposer_name != "model":
+        return f"points are chosen by {spec.proposer_name} from results"
+    missing = enough_results(spec.search_space.dimensions) - state.observations().finite
+    if state.finished:
+        return "points were laid evenly over the whole space: no model chose any"
+    if missing > 0:
+        return f"points are laid evenly over the whole space; a model takes over after {missing} more results"
+    return "points are laid evenly over the whole space; a model chooses the next ones"

@@ -1,0 +1,56 @@
+"""How much each hyperparameter matters, by the evaluators of Optuna."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import optuna
+from optuna.importance import (
+    BaseImportanceEvaluator,
+    FanovaImportanceEvaluator,
+    PedAnovaImportanceEvaluator,
+    get_param_importances,
+)
+from optuna.trial import create_trial
+
+from ..search_spaces import SearchSpace
+from .core.observations import Observations
+from .core.surrogate import scores
+from .optuna_space import distributions, parameters
+
+_EVALUATORS: Mapping[str, Callable[[], BaseImportanceEvaluator]] = {
+    "fanova": lambda: FanovaImportanceEvaluator(seed=0),
+    "ped_anova": PedAnovaImportanceEvaluator,
+}
+
+
+def evaluate(space: SearchSpace, observations: Observations, method: str) -> dict[str, float]:
+    """The importance of each hyperparameter that the method assesses, as shares of 1.
+
+    Args:
+        space: The search space.
+        observations: Results at one resource level; they are taken by their ranks.
+        method: "fanova" (Hutter et al., ICML 2014) or "ped_anova" (Watanabe et al., IJCAI 2023).
+    """
+    known = distributions(space)
+    with _quiet():
+        study = optuna.create_study(direction="minimize")
+        for point, score in zip(observations.points, scores(observations.loss), strict=True):
+            active = parameters(space, point)
+            own = {name: known[name] for name in active}
+            study.add_trial(create_trial(params=active, distributions=own, value=float(score)))
+        shares = get_param_importances(study, evaluator=_EVALUATORS[method]())
+    return {name: float(share) for name, share in shares.items()}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing of a study that nobody has asked for is said: that it was made, and what is experimental in it."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
