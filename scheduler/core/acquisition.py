@@ -1,5 +1,7 @@
 """Which of many candidates to try: those whose result with the full resource is expected to improve most."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
@@ -66,8 +68,17 @@ def likely_optima(
 
     How often a point is drawn is its probability of being the optimum (Thompson sampling).
     """
-    joint = surrogate.covariance(belief, belief)
-    joint[np.diag_indices_from(joint)] += 1e-6
-    values = belief.mean[:, None] + np.linalg.cholesky(joint) @ random.standard_normal((len(joint), draws))
+    root = _root(surrogate.covariance(belief, belief))
+    values = belief.mean[:, None] + root @ random.standard_normal((len(root), draws))
     rows: npt.NDArray[np.int64] = np.argmin(values, axis=0)
     return rows
+
+
+def _root(covariance: Floats) -> npt.NDArray[np.floating[Any]]:
+    """A matrix whose product with its transpose is a covariance; negative eigenvalues are rounding, and count as 0."""
+    try:
+        return np.linalg.cholesky(covariance + 1e-6 * np.eye(len(covariance)))
+    except np.linalg.LinAlgError:
+        eigenvalues, vectors = np.linalg.eigh(covariance)
+        root: npt.NDArray[np.floating[Any]] = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
+        return root
