@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ..search_spaces import CaviarError, Domain, SearchSpace
 from ..search_spaces.designs import feasible_points, uniform
+from ..search_spaces.forms import write_domain
 from ..search_spaces.strict_yaml import dump_yaml, load_yaml
 from ..trainers.command import FACTS, Command
 from .core.controllers import GRID_POINTS, ControllerName, Search, bracket_schedule
@@ -198,7 +199,8 @@ class SweepSpec(SpecPart):
         if isinstance(value, SearchSpace):
             return value.to_dict()
         if isinstance(value, Mapping) and any(isinstance(domain, Domain) for domain in value.values()):
-            return {name: _form(name, domain) for name, domain in value.items()}
+            # What is no domain stays as it is, for the space's own check to read or refuse.
+            return {name: write_domain(of) if isinstance(of, Domain) else of for name, of in value.items()}
         return value
 
     @field_validator("metric")
@@ -261,11 +263,6 @@ class SweepSpec(SpecPart):
                 f"trainer: the command names {{{unknown[0]}}}, which is neither a hyperparameter"
                 f" ({', '.join(self.space)}) nor one of {', '.join(FACTS)}."
             )
-
-
-def _form(name: str, domain: object) -> object:
-    """A domain's YAML form; anything else as it is, for the space's own check to refuse."""
-    return SearchSpace({name: domain}).to_dict()[name] if isinstance(domain, Domain) else domain
 
 
 def read_fields(text: str, source: str) -> dict[str, Any]:
