@@ -84,9 +84,14 @@ class ProposerSpec(SpecPart):
         """The sampler's arguments."""
         return dict(self.__pydantic_extra__ or {})
 
+    @property
+    def is_sampler(self) -> bool:
+        """Whether it is one of Optuna's."""
+        return self.name not in {"model", "design"}
+
     @model_validator(mode="after")
     def _known(self) -> "ProposerSpec":
-        if self.name in {"model", "design"}:
+        if not self.is_sampler:
             if self.arguments:
                 raise ValueError(f"{self.name} has no settings, got {', '.join(self.arguments)}; leave them out")
         elif re.fullmatch(r"optuna(\.\w+)*\.[A-Z]\w*", self.name) is None:

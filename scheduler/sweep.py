@@ -17,7 +17,7 @@ from .execution.record import MemoryRecord
 from .execution.simulated import Curve, SimulatedExecutor, StepCost, one_second, rare_collections
 from .fusing import resolve_fusing, with_fusing
 from .planning import plan_sweep
-from .proposing import make_proposer
+from .proposing import check_proposer, make_proposer
 from .provenance import installed_versions
 from .results import ReportTable, Results, trials_table
 from .run import load_spec, new_state, run_in_directory
@@ -158,6 +158,7 @@ class Sweep:
             )
         loaded = load_trainer(trainer if trainer is not None else spec.trainer or "")
         find_data(spec.data, None)
+        check_proposer(spec)
         where = {"name": layout.path.name, "storage": str(layout.path.parent)}
         sweep = cls._of(loaded, resolve_fusing(spec.model_copy(update=where), loaded))
         sweep._resumed = True
@@ -254,6 +255,7 @@ class Sweep:
 
 def _completed(spec: SweepSpec, trainer: Trainer, directory: Path | None) -> SweepSpec:
     """The spec of a new sweep with what follows from the trainer and from this machine."""
+    check_proposer(spec)
     data = find_data(spec.data, directory)
     found = {
         "trainer": trainer.reference,

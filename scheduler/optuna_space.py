@@ -1,0 +1,62 @@
+"""A search space as Optuna has it: numbers in [0, 1], and positions where values are few or have no order."""
+
+from collections.abc import Mapping
+from math import isnan, nan
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from ..search_spaces import Choice, Domain, Integer, SearchSpace
+from ..search_spaces.shares import middle_of
+
+_MOST_POSITIONS = 50
+"""Values in an order that are told apart; where there are more, neighbours are as good as alike."""
+
+
+def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
+    """The distribution of each hyperparameter that varies, in the order of the unit cube's columns."""
+    return {name: _distribution(domain) for name, domain in space.domains.items() if not domain.is_constant}
+
+
+def parameters(space: SearchSpace, point: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """A point of the unit cube, float64 [d], as Optuna's parameters; where it is NaN, a name is absent."""
+    return {
+        name: unit
+        if _positions(space.domains[name]) is None
+        else int(space.domains[name].position(np.array([unit]))[0])
+        for name, unit in zip(distributions(space), point.tolist(), strict=True)
+        if not isnan(unit)
+    }
+
+
+def unit_point(space: SearchSpace, params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+    """The point of the unit cube, float64 [d], that Optuna's parameters stand for; NaN where a name is absent."""
+    units = [nan if name not in params else _unit(space.domains[name], params[name]) for name in distributions(space)]
+    return np.array(units, np.float64)
+
+
+def _positions(domain: Domain) -> int | None:
+    """How many positions stand for the values; None where numbers in [0, 1] do, which keep a scale."""
+    if isinstance(domain, Choice):
+        return domain.size
+    if domain.size is None or domain.size > _MOST_POSITIONS or (isinstance(domain, Integer) and domain.log):
+        return None
+    return domain.size
+
+
+def _distribution(domain: Domain) -> BaseDistribution:
+    positions = _positions(domain)
+    if positions is None:
+        return FloatDistribution(0.0, 1.0)
+    return (
+        CategoricalDistribution(tuple(range(positions)))
+        if isinstance(domain, Choice)
+        else IntDistribution(0, positions - 1)
+    )
+
+
+def _unit(domain: Domain, parameter: float) -> float:
+    positions = _positions(domain)
+    return float(parameter) if positions is None else float(middle_of(np.int64(parameter), positions))
