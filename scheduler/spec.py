@@ -28,6 +28,7 @@ from .spec_parts import (
     ProposerSpec,
     ResourceSpec,
     SpecPart,
+    WarmStartSpec,
     WorkersSpec,
 )
 
@@ -54,6 +55,7 @@ class SweepSpec(SpecPart):
         workers: What the workers may use.
         controller: Which controller decides.
         proposer: What proposes configurations from results; what suits the controller if None.
+        warm_start: The earlier sweep from whose results the proposer learns too.
         fuse: Which trials of a lane are trained as one model.
         seed: From which every random choice follows.
         max_failures: How often a failed trial is started again.
@@ -74,6 +76,7 @@ class SweepSpec(SpecPart):
     workers: WorkersSpec = WorkersSpec()
     controller: ControllerSpec = ControllerSpec()
     proposer: ProposerSpec | None = None
+    warm_start: WarmStartSpec | None = None
     fuse: FuseSpec = FuseSpec()
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
     max_failures: Annotated[int, Field(ge=0, strict=True)] = 1
@@ -161,6 +164,11 @@ class SweepSpec(SpecPart):
     def _proposer_alone(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
 
+    @field_validator("warm_start", mode="before")
+    @classmethod
+    def _path_alone(cls, value: object) -> object:
+        return {"path": value} if isinstance(value, str | Path) else value
+
     @field_validator("fuse", mode="before")
     @classmethod
     def _size_alone(cls, value: object) -> object:
@@ -219,6 +227,11 @@ class SweepSpec(SpecPart):
                 f"proposer: {self.controller.name} draws its own points, got {self.proposer_name};"
                 " leave proposer out, or choose coarse_to_fine, hyperband or asha"
             )
+        if self.warm_start is not None and self.proposer_name == "design":
+            raise ValueError(
+                f"warm_start: {self.controller.name} learns nothing from results here, so those of"
+                f" {self.warm_start.path} are of no use; leave it out, or choose proposer: model"
+            )
         if not self.space:
             raise ValueError("space is empty; name at least one hyperparameter")
         if (self.budget.resource or 0) // self.resource.max > MOST_TRIALS:
@@ -230,6 +243,8 @@ class SweepSpec(SpecPart):
             self._check_command()
             self._check_constraints()
             self._check_fused_names()
+            if self.warm_start is not None:
+                self.warm_start.check(self.search_space)
             first = next(bracket_schedule(self.search), None)
         except CaviarError as error:
             raise ValueError(str(error)) from None
@@ -302,6 +317,7 @@ def spec_schema() -> dict[str, Any]:
     ]
     schema["properties"]["controller"].pop("$ref", None)
     schema["properties"]["proposer"]["anyOf"].append({"type": "string"})
+    schema["properties"]["warm_start"]["anyOf"].append({"type": "string"})
     schema["properties"]["fuse"]["anyOf"] = [
         {"enum": ["auto", "off"]},
         {"type": "integer", "minimum": 1},

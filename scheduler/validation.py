@@ -8,6 +8,7 @@ from .errors import InvalidSpecError
 from .overrides import override
 from .proposing import check_proposer
 from .spec import SweepSpec, read_spec_file
+from .warm_start import located
 
 
 def read_spec(path: str | Path, values: Mapping[str, Any] | None = None) -> SweepSpec:
@@ -39,6 +40,7 @@ def validate_spec(path: str | Path, values: Mapping[str, Any] | None = None) -> 
     _check_trainer(spec.trainer, Path(path).parent)
     find_data(spec.data, Path(path).parent)
     check_proposer(spec)
+    located(spec, Path(path).parent)
     return spec
 
 

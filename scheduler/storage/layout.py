@@ -48,6 +48,11 @@ class SweepDirectory:
         return self.path / "trials.parquet"
 
     @property
+    def prior(self) -> Path:
+        """What the sweep uses of an earlier one's results, `prior.parquet`, where it starts from one."""
+        return self.path / "prior.parquet"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of the checkpoints, `<trial>/<step>/` below it."""
         return self.path / "checkpoints"
@@ -77,6 +82,7 @@ class SweepDirectory:
             for path in folder.iterdir():
                 path.unlink()
         self.trials.unlink(missing_ok=True)
+        self.prior.unlink(missing_ok=True)
 
     def clear_staging(self) -> None:
         """Delete what a killed run left half-written; only for the process that holds the lock."""
