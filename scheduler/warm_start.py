@@ -40,14 +40,14 @@ class WarmStart:
         results = {(trial.trial, step) for trial in self.trials for step in trial.values}
         trials = {trial for trial, _ in results}
         used = f"Warm start from {self.path}: {len(results):,} results of {len(trials):,} trials"
-        return f"{used}; {self.omissions} do not fit." if self.left_out else f"{used}."
+        others = sum(self.left_out.values())
+        return f"{used}; {others:,} other trials are left out: {self.reasons}." if others else f"{used}."
 
     @property
-    def omissions(self) -> str:
-        """How many trials were left out, and why."""
+    def reasons(self) -> str:
+        """Why trials were left out, the most frequent reason first."""
         counts = sorted(self.left_out.items(), key=lambda item: (-item[1], item[0]))
-        reasons = ", ".join(f"{count:,} by {reason}" for reason, count in counts)
-        return f"{sum(self.left_out.values()):,} other trials ({reasons})"
+        return ", ".join(f"{count:,} for {reason}" for reason, count in counts)
 
 
 def located(spec: SweepSpec, directory: Path | None) -> SweepSpec:
@@ -143,9 +143,9 @@ def _transferred(
 def _usable(found: WarmStart) -> WarmStart:
     if any(isfinite(value) for trial in found.trials for value in trial.values.values()):
         return found
-    if found.left_out:
-        raise InvalidSpecError(f"warm_start: no trial in {found.path} fits this sweep, but {found.omissions} do not.")
-    raise InvalidSpecError(f"warm_start: no trial in {found.path} has reached a rung; start from another sweep.")
+    if found.trials or not found.left_out:
+        raise InvalidSpecError(f"warm_start: no trial in {found.path} has succeeded; leave it out.")
+    raise InvalidSpecError(f"warm_start: no trial in {found.path} fits this sweep ({found.reasons}); leave it out.")
 
 
 def _observations(trials: Sequence[TrialResults], spec: SweepSpec) -> Observations:

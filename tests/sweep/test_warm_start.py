@@ -212,8 +212,8 @@ def test_what_is_outside_of_a_narrower_space_is_left_out_and_a_line_says_so(
     (line,) = [record.message for record in caplog.records if record.message.startswith("Warm start")]
     assert line.startswith(f"Warm start from {earlier}: ")
     assert line.endswith(
-        f" results of {45 - outside - gone} trials; {outside + gone} other trials"
-        f" ({gone} by optimizer, {outside} by lr) do not fit."
+        f" results of {45 - outside - gone} trials; {outside + gone} other trials are left out:"
+        f" {gone} for optimizer, {outside} for lr."
     )
 
 
@@ -301,7 +301,7 @@ def test_a_gained_name_is_explored_and_not_taken_from_the_earlier_trials(earlier
         ),
         (
             {"space": {"lr": Log(10.0, 20.0)}},
-            "warm_start: no trial in {earlier} fits this sweep, but 45 other trials (45 by lr) do not.",
+            "warm_start: no trial in {earlier} fits this sweep (45 for lr); leave it out.",
         ),
         (
             {"assume": {"dropout": 0.1}},
@@ -335,6 +335,14 @@ def test_what_cannot_be_used_is_one_sentence_when_the_sweep_is_made(
     with pytest.raises(InvalidSpecError) as refusal:
         sweep(earlier.parent, warm_start=warm_start, **fields)
     assert str(refusal.value) == sentence.format(earlier=earlier)
+
+
+def test_trials_that_all_diverged_teach_nothing(tmp_path: Path) -> None:
+    space = {**SPACE, "lr": Log(0.6, 1.0)}
+    sweep(tmp_path, name="hopeless", space=space, resource={"min": 3, "max": 9}, controller="hyperband").run()
+    with pytest.raises(InvalidSpecError) as refusal:
+        sweep(tmp_path, warm_start=tmp_path / "hopeless")
+    assert str(refusal.value) == f"warm_start: no trial in {tmp_path}/hopeless has succeeded; leave it out."
 
 
 def test_a_path_without_results_and_a_field_that_is_misspelt_are_one_sentence(tmp_path: Path) -> None:
