@@ -1,10 +1,7 @@
-"""A search space as Optuna sees it: the unit cube, so that its samplers and evaluators work on our scales.
-
-A hyperparameter on a continuous or logarithmic scale is a number from 0 to 1, any other its position among the values
-of its domain.
-"""
+"""A search space as Optuna has it: numbers in [0, 1], and positions where values are few or have no order."""
 
 from collections.abc import Mapping
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -12,52 +9,54 @@ import numpy.typing as npt
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from ..search_spaces import Choice, Domain, Integer, SearchSpace
+from ..search_spaces.shares import middle_of
+
+_MOST_POSITIONS = 50
+"""Values in an order that are told apart; where there are more, neighbours are as good as alike."""
 
 
 def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
-    """The distribution of each hyperparameter that is not constant."""
-    return {name: _distribution(domain) for name, domain in _varying(space).items()}
+    """The distribution of each hyperparameter that varies, in the order of the unit cube's columns."""
+    return {name: _distribution(domain) for name, domain in space.domains.items() if not domain.is_constant}
 
 
 def parameters(space: SearchSpace, point: npt.NDArray[np.float64]) -> dict[str, Any]:
-    """The parameters at a point of the unit cube, float64 [d]: those of its active hyperparameters."""
-    active = space.active(point[None])
+    """A point of the unit cube, float64 [d], as Optuna's parameters; where it is NaN, a name is absent."""
     return {
-        name: _parameter(domain, point[column])
-        for column, (name, domain) in enumerate(_varying(space).items())
-        if active[name][0]
+        name: unit
+        if _positions(space.domains[name]) is None
+        else int(space.domains[name].position(np.array([unit]))[0])
+        for name, unit in zip(distributions(space), point.tolist(), strict=True)
+        if not isnan(unit)
     }
 
 
 def unit_point(space: SearchSpace, params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
-    """The point of the unit cube that has these parameters, float64 [d]; NaN where one is absent."""
-    varying = _varying(space)
-    return np.array([_unit(domain, params[name]) if name in params else np.nan for name, domain in varying.items()])
+    """The point of the unit cube, float64 [d], that Optuna's parameters stand for; NaN where a name is absent."""
+    units = [nan if name not in params else _unit(space.domains[name], params[name]) for name in distributions(space)]
+    return np.array(units, np.float64)
 
 
-def _varying(space: SearchSpace) -> dict[str, Domain]:
-    return {name: domain for name, domain in space.domains.items() if not domain.is_constant}
-
-
-def _has_positions(domain: Domain) -> bool:
-    """Whether values have equal shares: on a log scale whole numbers do not, and their positions would lose it."""
-    return domain.size is not None and not (isinstance(domain, Integer) and domain.log)
+def _positions(domain: Domain) -> int | None:
+    """How many positions stand for the values; None where numbers in [0, 1] do, which keep a scale."""
+    if isinstance(domain, Choice):
+        return domain.size
+    if domain.size is None or domain.size > _MOST_POSITIONS or (isinstance(domain, Integer) and domain.log):
+        return None
+    return domain.size
 
 
 def _distribution(domain: Domain) -> BaseDistribution:
-    if not _has_positions(domain):
+    positions = _positions(domain)
+    if positions is None:
         return FloatDistribution(0.0, 1.0)
-    assert domain.size is not None, "only what is counted has positions"
-    if isinstance(domain, Choice):
-        return CategoricalDistribution(tuple(range(domain.size)))
-    return IntDistribution(0, domain.size - 1)
-
-
-def _parameter(domain: Domain, unit: float) -> float | int:
-    return int(domain.position(np.array([unit]))[0]) if _has_positions(domain) else float(unit)
+    return (
+        CategoricalDistribution(tuple(range(positions)))
+        if isinstance(domain, Choice)
+        else IntDistribution(0, positions - 1)
+    )
 
 
 def _unit(domain: Domain, parameter: float) -> float:
-    if not _has_positions(domain):
-        return float(domain.snap(np.array([parameter]))[0])
-    return (parameter + 0.5) / (domain.size or 1)
+    positions = _positions(domain)
+    return float(parameter) if positions is None else float(middle_of(np.int64(parameter), positions))

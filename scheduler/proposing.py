@@ -1,7 +1,9 @@
 """What proposes a sweep's configurations, by its spec."""
 
 from .core.proposal import Proposer
+from .errors import InvalidSpecError
 from .spec import SweepSpec
+from .spec_parts import ProposerSpec
 
 
 def make_proposer(spec: SweepSpec) -> Proposer | None:
@@ -9,10 +11,36 @@ def make_proposer(spec: SweepSpec) -> Proposer | None:
 
     Args:
         spec: The spec.
+
+    Raises:
+        InvalidSpecError: Optuna is not installed, or a sampler is not one of its own or does not take an argument.
     """
     if spec.proposer_name == "design":
         return None
+    if spec.proposer is not None and spec.proposer.is_sampler:
+        return _optuna_proposer(spec, spec.proposer)
     # What models need takes seconds to import, which sweeps without one should not wait for.
     from .core.model_proposer import ModelProposer  # noqa: PLC0415
 
     return ModelProposer(spec.search_space, spec.resource.max, spec.seed)
+
+
+def check_proposer(spec: SweepSpec) -> None:
+    """Refuses a sampler that could not propose anything.
+
+    Raises:
+        InvalidSpecError: Optuna is not installed, or a sampler is not one of its own or does not take an argument.
+    """
+    if spec.proposer is not None and spec.proposer.is_sampler:
+        _optuna_proposer(spec, spec.proposer)
+
+
+def _optuna_proposer(spec: SweepSpec, sampler: ProposerSpec) -> Proposer:
+    try:
+        # Optuna is an extra, and takes a second to import.
+        from .optuna_proposer import OptunaProposer  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        raise InvalidSpecError("proposer: optuna is not installed: pip install 'caviar[optuna]'.") from None
+    return OptunaProposer(spec.search_space, spec.resource.max, spec.seed, sampler.name, sampler.arguments)

@@ -3,7 +3,7 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-_PACKAGES = ("caviar", "numpy", "ray", "scipy", "torch")
+_PACKAGES = ("caviar", "numpy", "optuna", "ray", "scipy", "torch")
 
 
 def installed_versions() -> dict[str, str]:

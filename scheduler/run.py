@@ -2,11 +2,13 @@
 
 import logging
 import time
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
 from ..trainers import Trainer
 from .core.controllers import make_controller
+from .core.observations import Observations
 from .core.state import SweepState
 from .errors import SweepError, WorkerError
 from .execution.executor import MeasuringExecutor
@@ -18,14 +20,21 @@ from .fusing import fusing_sentence, sample_group, with_group_size
 from .results import ReportWriter, drop_uncovered
 from .spec import SweepSpec
 from .storage import Journal, SweepDirectory, SweepLock, read_journal, write_file
+from .warm_start import save_prior, saved_prior
 from .workers import workers_on_demand
 
 _logger = logging.getLogger(__name__)
 
 
-def new_state(spec: SweepSpec) -> SweepState:
-    """The state of a sweep before its first decision."""
-    return SweepState(make_controller(spec.search), spec.mode, spec.seed, spec.max_failures)
+def new_state(spec: SweepSpec, prior: Observations | None = None) -> SweepState:
+    """The state of a sweep before its first decision.
+
+    Args:
+        spec: The spec.
+        prior: Results of an earlier sweep, to learn from; none if None.
+    """
+    search = replace(spec.search, prior=prior)
+    return SweepState(make_controller(search), spec.mode, spec.seed, spec.max_failures)
 
 
 def load_spec(path: Path) -> SweepSpec:
@@ -47,9 +56,11 @@ def load_state(path: Path, spec: SweepSpec) -> tuple[SweepState, History]:
 
     Raises:
         JournalError: The journal cannot be trusted.
+        ResultsError: The results of the earlier sweep that it starts from are not there any more.
     """
-    state = new_state(spec)
-    return state, replay(read_journal(SweepDirectory(path).journal), state)
+    layout = SweepDirectory(path)
+    state = new_state(spec, saved_prior(layout, spec))
+    return state, replay(read_journal(layout.journal), state)
 
 
 def run_in_directory(
@@ -108,6 +119,8 @@ def _prepare(layout: SweepDirectory, spec: SweepSpec, *, resumed: bool) -> None:
     layout.stop.unlink(missing_ok=True)
     if not resumed:
         layout.clear_results()
+        if (warm_start := save_prior(layout, spec)) is not None:
+            _logger.info("%s", warm_start)
         write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ..search_spaces import CaviarError, Domain, SearchSpace
 from ..search_spaces.designs import feasible_points, uniform
+from ..search_spaces.forms import write_domain
 from ..search_spaces.strict_yaml import dump_yaml, load_yaml
 from ..trainers.command import FACTS, Command
 from .core.controllers import GRID_POINTS, ControllerName, Search, bracket_schedule
@@ -27,6 +28,7 @@ from .spec_parts import (
     ProposerSpec,
     ResourceSpec,
     SpecPart,
+    WarmStartSpec,
     WorkersSpec,
 )
 
@@ -53,6 +55,7 @@ class SweepSpec(SpecPart):
         workers: What the workers may use.
         controller: Which controller decides.
         proposer: What proposes configurations from results; what suits the controller if None.
+        warm_start: The earlier sweep from whose results the proposer learns too.
         fuse: Which trials of a lane are trained as one model.
         seed: From which every random choice follows.
         max_failures: How often a failed trial is started again.
@@ -73,6 +76,7 @@ class SweepSpec(SpecPart):
     workers: WorkersSpec = WorkersSpec()
     controller: ControllerSpec = ControllerSpec()
     proposer: ProposerSpec | None = None
+    warm_start: WarmStartSpec | None = None
     fuse: FuseSpec = FuseSpec()
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
     max_failures: Annotated[int, Field(ge=0, strict=True)] = 1
@@ -160,6 +164,11 @@ class SweepSpec(SpecPart):
     def _proposer_alone(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
 
+    @field_validator("warm_start", mode="before")
+    @classmethod
+    def _path_alone(cls, value: object) -> object:
+        return {"path": value} if isinstance(value, str | Path) else value
+
     @field_validator("fuse", mode="before")
     @classmethod
     def _size_alone(cls, value: object) -> object:
@@ -198,7 +207,8 @@ class SweepSpec(SpecPart):
         if isinstance(value, SearchSpace):
             return value.to_dict()
         if isinstance(value, Mapping) and any(isinstance(domain, Domain) for domain in value.values()):
-            return {name: _form(name, domain) for name, domain in value.items()}
+            # What is no domain stays as it is, for the space's own check to read or refuse.
+            return {name: write_domain(of) if isinstance(of, Domain) else of for name, of in value.items()}
         return value
 
     @field_validator("metric")
@@ -217,6 +227,11 @@ class SweepSpec(SpecPart):
                 f"proposer: {self.controller.name} draws its own points, got {self.proposer_name};"
                 " leave proposer out, or choose coarse_to_fine, hyperband or asha"
             )
+        if self.warm_start is not None and self.proposer_name == "design":
+            raise ValueError(
+                f"warm_start: {self.controller.name} learns nothing from results here, so those of"
+                f" {self.warm_start.path} are of no use; leave it out, or choose proposer: model"
+            )
         if not self.space:
             raise ValueError("space is empty; name at least one hyperparameter")
         if (self.budget.resource or 0) // self.resource.max > MOST_TRIALS:
@@ -228,6 +243,8 @@ class SweepSpec(SpecPart):
             self._check_command()
             self._check_constraints()
             self._check_fused_names()
+            if self.warm_start is not None:
+                self.warm_start.check(self.search_space)
             first = next(bracket_schedule(self.search), None)
         except CaviarError as error:
             raise ValueError(str(error)) from None
@@ -261,11 +278,6 @@ class SweepSpec(SpecPart):
                 f"trainer: the command names {{{unknown[0]}}}, which is neither a hyperparameter"
                 f" ({', '.join(self.space)}) nor one of {', '.join(FACTS)}."
             )
-
-
-def _form(name: str, domain: object) -> object:
-    """A domain's YAML form; anything else as it is, for the space's own check to refuse."""
-    return SearchSpace({name: domain}).to_dict()[name] if isinstance(domain, Domain) else domain
 
 
 def read_fields(text: str, source: str) -> dict[str, Any]:
@@ -305,6 +317,7 @@ def spec_schema() -> dict[str, Any]:
     ]
     schema["properties"]["controller"].pop("$ref", None)
     schema["properties"]["proposer"]["anyOf"].append({"type": "string"})
+    schema["properties"]["warm_start"]["anyOf"].append({"type": "string"})
     schema["properties"]["fuse"]["anyOf"] = [
         {"enum": ["auto", "off"]},
         {"type": "integer", "minimum": 1},

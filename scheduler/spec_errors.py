@@ -2,7 +2,7 @@
 
 import re
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -57,9 +57,9 @@ def _allowed(path: list[str], model: type[BaseModel]) -> str:
 def _fields(path: list[str], model: type[BaseModel]) -> list[str]:
     for part in path:
         inner = model.model_fields[part].annotation
-        assert isinstance(inner, type)
-        assert issubclass(inner, BaseModel)
-        model = inner
+        models = [kind for kind in (inner, *get_args(inner)) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        assert models, "only mappings have fields, and each is a model, or one or None"
+        model = models[0]
     return list(model.model_fields)
 
 

@@ -1,11 +1,14 @@
 """The parts of a spec: what stands in a mapping of its own, checked field by field."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ..search_spaces import InvalidSpaceError, SearchSpace
 from .core.controllers import ControllerName
+from .errors import InvalidSpecError
 
 PositiveInt = Annotated[int, Field(ge=1, strict=True)]
 Steps = Annotated[int, Field(ge=1, le=10**12, strict=True)]
@@ -84,9 +87,14 @@ class ProposerSpec(SpecPart):
         """The sampler's arguments."""
         return dict(self.__pydantic_extra__ or {})
 
+    @property
+    def is_sampler(self) -> bool:
+        """Whether it is one of Optuna's."""
+        return self.name not in {"model", "design"}
+
     @model_validator(mode="after")
     def _known(self) -> "ProposerSpec":
-        if self.name in {"model", "design"}:
+        if not self.is_sampler:
             if self.arguments:
                 raise ValueError(f"{self.name} has no settings, got {', '.join(self.arguments)}; leave them out")
         elif re.fullmatch(r"optuna(\.\w+)*\.[A-Z]\w*", self.name) is None:
@@ -94,6 +102,35 @@ class ProposerSpec(SpecPart):
                 f"must be model, design, or an Optuna sampler such as optuna.samplers.TPESampler, got {self.name!r}"
             )
         return self
+
+
+class WarmStartSpec(SpecPart):
+    """An earlier sweep from whose results a model learns, and values of hyperparameters that it did not have yet."""
+
+    path: Annotated[str, Field(min_length=1)]
+    assume: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _path_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, Path) else value
+
+    def check(self, space: SearchSpace) -> None:
+        """Refuses to assume what is outside of a search space.
+
+        Raises:
+            InvalidSpecError: A name is unknown, or a value is not one that it may take.
+        """
+        for name, value in self.assume.items():
+            if name not in space.domains:
+                raise InvalidSpecError(
+                    f"warm_start.assume.{name}: there is no such hyperparameter, got {value!r};"
+                    f" the space has {', '.join(space.names)}."
+                )
+            try:
+                space.domains[name].encode([value])
+            except InvalidSpaceError as error:
+                raise InvalidSpecError(f"warm_start.assume.{name}: {error}.") from None
 
 
 class FuseSpec(SpecPart):

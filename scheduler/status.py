@@ -14,6 +14,7 @@ from .progress import Progress, ProgressMeter
 from .run import load_spec, new_state
 from .spec import SweepSpec
 from .storage import Holder, SweepDirectory, holder, read_journal
+from .warm_start import saved_prior
 
 
 class SweepCondition(str, Enum):
@@ -66,11 +67,12 @@ def sweep_status(path: str | Path) -> SweepStatus:
     Raises:
         SweepError: There is no sweep.
         JournalError: The journal cannot be trusted.
+        ResultsError: The results of the earlier sweep that it starts from are not there any more.
     """
     layout = SweepDirectory(Path(path))
     spec = load_spec(layout.path)
     held_by = holder(layout.lock)
-    events, state = read_journal(layout.journal), new_state(spec)
+    events, state = read_journal(layout.journal), new_state(spec, saved_prior(layout, spec))
     history = replay(events, state)
     rows = _marked(state.rows, events) if held_by else state.rows
     return SweepStatus(

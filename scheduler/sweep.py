@@ -17,13 +17,14 @@ from .execution.record import MemoryRecord
 from .execution.simulated import Curve, SimulatedExecutor, StepCost, one_second, rare_collections
 from .fusing import resolve_fusing, with_fusing
 from .planning import plan_sweep
-from .proposing import make_proposer
+from .proposing import check_proposer, make_proposer
 from .provenance import installed_versions
 from .results import ReportTable, Results, regions_table, trials_table
 from .run import load_spec, new_state, run_in_directory
 from .spec import SweepSpec, read_spec_file
 from .storage import SweepDirectory
 from .validation import find_data
+from .warm_start import located, prior_of, saved_prior
 
 
 class Sweep:
@@ -44,6 +45,8 @@ class Sweep:
         controller: "coarse_to_fine", "hyperband", "asha", "random" or "grid", or a mapping with its settings.
         proposer: What proposes configurations from results: "model", "design" for nothing, or an Optuna sampler such as
             "optuna.samplers.TPESampler"; a mapping with its `name` and arguments. What suits the controller if None.
+        warm_start: The directory of an earlier sweep from whose results the proposer learns too; or a mapping with its
+            `path` and, under `assume`, values of hyperparameters that it did not have.
         data: A file or folder that the training code finds as `trial.data`.
         target: The column of the data that is to be predicted, `trial.target`.
         fuse: How many trials of a lane are trained as one model: "auto" measures it, "off" is one at a time; or a
@@ -71,6 +74,7 @@ class Sweep:
         seed: int = 0,
         controller: str | Mapping[str, Any] = "coarse_to_fine",
         proposer: str | Mapping[str, Any] | None = None,
+        warm_start: str | Path | Mapping[str, Any] | None = None,
         max_failures: int = 1,
         data: str | Path | None = None,
         target: str | None = None,
@@ -92,6 +96,7 @@ class Sweep:
                 "workers": workers or {},
                 "controller": controller,
                 "proposer": proposer,
+                "warm_start": warm_start,
                 "seed": seed,
                 "max_failures": max_failures,
                 "storage": storage,
@@ -158,6 +163,7 @@ class Sweep:
             )
         loaded = load_trainer(trainer if trainer is not None else spec.trainer or "")
         find_data(spec.data, None)
+        check_proposer(spec)
         where = {"name": layout.path.name, "storage": str(layout.path.parent)}
         sweep = cls._of(loaded, resolve_fusing(spec.model_copy(update=where), loaded))
         sweep._resumed = True
@@ -223,7 +229,8 @@ class Sweep:
         """
         spec, value_types = self._spec, self._spec.search_space.value_types
         table = ReportTable(value_types, spec.metric, spec.mode)
-        state = new_state(spec)
+        prior = saved_prior(SweepDirectory(self.directory), spec) if self._resumed else prior_of(spec)
+        state = new_state(spec, prior)
         executor = SimulatedExecutor(curve, spec.metric, workers, step_seconds, make_proposer(spec))
         seconds = inf if spec.budget.hours is None else spec.budget.hours * 3600
         with rare_collections():
@@ -255,6 +262,8 @@ class Sweep:
 
 def _completed(spec: SweepSpec, trainer: Trainer, directory: Path | None) -> SweepSpec:
     """The spec of a new sweep with what follows from the trainer and from this machine."""
+    check_proposer(spec)
+    spec = located(spec, directory)
     data = find_data(spec.data, directory)
     found = {
         "trainer": trainer.reference,

@@ -6,7 +6,9 @@ from typing import Any
 
 from .errors import InvalidSpecError
 from .overrides import override
+from .proposing import check_proposer
 from .spec import SweepSpec, read_spec_file
+from .warm_start import located
 
 
 def read_spec(path: str | Path, values: Mapping[str, Any] | None = None) -> SweepSpec:
@@ -31,12 +33,14 @@ def validate_spec(path: str | Path, values: Mapping[str, Any] | None = None) -> 
         values: Fields that replace the file's, by dotted path.
 
     Raises:
-        InvalidSpecError: A field is not what it may be, or the trainer's file or the data are missing.
+        InvalidSpecError: A field is not what it may be, or the trainer's file, the data or Optuna are missing.
         InvalidYamlError: It is not strict YAML.
     """
     spec = read_spec(path, values)
     _check_trainer(spec.trainer, Path(path).parent)
     find_data(spec.data, Path(path).parent)
+    check_proposer(spec)
+    located(spec, Path(path).parent)
     return spec
 
 

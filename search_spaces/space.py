@@ -76,6 +76,11 @@ class SearchSpace:
         """The type of each name's values."""
         return {name: domain.value_type for name, domain in self.domains.items()}
 
+    @property
+    def parents_first(self) -> tuple[str, ...]:
+        """The names, each after those that its condition mentions."""
+        return self._conditions.order
+
     def decode(self, unit: Units) -> list[dict[str, Value]]:
         """Configurations at points of the unit cube, shape (n, dimensions); inactive names are absent.
 

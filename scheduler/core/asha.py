@@ -112,8 +112,9 @@ class AshaController:
         n = int(min(max(self._eta**2, len(self._running)), self._unplanned))
         pending = np.array([*(self._points[trial] for trial in sorted(self._unseen)), *self._queue])
         pending = pending.reshape(-1, self._space.dimensions)
+        assert self._learning is not None, "asked only where a proposal is wanted"
         seen = Observations.concatenate([self._learning.prior, self.observations()])
-        return Request(self._batches, n, seen, pending, self._region)
+        return Request(self._batches, n, seen, pending, self._region, len(self._learning.prior))
 
     def accept(self, proposal: Proposal) -> None:
         """Queues the proposed points, and as many of the design that its share of all is kept."""
@@ -123,7 +124,7 @@ class AshaController:
         self._queue.extend(proposal.points)
         share = self._learning.explore
         missing = int(self._proposed * share / (1 - share)) - self._drawn if len(proposal.points) else self._eta**2
-        missing = int(min(missing, max(0, self._unplanned)))
+        missing = int(max(0, min(missing, self._unplanned)))
         self._drawn += missing
         self._queue.extend(self._design.draw(missing))
         if proposal.insight is not None:

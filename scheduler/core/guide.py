@@ -129,7 +129,9 @@ class LearningGuide:
         proposed, drawn = self._proposal.points, self._global(place)
         self._proposal = self._drawn = None
         missing = place.n - len(proposed) - len(drawn)
-        return np.concatenate([proposed, drawn, *([self._design.draw(missing)] if missing else [])])
+        parts = [proposed, drawn, *([self._design.draw(missing)] if missing else [])]
+        # A proposal without points that comes from a record has forgotten their dimension.
+        return np.concatenate([part for part in parts if len(part)])
 
     def wants(self, place: Place) -> bool:
         """Whether all results that the bracket sees are in and are enough to learn from."""
@@ -144,7 +146,8 @@ class LearningGuide:
         assert seen is not None, "asked only where a proposal is wanted"
         unseen = [bracket.points for bracket in place.brackets if not self._sees(place.number, bracket, 0)]
         pending = self._space.snap(np.concatenate([*unseen, *place.waiting, drawn]))
-        return Request(place.number, place.n - len(drawn), seen, pending, self._region)
+        earlier = len(self._learning.prior)
+        return Request(place.number, place.n - len(drawn), seen, pending, self._region, earlier)
 
     def accept(self, proposal: Proposal) -> None:
         """Keeps the proposal until the bracket opens."""

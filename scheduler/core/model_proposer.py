@@ -9,7 +9,7 @@ from ...search_spaces import SearchSpace
 from .acquisition import Batch, likely_optima
 from .candidates import Candidates, SpaceCandidates
 from .importance import total_effects
-from .proposal import Insight, Points, Proposal, Request
+from .proposal import DesignProposer, Insight, Points, Proposal, Request
 from .region import Region, changes
 from .surrogate import Surrogate
 
@@ -44,7 +44,9 @@ class ModelProposer:
         tried_belief = surrogate.believe(tried)
         best = tried[np.argsort(tried_belief.mean, kind="stable")[:_BEST]]
         candidates = (self.candidates or SpaceCandidates(self.space))(best, random)
-        candidates = _new(candidates, np.concatenate([request.observations.points, request.pending]))
+        candidates = _new(candidates, request.known)
+        if not len(candidates):
+            return DesignProposer().propose(request)
         belief = surrogate.believe(np.concatenate([candidates, request.pending]))
         batch = Batch(surrogate, belief, float(tried_belief.mean.min()), len(request.pending))
         points = candidates[batch.choose(request.n)]

@@ -27,6 +27,8 @@ class Request:
         observations: The results so far.
         pending: float64 [m, d], points whose results are not known yet.
         region: The region of the proposal before; None before the first.
+        earlier: How many of the observations, the first ones, are those of an earlier sweep, in which nothing counts as
+            tried here.
     """
 
     number: int
@@ -34,6 +36,12 @@ class Request:
     observations: Observations
     pending: Points
     region: Region | None = None
+    earlier: int = 0
+
+    @property
+    def known(self) -> Points:
+        """Points that are trials of the sweep already; float64 [k, d]."""
+        return np.concatenate([self.observations.points[self.earlier :], self.pending])
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from ...search_spaces import Choice, Domain, Integer, InverseLog, Log, Ordinal
 from .best import best_first
 from .page_regions import PageRegions
 from .results import Results
+from .rungs import at_rungs
 from .schema import CONFIG_PREFIX
 
 Floats = npt.NDArray[np.float64]
@@ -50,7 +51,7 @@ def page_data(results: Results, domains: Mapping[str, Domain], unit: str, best: 
         "log": ([10**end for end in shown] if shown else [value[known].min(), value[known].max()]) if log else None,
         "range": shown,
         "curves": _curves(trial[known], step[known], value[known], _ranks(results)) | {"best": best},
-        "progress": _best_so_far(time, np.where(_at_rungs(results, reports), value, np.nan), results.mode),
+        "progress": _best_so_far(time, np.where(at_rungs(results, reports), value, np.nan), results.mode),
         "hyperparameters": _hyperparameters(results, domains),
     }
 
@@ -104,17 +105,6 @@ def _with_gaps(trial: Ints, step: Ints, value: Floats) -> dict[str, Any]:
     # Half the digits make half the page; nobody sees more of them.
     y = np.insert(value, gaps, np.nan).astype(np.float32)
     return {"x": np.insert(step, gaps, 0), "y": y, "trial": np.insert(trial, gaps, 0)}
-
-
-def _at_rungs(results: Results, reports: pa.Table) -> npt.NDArray[np.bool_]:
-    """Which reports are results at a rung: the last ones of each trial on the way to a rung that it reached."""
-    trial, rung = (reports[name].to_numpy() for name in ("trial", "rung"))
-    trials = results.trials()
-    reached = np.full(max([-1, *trial[-1:], *trials["trial"].to_numpy()[-1:]]) + 1, -1)
-    reached[trials["trial"].to_numpy()] = trials["rung"].to_numpy()
-    last = np.append((trial[1:] != trial[:-1]) | (rung[1:] != rung[:-1]), True)[: len(trial)]
-    at_rungs: npt.NDArray[np.bool_] = last & (rung <= reached[trial])
-    return at_rungs
 
 
 def _best_so_far(time: Ints, value: Floats, mode: str) -> dict[str, Any]:

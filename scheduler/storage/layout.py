@@ -53,6 +53,11 @@ class SweepDirectory:
         return self.path / "regions.parquet"
 
     @property
+    def prior(self) -> Path:
+        """What the sweep uses of an earlier one's results, `prior.parquet`, where it starts from one."""
+        return self.path / "prior.parquet"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of the checkpoints, `<trial>/<step>/` below it."""
         return self.path / "checkpoints"
@@ -83,6 +88,7 @@ class SweepDirectory:
                 path.unlink()
         self.trials.unlink(missing_ok=True)
         self.regions.unlink(missing_ok=True)
+        self.prior.unlink(missing_ok=True)
 
     def clear_staging(self) -> None:
         """Delete what a killed run left half-written; only for the process that holds the lock."""

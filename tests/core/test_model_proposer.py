@@ -63,6 +63,16 @@ def test_points_are_different_configurations_that_satisfy_the_constraints(propos
     np.testing.assert_allclose(SPACE.encode(configs), proposal.points, rtol=1e-12)
 
 
+def test_what_an_earlier_sweep_tried_may_be_proposed_again() -> None:
+    space = SearchSpace({"layers": Integer(1, 9)})
+    points = space.snap((np.arange(9)[:, None] + 0.5) / 9)
+    found = Observations(points, np.full(9, 9), (points[:, 0] - 0.5) ** 2)
+    asked = Request(0, 3, found, np.empty((0, 1)))
+    assert len(ModelProposer(space, 9, 5).propose(asked).points) == 0, "all of them have been tried"
+    again = ModelProposer(space, 9, 5).propose(replace(asked, earlier=9)).points
+    np.testing.assert_allclose(sorted(again.ravel()), points[3:6].ravel())
+
+
 def test_points_are_better_than_those_of_the_design(proposal: Proposal) -> None:
     assert np.median(loss(proposal.points)) < np.quantile(loss(request().observations.points), 0.1)
 

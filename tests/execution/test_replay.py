@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from caviar.scheduler.core.controllers import ControllerName, Search, make_controller
 from caviar.scheduler.core.grouping import Grouping
 from caviar.scheduler.core.model_proposer import ModelProposer
+from caviar.scheduler.core.proposal import DesignProposer, Proposal, Proposer, Request
 from caviar.scheduler.core.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trial import TrialRow
@@ -80,7 +81,9 @@ def cost(config: Config, seed: int) -> float:
     return 0.1 + Random(seed).random()
 
 
-def run(path: Path, state: SweepState, workers: int, commits: int = 10**9) -> None:
+def run(
+    path: Path, state: SweepState, workers: int, commits: int = 10**9, proposer: Proposer | None = PROPOSER
+) -> None:
     """One run of a sweep in its directory, as far as it gets."""
     layout = SweepDirectory(path)
     layout.create()
@@ -95,7 +98,7 @@ def run(path: Path, state: SweepState, workers: int, commits: int = 10**9) -> No
     record = KilledRecord(layout, journal, writer, SPACE.value_types)
     record.commits = commits
     try:
-        SweepLoop(state, SimulatedExecutor(curve, "loss", workers, cost, PROPOSER), record, Interrupts()).run()
+        SweepLoop(state, SimulatedExecutor(curve, "loss", workers, cost, proposer), record, Interrupts()).run()
     except Killed:
         return
     record.release()
@@ -198,6 +201,25 @@ def test_a_replay_takes_proposals_from_the_journal_and_learns_what_they_say(
     for insight, proposal in zip(live.insights.values(), proposed, strict=True):
         assert insight.change == proposal["change"]
         assert insight.region.to_json() == proposal["region"]
+
+
+@pytest.mark.parametrize("controller", ["coarse_to_fine", "asha"])
+def test_proposals_without_points_are_replayed_too(tmp_path: Path, controller: ControllerName) -> None:
+    state, again = new_state(controller), new_state(controller)
+    run(tmp_path, state, workers=3, proposer=Faltering())
+    events = list(read_journal(tmp_path / "journal"))
+    counts = [len(event["proposal"]["points"]) for event in events if event["type"] == "proposed"]
+    assert 0 in counts
+    assert max(counts) > 0
+    replay(events, again)
+    assert timeless(again.rows) == timeless(state.rows)
+
+
+class Faltering:
+    """Makes every other proposal."""
+
+    def propose(self, request: Request) -> Proposal:
+        return (PROPOSER if request.number % 2 else DesignProposer()).propose(request)
 
 
 def test_what_was_running_when_the_journal_ends_is_queued_again(events: list[Any]) -> None:

@@ -37,6 +37,7 @@ for runs_trainers in ("scheduler.cli", "scheduler", "scheduler.execution"):
 
 PLACES: dict[str, tuple[str, ...]] = {
     "duckdb": ("scheduler.results", "trainers.pytorch.tables"),
+    "optuna": ("scheduler.optuna_proposer", "scheduler.optuna_samplers", "scheduler.optuna_space"),
     "pyarrow": ("scheduler.results", "scheduler.storage"),
     "ray": ("scheduler.execution.cluster", "scheduler.execution.ray_executor", "scheduler.execution.worker"),
     "rich": ("scheduler.cli",),
@@ -219,7 +220,7 @@ def test_modules_have_at_most_400_lines() -> None:
 
 
 def test_importing_the_scheduler_loads_no_heavy_library() -> None:
-    heavy = {"matplotlib", "pandas", "plotly", "polars", "torch"}
+    heavy = {"matplotlib", "optuna", "pandas", "plotly", "polars", "torch"}
     program = f"import sys, caviar.scheduler; print(*sorted({heavy} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr

@@ -9,7 +9,7 @@ import yaml
 
 from caviar.scheduler import InvalidSpecError
 from caviar.scheduler.spec import SweepSpec, read_spec_file, spec_schema
-from caviar.search_spaces import Log, SearchSpace, Uniform
+from caviar.search_spaces import Choice, Log, SearchSpace, Uniform
 from caviar.search_spaces.errors import InvalidYamlError
 
 EXAMPLE = Path(__file__).parents[2] / "examples/digits.yaml"
@@ -178,6 +178,8 @@ def test_a_space_may_be_given_as_objects_or_as_a_mapping_of_them() -> None:
     assert SweepSpec.parse({**FIELDS, "space": SearchSpace({"lr": Log(1e-4, 1.0)})}) == written
     mixed = SweepSpec.parse({**FIELDS, "space": {"lr": Log(1e-4, 1.0), "dropout": {"uniform": [0.0, 0.5]}}})
     assert mixed.search_space.domains["dropout"] == Uniform(0.0, 0.5)
+    conditional = {"layers": Choice([1, 2]), "skip": Choice([True, False], when={"layers": [2]})}
+    assert SweepSpec.parse({**FIELDS, "space": conditional}).search_space == SearchSpace(conditional)
 
 
 def test_a_spec_comes_back_from_its_yaml_equal() -> None:

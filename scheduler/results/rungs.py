@@ -1,0 +1,78 @@
+"""What trials came to at their rungs: of all their reports, those by which they were compared."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ...search_spaces import Value
+from ..core.trial import TrialState
+from .configurations import configuration_of
+from .results import Results
+from .schema import CONFIG_PREFIX
+
+_BAD = {TrialState.DIVERGED.value, TrialState.FAILED.value}
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResults:
+    """The results of one trial.
+
+    Attributes:
+        trial: The trial's number.
+        config: Its configuration.
+        values: The metric by step, ascending; NaN where the trial diverged or failed on the way.
+    """
+
+    trial: int
+    config: Mapping[str, Value]
+    values: dict[int, float]
+
+
+def at_rungs(results: Results, reports: pa.Table) -> npt.NDArray[np.bool_]:
+    """Which reports are results at a rung: the last ones of each trial on the way to a rung that it reached."""
+    trial, rung = (reports[name].to_numpy() for name in ("trial", "rung"))
+    trials = results.trials()
+    reached = np.full(max([-1, *trial[-1:], *trials["trial"].to_numpy()[-1:]]) + 1, -1)
+    reached[trials["trial"].to_numpy()] = trials["rung"].to_numpy()
+    found: npt.NDArray[np.bool_] = _last_to_rungs(reports) & (rung <= reached[trial])
+    return found
+
+
+def trial_results(results: Results) -> list[TrialResults]:
+    """The results of each trial that has any, by number.
+
+    A trial that diverged or failed has one more, NaN, at the last step that it reported or the one after its last rung.
+    Without `trials.parquet` the last report of each trial counts as a result, and nothing is known of failures.
+    """
+    trials, reports = results.trials(), results.reports()
+    names = [CONFIG_PREFIX + name for name in results.value_types]
+    counts = at_rungs(results, reports) if len(trials) else _last_to_rungs(reports)
+    rows = reports.select(["trial", "step", results.metric, *names]).filter(pa.array(counts))
+    found: dict[int, TrialResults] = {}
+    for row in rows.to_pylist():
+        value = row[results.metric]
+        _of(found, row, results).values[row["step"]] = nan if value is None else value
+    for row in trials.select(["trial", "state", "step", *names]).to_pylist():
+        if row["state"] in _BAD:
+            values = _of(found, row, results).values
+            values[max([row["step"], 1, *(step + 1 for step in values)])] = nan
+    return [found[trial] for trial in sorted(found)]
+
+
+def _of(found: dict[int, TrialResults], row: Mapping[str, Any], results: Results) -> TrialResults:
+    trial = row["trial"]
+    if trial not in found:
+        found[trial] = TrialResults(trial, configuration_of(row, results.value_types), {})
+    return found[trial]
+
+
+def _last_to_rungs(reports: pa.Table) -> npt.NDArray[np.bool_]:
+    """Which reports are a trial's last ones on the way to a rung."""
+    trial, rung = (reports[name].to_numpy() for name in ("trial", "rung"))
+    last: npt.NDArray[np.bool_] = np.append((trial[1:] != trial[:-1]) | (rung[1:] != rung[:-1]), True)[: len(trial)]
+    return last
