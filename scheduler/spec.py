@@ -232,6 +232,11 @@ class SweepSpec(SpecPart):
                 f"warm_start: {self.controller.name} learns nothing from results here, so those of"
                 f" {self.warm_start.path} are of no use; leave it out, or choose proposer: model"
             )
+        if self.controller.pipeline is not None and self.proposer_name == "design":
+            raise ValueError(
+                f"controller.pipeline is a setting of sweeps that learn from results, not of {self.controller.name};"
+                " leave it out"
+            )
         if not self.space:
             raise ValueError("space is empty; name at least one hyperparameter")
         if (self.budget.resource or 0) // self.resource.max > MOST_TRIALS:

@@ -1,6 +1,5 @@
 """Which of many candidates to try: those whose result with the full resource is expected to improve most."""
 
-
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr

@@ -37,7 +37,12 @@ for runs_trainers in ("scheduler.cli", "scheduler", "scheduler.execution"):
 
 PLACES: dict[str, tuple[str, ...]] = {
     "duckdb": ("scheduler.results", "trainers.pytorch.tables"),
-    "optuna": ("scheduler.optuna_proposer", "scheduler.optuna_samplers", "scheduler.optuna_space"),
+    "optuna": (
+        "scheduler.optuna_importance",
+        "scheduler.optuna_proposer",
+        "scheduler.optuna_samplers",
+        "scheduler.optuna_space",
+    ),
     "pyarrow": ("scheduler.results", "scheduler.storage"),
     "ray": ("scheduler.execution.cluster", "scheduler.execution.ray_executor", "scheduler.execution.worker"),
     "rich": ("scheduler.cli",),

@@ -156,7 +156,7 @@ def test_a_size_is_measured_on_the_widest_trials_that_the_first_bracket_has_in_c
 
 
 def test_plans_and_simulations_work_before_and_after_the_size_is_known() -> None:
-    one, together = sweep(), sweep(fuse=8)
+    one, together = sweep(controller="hyperband"), sweep(fuse=8, controller="hyperband")
     assert one.plan().trials == together.plan().trials == 30
     assert one.plan(1.0).seconds == together.plan(1.0, workers=1).seconds
 

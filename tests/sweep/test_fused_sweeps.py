@@ -43,6 +43,8 @@ def lanes(storage: Path, code: str = "Waves", **fields: Any) -> Sweep:
         "name": "waves",
         "seed": 5,
         "fuse": 8,
+        # What a model proposes follows from the last digits, in which a trial alone differs from a fused one.
+        "controller": "hyperband",
     }
     return Sweep(f"{CODE}:{code}", space=space, storage=storage, **{**defaults, **fields})
 

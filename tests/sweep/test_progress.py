@@ -58,7 +58,7 @@ def test_a_finished_sweep_has_spent_what_was_planned() -> None:
 
 
 def test_a_budget_of_hours_has_no_planned_numbers_but_a_time_left() -> None:
-    spec = make_spec(budget={"hours": 2})
+    spec = make_spec(budget={"hours": 2}, controller="hyperband")
     meter, state = ProgressMeter(spec, earlier_s=600), new_state(spec)
     train(state, 30)
     progress = meter.measure(state.rows, state.spent)

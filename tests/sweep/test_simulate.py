@@ -117,7 +117,7 @@ def test_constraints_hold_for_every_configuration_whether_they_are_the_spaces_or
 
 
 def test_a_budget_of_hours_is_one_of_virtual_time() -> None:
-    one = sweep(budget={"hours": 1.0}, resource={"max": 9})
+    one = sweep(budget={"hours": 1.0}, resource={"max": 9}, controller="hyperband")
     results = one.simulate(curve, workers=2, step_seconds=lambda config, seed: 60.0)
     assert one.stop_reason is StopReason.OUT_OF_TIME
     assert 100 <= sum(results.trials()["step"].to_pylist()) <= 120

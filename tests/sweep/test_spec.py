@@ -138,7 +138,7 @@ def test_constraints_that_nothing_satisfies_are_refused_before_anything_runs() -
 def test_an_unknown_controller_lists_the_controllers() -> None:
     message = refusal(controller="bayes")
     assert message.startswith("controller.name: ")
-    assert message.endswith("'coarse_to_fine', 'hyperband', 'random' or 'grid', got 'bayes'.")
+    assert message.endswith("'coarse_to_fine', 'hyperband', 'asha', 'random' or 'grid', got 'bayes'.")
 
 
 def test_a_storage_in_the_home_folder_is_found_there(monkeypatch: pytest.MonkeyPatch) -> None:
