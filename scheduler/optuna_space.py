@@ -21,12 +21,13 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
 
 
 def parameters(space: SearchSpace, point: npt.NDArray[np.float64]) -> dict[str, Any]:
-    """A point of the unit cube, float64 [d], as Optuna's parameters; where it is NaN, a name is absent."""
+    """A point of the unit cube, float64 [d], as Optuna's parameters; inactive names are absent."""
+    snapped = space.snap(point[None])[0].tolist()
     return {
         name: unit
         if _positions(space.domains[name]) is None
         else int(space.domains[name].position(np.array([unit]))[0])
-        for name, unit in zip(distributions(space), point.tolist(), strict=True)
+        for name, unit in zip(distributions(space), snapped, strict=True)
         if not isnan(unit)
     }
 
