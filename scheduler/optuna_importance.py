@@ -1,8 +1,6 @@
 """How much each hyperparameter matters, by the evaluators of Optuna."""
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 import optuna
 from optuna.importance import (
@@ -16,7 +14,7 @@ from optuna.trial import create_trial
 from ..search_spaces import SearchSpace
 from .core.observations import Observations
 from .core.surrogate import scores
-from .optuna_space import distributions, parameters
+from .optuna_space import distributions, parameters, quiet_optuna
 
 _EVALUATORS: Mapping[str, Callable[[], BaseImportanceEvaluator]] = {
     "fanova": lambda: FanovaImportanceEvaluator(seed=0),
@@ -33,7 +31,7 @@ def evaluate(space: SearchSpace, observations: Observations, method: str) -> dic
         method: "fanova" (Hutter et al., ICML 2014) or "ped_anova" (Watanabe et al., IJCAI 2023).
     """
     known = distributions(space)
-    with _quiet():
+    with quiet_optuna():
         study = optuna.create_study(direction="minimize")
         for point, score in zip(observations.points, scores(observations.loss), strict=True):
             active = parameters(space, point)
@@ -41,16 +39,3 @@ def evaluate(space: SearchSpace, observations: Observations, method: str) -> dic
             study.add_trial(create_trial(params=active, distributions=own, value=float(score)))
         shares = get_param_importances(study, evaluator=_EVALUATORS[method]())
     return {name: float(share) for name, share in shares.items()}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Nothing of a study that nobody has asked for is said: that it was made, and what is experimental in it."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)

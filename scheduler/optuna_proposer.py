@@ -5,10 +5,8 @@ tried is one trial of the study, with its losses at its rungs as intermediate va
 pruned where it was left below. Samplers that learn from pruned trials, as TPE does, therefore learn from all rungs.
 """
 
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,7 @@ from .core.observations import Observations
 from .core.proposal import Points, Proposal, Request
 from .core.seeds import derived_seed
 from .optuna_samplers import keeps_notes, sampler_maker
-from .optuna_space import distributions, parameters, unit_point
+from .optuna_space import distributions, parameters, quiet_optuna, unit_point
 
 _ASKS = 4
 """How often a sampler is asked for a point, on average, until one satisfies the constraints."""
@@ -47,12 +45,12 @@ class OptunaProposer:
         self._distributions = distributions(space)
         self._order = [known for known in space.parents_first if known in self._distributions]
         self._replays = keeps_notes(name)
-        with _quiet():
+        with quiet_optuna():
             self._make_sampler = sampler_maker(name, arguments)
 
     def propose(self, request: Request) -> Proposal:
         """As many points as are asked for; fewer where the sampler finds too few that satisfy the constraints."""
-        with _quiet():
+        with quiet_optuna():
             sampler = self._make_sampler(derived_seed(self._seed, request.number))
             study = optuna.create_study(sampler=sampler)
             for trial in [*self._finished(request.observations), *map(self._running, request.pending)]:
@@ -143,16 +141,3 @@ def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
     if isinstance(distribution, IntDistribution):
         return trial.suggest_int(name, distribution.low, distribution.high)
     return trial.suggest_categorical(name, distribution.choices)  # type: ignore[attr-defined]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what Optuna says about studies and experimental arguments, to people who see neither."""
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(before)

@@ -1,11 +1,14 @@
 """A search space as Optuna has it: numbers in [0, 1], and positions where values are few or have no order."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import isnan, nan
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from ..search_spaces import Choice, Domain, Integer, SearchSpace
@@ -61,3 +64,16 @@ def _distribution(domain: Domain) -> BaseDistribution:
 def _unit(domain: Domain, parameter: float) -> float:
     positions = _positions(domain)
     return float(parameter) if positions is None else float(middle_of(np.int64(parameter), positions))
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Without what Optuna says about studies and experimental arguments, to people who see neither."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)

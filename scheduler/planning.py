@@ -52,9 +52,9 @@ def _limited(spec: SweepSpec, step_seconds: float | None, workers: int) -> Budge
 def _makespan(spec: SweepSpec, budget: Budget, step_seconds: float, workers: int) -> float:
     """Seconds that the sweep takes when every step costs the same: the sweep itself, on a virtual clock."""
     limits = spec.budget.model_copy(update={"trials": budget.trials, "resource": budget.resource, "hours": None})
-    # Where points lie changes no cost, so nothing needs to be learnt; but brackets wait as if it were.
     spec = spec.model_copy(update={"budget": limits})
     curve = [float(step) for step in range(spec.resource.max)]
+    # Where points lie changes no cost, so nothing proposes them; brackets wait for their proposals all the same.
     executor = SimulatedExecutor(lambda _, seed: curve, spec.metric, workers, lambda _, seed: step_seconds)
     record = MemoryRecord(ReportTable(spec.search_space.value_types, spec.metric, spec.mode))
     SweepLoop(new_state(spec), executor, record, Interrupts()).run()
