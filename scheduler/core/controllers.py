@@ -30,9 +30,9 @@ ControllerName = Literal["coarse_to_fine", "hyperband", "asha", "random", "grid"
 
 _RANDOM_BRACKET = 64
 """Trials that random search draws at a time; a number of convenience, since nothing is compared."""
-PIPELINE = 1
+PIPELINE = 3
 """How far `coarse_to_fine` runs ahead where nobody says: not at all."""
-_FUSED_BRACKETS = 3
+_FUSED_AHEAD = 3
 _EXPLORE = 0.2
 
 GRID_POINTS = 5
@@ -116,10 +116,10 @@ def _asha(search: Search, design: Design, learning: Learning | None) -> AshaCont
 
 
 def _pipeline(search: Search) -> int:
-    """Where trials are trained together, three brackets of the widest kind open at once."""
+    """Where trials are trained together, four brackets of `coarse_to_fine` open at once, two of each kind."""
     if search.pipeline is not None:
         return search.pipeline
-    return PIPELINE if search.grouping.size == 1 else search.resource.widest_kind + _FUSED_BRACKETS
+    return PIPELINE if search.grouping.size == 1 else search.resource.widest_kind + _FUSED_AHEAD
 
 
 def _design(search: Search) -> Design:
