@@ -11,7 +11,7 @@ from .candidates import Candidates, SpaceCandidates
 from .importance import total_effects
 from .proposal import DesignProposer, Insight, Points, Proposal, Request
 from .region import Region, changes
-from .surrogate import Surrogate
+from .surrogate import Belief, Surrogate
 
 _BEST = 10
 """Of the points that were tried, how many are looked around."""
@@ -50,20 +50,23 @@ class ModelProposer:
         belief = surrogate.believe(np.concatenate([candidates, request.pending]))
         batch = Batch(surrogate, belief, float(tried_belief.mean.min()), len(request.pending))
         points = candidates[batch.choose(request.n)]
-        return Proposal(request.number, points, self._insight(request, surrogate, candidates, random))
+        optima = candidates[_optima(surrogate, belief.take(np.arange(len(candidates))), random)]
+        return Proposal(request.number, points, self._insight(request, surrogate, optima))
 
-    def _insight(
-        self, request: Request, surrogate: Surrogate, candidates: Points, random: np.random.Generator
-    ) -> Insight:
+    def _insight(self, request: Request, surrogate: Surrogate, optima: Points) -> Insight:
         """Where the likely optima are, what changed, and what matters."""
-        belief = surrogate.believe(candidates)
-        promising = np.argsort(belief.mean - np.sqrt(belief.variance), kind="stable")[:_LIKELY]
-        optima = likely_optima(surrogate, belief.take(promising), _DRAWS, random)
-        region = Region.holding(self.space, candidates[promising[optima]])
+        region = Region.holding(self.space, optima)
         change = changes(self.space, request.region or Region.whole(self.space), region)
         reason = f"{change}: the likely optima by {len(request.observations):,} results"
         shares = total_effects(self.space, lambda points: surrogate.believe(points).mean)
         return Insight(region, reason, shares)
+
+
+def _optima(surrogate: Surrogate, belief: Belief, random: np.random.Generator) -> npt.NDArray[np.int64]:
+    """The rows of points that may be the optimum, the likely ones often."""
+    promising = np.argsort(belief.mean - np.sqrt(belief.variance), kind="stable")[:_LIKELY]
+    rows: npt.NDArray[np.int64] = promising[likely_optima(surrogate, belief.take(promising), _DRAWS, random)]
+    return rows
 
 
 def _new(candidates: Points, known: Points) -> Points:
