@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..core.controllers import Search, pipeline_of
 from ..measure import measure_step_seconds
 from ..planning import plan_sweep
 from ..spec import spec_schema
@@ -17,6 +18,9 @@ from .options import Json, Settings, SpecFile, Workers, parse_settings
 from .tables import plan_table
 
 app = typer.Typer()
+
+_IDLE = 0.7
+"""Where workers train for a smaller share of the time, the person hears what else they might choose."""
 
 
 @app.command()
@@ -67,6 +71,7 @@ def plan(
         step_seconds = measure_step_seconds(spec, spec_file.parent)
     planned = plan_sweep(spec, step_seconds)
     count = spec.workers.count or 1
+    busy = None if step_seconds is None else planned.busy(count, step_seconds)
     finish = None if planned.seconds is None else datetime.now().astimezone() + timedelta(seconds=planned.seconds)
     if json:
         totals: dict[str, Any] = {
@@ -75,7 +80,7 @@ def plan(
             "workers": count,
             "step_seconds": step_seconds,
         }
-        times = {"seconds": planned.seconds, "finish": finish and finish.isoformat(timespec="seconds")}
+        times = {"seconds": planned.seconds, "busy": busy, "finish": finish and finish.isoformat(timespec="seconds")}
         brackets = [asdict(bracket) | {"resource": bracket.cost} for bracket in planned.brackets]
         print_json({"unit": spec.resource.unit, **totals, **times, "brackets": brackets})
         return
@@ -87,12 +92,23 @@ def plan(
     if finish is not None and planned.seconds is not None and step_seconds is not None:
         means = f"{plural(count, 'worker')}, {step_seconds:.3g} s per {spec.resource.unit}"
         out.print(f"{means}: about {show_duration(planned.seconds)}; started now it ends at {_clock(finish)}")
+    if busy is not None and busy < _IDLE and spec.search.waits:
+        out.print(_idle_words(busy, spec.search))
 
 
 @app.command()
 def schema(json: Json = False) -> None:
     """Print the JSON Schema of a spec, for editors."""
     print_json(spec_schema())
+
+
+def _idle_words(busy: float, search: Search) -> str:
+    """What keeps more workers busy than the sweep would."""
+    rungs = pipeline_of(search)
+    return (
+        f"Workers train {busy:.0%} of the time and wait for results in the rest: with controller.pipeline above {rungs}"
+        " they wait for fewer of them, with controller asha for none."
+    )
 
 
 def _clock(time: datetime) -> str:

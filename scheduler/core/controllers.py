@@ -31,7 +31,7 @@ ControllerName = Literal["coarse_to_fine", "hyperband", "asha", "random", "grid"
 _RANDOM_BRACKET = 64
 """Trials that random search draws at a time; a number of convenience, since nothing is compared."""
 PIPELINE = 3
-"""How far `coarse_to_fine` runs ahead where nobody says: not at all."""
+"""Where nobody says how far brackets run ahead: a few workers stay busy, and one finds no less (docs/search.md)."""
 _FUSED_AHEAD = 3
 _EXPLORE = 0.2
 
@@ -69,6 +69,11 @@ class Search:
     grouping: Grouping = ALONE
 
     @property
+    def waits(self) -> bool:
+        """Whether brackets wait for the results of earlier ones."""
+        return self.learns and self.controller != "asha"
+
+    @property
     def learning(self) -> Learning | None:
         """How points follow from results; None where they do not."""
         if not self.learns:
@@ -104,7 +109,7 @@ def make_controller(search: Search) -> Controller:
     if search.controller == "asha":
         return _asha(search, design, learning)
     guide = (
-        DesignGuide(design) if learning is None else LearningGuide(search.space, design, learning, _pipeline(search))
+        DesignGuide(design) if learning is None else LearningGuide(search.space, design, learning, pipeline_of(search))
     )
     return HalvingController(search.space, bracket_schedule(search), guide, search.grouping)
 
@@ -115,8 +120,11 @@ def _asha(search: Search, design: Design, learning: Learning | None) -> AshaCont
     return AshaController(search.space, Ladder(plan.levels, search.resource.eta, trials), design, learning)
 
 
-def _pipeline(search: Search) -> int:
-    """Where trials are trained together, four brackets of `coarse_to_fine` open at once, two of each kind."""
+def pipeline_of(search: Search) -> int:
+    """How far brackets run ahead of the results that they see.
+
+    Where trials are trained together, four brackets of `coarse_to_fine` open at once, two of each kind.
+    """
     if search.pipeline is not None:
         return search.pipeline
     return PIPELINE if search.grouping.size == 1 else search.resource.widest_kind + _FUSED_AHEAD

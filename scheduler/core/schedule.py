@@ -197,3 +197,7 @@ class Plan:
     def lasting(self, seconds: float) -> "Plan":
         """The same plan with its expected time."""
         return replace(self, seconds=seconds)
+
+    def busy(self, workers: int, step_seconds: float) -> float | None:
+        """The share of that time that workers train, in [0, 1]; None where the time is unknown or 0."""
+        return self.cost * step_seconds / (self.seconds * workers) if self.seconds else None

@@ -93,6 +93,16 @@ def test_plan_as_json_knows_the_expected_time(project: Path, caviar: Any) -> Non
     assert plan["resource"] == sum(bracket["resource"] for bracket in plan["brackets"])
     assert plan["seconds"] == 2 * plan["resource"]
     assert plan["finish"]
+    assert plan["busy"] == 1.0
+
+
+def test_plan_says_when_workers_would_wait_for_results(project: Path, caviar: Any) -> None:
+    arguments = ("plan", "sweep.yaml", "--step-seconds", "2", "--workers", "64")
+    waiting = caviar(*arguments, cwd=project).stdout
+    assert "wait for results" in waiting
+    assert "controller.pipeline above 3" in waiting
+    for settings in ("controller=asha", "controller=random"):
+        assert "wait for results" not in caviar(*arguments, "--set", settings, cwd=project).stdout
 
 
 def test_plan_can_measure_the_cost_of_a_step(project: Path, caviar: Any) -> None:
