@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from ..search_spaces import SearchSpace
-from .core.learning import enough_results
+from .core.learning import ENOUGH_RESULTS
 from .core.observations import Observations
 from .errors import ResultsError
 from .run import load_spec, load_state
@@ -34,7 +34,7 @@ def importance(path: str | Path, method: Method = "model") -> dict[str, float]:
         raise ResultsError(f"There is no method {method!r}: it must be {', '.join(get_args(Method))}.")
     spec = load_spec(Path(path))
     space, (state, _) = spec.search_space, load_state(Path(path), spec)
-    observations, enough = state.observations(), enough_results(space.dimensions)
+    observations, enough = state.observations(), ENOUGH_RESULTS
     if observations.finite < enough:
         raise ResultsError(
             f"{path}: what matters shows from {enough} results on, and trials have come to {observations.finite} yet."

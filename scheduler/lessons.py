@@ -6,7 +6,7 @@ from math import isfinite
 
 from ..search_spaces import SearchSpace
 from .core.edges import Edge, edges
-from .core.learning import enough_results
+from .core.learning import ENOUGH_RESULTS
 from .core.proposal import Insight
 from .core.state import SweepState
 from .core.wording import describe_region, describe_shares
@@ -84,7 +84,7 @@ def _before_the_first(spec: SweepSpec, state: SweepState) -> str:
         return "points are laid evenly over the whole space; results do not change them"
     if spec.proposer_name != "model":
         return f"points are chosen by {spec.proposer_name} from results"
-    missing = enough_results(spec.search_space.dimensions) - state.observations().finite
+    missing = ENOUGH_RESULTS - state.observations().finite
     if state.finished:
         return "points were laid evenly over the whole space: no model chose any"
     if missing > 0:

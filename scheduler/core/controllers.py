@@ -12,7 +12,7 @@ from .design import Design, GridDesign, sobol_design, uniform_design
 from .grouping import ALONE, Grouping
 from .guide import DesignGuide, LearningGuide
 from .halving import HalvingController
-from .learning import Learning, enough_results
+from .learning import ENOUGH_RESULTS, Learning
 from .observations import Observations
 from .schedule import (
     BracketPlan,
@@ -80,7 +80,7 @@ class Search:
             return None
         dimensions = self.space.dimensions
         prior = Observations.empty(dimensions) if self.prior is None else self.prior
-        return Learning(_EXPLORE, prior, enough_results(dimensions))
+        return Learning(_EXPLORE, prior, ENOUGH_RESULTS)
 
 
 def bracket_schedule(search: Search) -> Iterator[BracketPlan]:

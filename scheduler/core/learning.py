@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from .observations import Observations
 
-_ENOUGH = 10
+ENOUGH_RESULTS = 10
+"""Finite results from which a model is made, however many hyperparameters there are.
 
-
-def enough_results(dimensions: int) -> int:
-    """Results from which a model is made: 10, or twice the number of hyperparameters where that is more."""
-    return max(_ENOUGH, 2 * dimensions)
+To wait for two results a hyperparameter costs a bracket: mean regret after five full trainings of YAHPO's three tasks
+was .39 then, and is .32.
+"""
 
 
 @dataclass(frozen=True, slots=True)
