@@ -21,20 +21,25 @@ def resolve_fusing(spec: SweepSpec, trainer: Trainer) -> SweepSpec:
         trainer: Its training code.
 
     Raises:
-        InvalidSpecError: Trials are to be fused and the training code is no lane.
+        InvalidSpecError: Trials are to be fused, and the training code is no lane or the controller starts them alone.
     """
     fuse, fusing = spec.fuse, trainer.fusing
     if fusing is None:
-        if fuse.size not in {"auto", 1}:
-            raise InvalidSpecError(
-                f"fuse: {fuse.size} trials are to be trained together, but {trainer.name} is no lane, and only a lane"
-                " can be fused; leave it out."
-            )
-        return with_fusing(spec, FuseSpec(size=1, static=(), padded=()))
+        return _alone(spec, f"{trainer.name} is no lane, and only a lane can be fused")
+    if spec.controller.name == "asha":
+        return _alone(spec, "asha promotes each trial by itself")
     space = spec.search_space
     padded = _padded(space, fusing) if fuse.padded is None else fuse.padded
     static = _static(space, fusing, padded) if fuse.static is None else fuse.static
     return with_fusing(spec, FuseSpec(size=fuse.size, static=static, padded=padded))
+
+
+def _alone(spec: SweepSpec, reason: str) -> SweepSpec:
+    """The spec with every trial trained alone, unless the person wants them together."""
+    size = spec.fuse.size
+    if size not in {"auto", 1}:
+        raise InvalidSpecError(f"fuse: {size} trials are to be trained together, but {reason}; leave it out.")
+    return with_fusing(spec, FuseSpec(size=1, static=(), padded=()))
 
 
 def with_fusing(spec: SweepSpec, fuse: FuseSpec) -> SweepSpec:

@@ -19,7 +19,7 @@ from .tables import plan_table
 
 app = typer.Typer()
 
-_IDLE = 0.7
+_IDLE = 2 / 3
 """Where workers train for a smaller share of the time, the person hears what else they might choose."""
 
 

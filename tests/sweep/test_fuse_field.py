@@ -145,6 +145,12 @@ def test_fusing_training_code_that_is_no_lane_is_refused() -> None:
     )
 
 
+def test_asha_trains_the_trials_of_a_lane_one_at_a_time() -> None:
+    assert sweep(controller="asha").spec.fuse == FuseSpec(size=1, static=(), padded=())
+    with pytest.raises(InvalidSpecError, match=r"but asha promotes each trial by itself; leave it out"):
+        sweep(controller="asha", fuse=8)
+
+
 def test_a_size_is_measured_on_the_widest_trials_that_the_first_bracket_has_in_common() -> None:
     spec = sweep(fuse={"static": ["augment"]}, controller="random", budget={"trials": 64}).spec
     sample = sample_group(spec)
