@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from environment import environment, sentence
 from quality_figures import NAMES, Board, interval, task_means
+from quality_methods import PEERS
 from quality_runs import FinishedRun
 
 SETTINGS = {
@@ -34,7 +35,8 @@ def write_report(runs: Sequence[FinishedRun], output: Path) -> None:
     """Writes all tables into a Markdown file, and prints them."""
     lines = [*_INTRODUCTION, _where(runs), "", f"![Regret by budget]({output.with_suffix('.png').name})"]
     for (setting, workers), board in boards(runs):
-        lines += ["", f"## {SETTINGS[setting]}; {workers} worker{'s' * (workers > 1)}", "", *_tables(board)]
+        lines += ["", f"## {SETTINGS[setting]}; {workers} worker{'s' * (workers > 1)}", ""]
+        lines += [_summary(board), "", *_tables(board)]
     text = "\n".join(lines) + "\n"
     print(text)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -49,6 +51,16 @@ def boards(runs: Iterable[FinishedRun]) -> list[tuple[tuple[str, int], Board]]:
 
     groups = groupby(sorted(runs, key=place), place)
     return [((list(SETTINGS)[setting], workers), Board(list(group))) for (setting, workers), group in groups]
+
+
+def _summary(board: Board) -> str:
+    """How Caviar's mean regret compares with that of the best peer, which may be another one at each budget."""
+    peers = [method for method in board.methods if method in PEERS]
+    best = np.min([task_means(board, method).mean(axis=0) for method in peers], axis=0)
+    ratios = task_means(board, "caviar").mean(axis=0) / best
+    shares = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    budgets = ", ".join(f"{full}" for full in board.trainings)
+    return f"Caviar's mean regret is {shares} of the best peer's after {budgets} full trainings."
 
 
 def _tables(board: Board) -> list[str]:

@@ -108,7 +108,6 @@ class AshaController:
 
     def request(self) -> Request:
         """A batch of as many points as there are running trials, at least eta^2."""
-        assert self._learning is not None, "proposals are wanted by controllers that learn"
         n = int(min(max(self._eta**2, len(self._running)), self._unplanned))
         pending = np.array([*(self._points[trial] for trial in sorted(self._unseen)), *self._queue])
         pending = pending.reshape(-1, self._space.dimensions)
