@@ -4,8 +4,8 @@
     .venv/bin/python benchmarks/proposals.py
 
 A proposal is 22 points, those of a bracket of 27 whose other five stay global. Results are those of a noisy bowl at
-four rungs. Everything runs in one thread. Optuna's Gaussian process, which learns from full trainings alone, proposes one
-point after the other from as many of them.
+four rungs. Everything runs in one thread. Optuna's Gaussian process, which learns from full trainings alone, proposes
+one point after the other from as many of them.
 """
 
 import argparse
