@@ -9,12 +9,11 @@ from optuna.importance import (
     PedAnovaImportanceEvaluator,
     get_param_importances,
 )
-from optuna.trial import create_trial
 
 from ..search_spaces import SearchSpace
 from .core.observations import Observations
 from .core.surrogate import scores
-from .optuna_space import distributions, parameters, quiet_optuna
+from .optuna_space import quiet_optuna, trial_at
 
 _EVALUATORS: Mapping[str, Callable[[], BaseImportanceEvaluator]] = {
     "fanova": lambda: FanovaImportanceEvaluator(seed=0),
@@ -30,12 +29,9 @@ def evaluate(space: SearchSpace, observations: Observations, method: str) -> dic
         observations: Results at one resource level; they are taken by their ranks.
         method: "fanova" (Hutter et al., ICML 2014) or "ped_anova" (Watanabe et al., IJCAI 2023).
     """
-    known = distributions(space)
     with quiet_optuna():
         study = optuna.create_study(direction="minimize")
         for point, score in zip(observations.points, scores(observations.loss), strict=True):
-            active = parameters(space, point)
-            own = {name: known[name] for name in active}
-            study.add_trial(create_trial(params=active, distributions=own, value=float(score)))
+            study.add_trial(trial_at(space, point, value=float(score)))
         shares = get_param_importances(study, evaluator=_EVALUATORS[method]())
     return {name: float(share) for name, share in shares.items()}

@@ -20,7 +20,7 @@ from .core.observations import Observations
 from .core.proposal import Points, Proposal, Request
 from .core.seeds import derived_seed
 from .optuna_samplers import keeps_notes, sampler_maker
-from .optuna_space import distributions, parameters, quiet_optuna, unit_point
+from .optuna_space import distributions, quiet_optuna, trial_at, unit_point
 
 _ASKS = 4
 """How often a sampler is asked for a point, on average, until one satisfies the constraints."""
@@ -87,15 +87,11 @@ class OptunaProposer:
             values = dict(zip(observations.resource[rows].tolist(), losses[rows].tolist(), strict=True))
             last = max(values)
             state = TrialState.COMPLETE if last >= self._full else TrialState.PRUNED
-            yield self._trial(observations.points[rows[0]], state, value=values[last], intermediate_values=values)
+            point = observations.points[rows[0]]
+            yield trial_at(self._space, point, state=state, value=values[last], intermediate_values=values)
 
     def _running(self, point: Points) -> FrozenTrial:
-        return self._trial(self._space.snap(point[None])[0], TrialState.RUNNING)
-
-    def _trial(self, point: Points, state: TrialState, **results: Any) -> FrozenTrial:
-        params = parameters(self._space, point)
-        of_params = {name: self._distributions[name] for name in params}
-        return optuna.trial.create_trial(state=state, params=params, distributions=of_params, **results)
+        return trial_at(self._space, point, state=TrialState.RUNNING)
 
 
 def _rows_of_trials(observations: Observations) -> list[list[int]]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, create_trial
 
 from ..search_spaces import Choice, Domain, Integer, SearchSpace
 from ..search_spaces.shares import middle_of
@@ -33,6 +34,18 @@ def parameters(space: SearchSpace, point: npt.NDArray[np.float64]) -> dict[str, 
         for name, unit in zip(distributions(space), snapped, strict=True)
         if not isnan(unit)
     }
+
+
+def trial_at(space: SearchSpace, point: npt.NDArray[np.float64], **results: Any) -> FrozenTrial:
+    """A trial at a point of the unit cube, float64 [d], for a study.
+
+    Args:
+        space: The search space.
+        point: The point.
+        results: What is known of it, as `optuna.trial.create_trial` takes it; complete where no state is given.
+    """
+    known, params = distributions(space), parameters(space, point)
+    return create_trial(params=params, distributions={name: known[name] for name in params}, **results)
 
 
 def unit_point(space: SearchSpace, params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
