@@ -36,7 +36,7 @@ def write_report(runs: Sequence[FinishedRun], output: Path) -> None:
     lines = [*_INTRODUCTION, _where(runs), "", f"![Regret by budget]({output.with_suffix('.png').name})"]
     for (setting, workers), board in boards(runs):
         lines += ["", f"## {SETTINGS[setting]}; {workers} worker{'s' * (workers > 1)}", ""]
-        lines += [_summary(board), "", *_tables(board)]
+        lines += [*_summary(board), *_tables(board)]
     text = "\n".join(lines) + "\n"
     print(text)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -53,14 +53,16 @@ def boards(runs: Iterable[FinishedRun]) -> list[tuple[tuple[str, int], Board]]:
     return [((list(SETTINGS)[setting], workers), Board(list(group))) for (setting, workers), group in groups]
 
 
-def _summary(board: Board) -> str:
+def _summary(board: Board) -> list[str]:
     """How Caviar's mean regret compares with that of the best peer, which may be another one at each budget."""
     peers = [method for method in board.methods if method in PEERS]
+    if not peers or "caviar" not in board.methods:
+        return []
     best = np.min([task_means(board, method).mean(axis=0) for method in peers], axis=0)
     ratios = task_means(board, "caviar").mean(axis=0) / best
     shares = ", ".join(f"{ratio:.2f}" for ratio in ratios)
     budgets = ", ".join(f"{full}" for full in board.trainings)
-    return f"Caviar's mean regret is {shares} of the best peer's after {budgets} full trainings."
+    return [f"Caviar's mean regret is {shares} of the best peer's after {budgets} full trainings.", ""]
 
 
 def _tables(board: Board) -> list[str]:
