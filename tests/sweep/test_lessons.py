@@ -41,8 +41,8 @@ def test_before_the_first_proposal_it_is_said_how_many_results_a_model_needs(
 ) -> None:
     status = sweep_status(recorded(tmp_path, seconds=4.0))
     assert status.condition is SweepCondition.OUT_OF_TIME
-    assert status.progress.trials == 4
-    expected = "points are laid evenly over the whole space; a model takes over after 6 more results"
+    assert status.progress.trials == 2
+    expected = "points are laid evenly over the whole space; a model takes over after 8 more results"
     assert status.lessons.looking == expected
     assert (status.lessons.why, status.lessons.matters, status.lessons.insight) == (None, None, None)
     assert status.warnings == ()
@@ -51,7 +51,7 @@ def test_before_the_first_proposal_it_is_said_how_many_results_a_model_needs(
 def test_between_enough_results_and_the_first_proposal_the_next_points_are_the_models(
     recorded: Recorded, tmp_path: Path
 ) -> None:
-    looking = sweep_status(recorded(tmp_path, seconds=11.0, budget={"trials": 80})).lessons.looking
+    looking = sweep_status(recorded(tmp_path, seconds=27.0, budget={"trials": 80})).lessons.looking
     assert looking == "points are laid evenly over the whole space; a model chooses the next ones"
 
 

@@ -12,7 +12,9 @@ from caviar.scheduler.spec import SweepSpec
 
 def make_spec(**fields: Any) -> SweepSpec:
     space = {"x": {"uniform": [0, 1]}}
-    defaults = {"name": "s", "trainer": None, "metric": "loss", "space": space, "resource": {"max": 9}}
+    # The first bracket of Hyperband is the widest.
+    common = {"name": "s", "trainer": None, "metric": "loss", "controller": "hyperband"}
+    defaults = {**common, "space": space, "resource": {"max": 9}}
     return SweepSpec.parse({**defaults, "budget": {"trials": 9}, **fields})
 
 
