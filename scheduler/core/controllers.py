@@ -32,7 +32,6 @@ _RANDOM_BRACKET = 64
 """Trials that random search draws at a time; a number of convenience, since nothing is compared."""
 PIPELINE = 3
 """Where nobody says how far brackets run ahead: a few workers stay busy, and one finds no less (docs/search.md)."""
-_FUSED_AHEAD = 3
 _EXPLORE = 0.2
 
 GRID_POINTS = 5
@@ -123,11 +122,12 @@ def _asha(search: Search, design: Design, learning: Learning | None) -> AshaCont
 def pipeline_of(search: Search) -> int:
     """How far brackets run ahead of the results that they see.
 
-    Where trials are trained together, four brackets of `coarse_to_fine` open at once, two of each kind.
+    Where trials are trained together, two brackets of `coarse_to_fine` open at once, one of each kind: larger groups
+    would gain less than is lost by what they do not see.
     """
     if search.pipeline is not None:
         return search.pipeline
-    return PIPELINE if search.grouping.size == 1 else search.resource.widest_kind + _FUSED_AHEAD
+    return PIPELINE if search.grouping.size == 1 else max(PIPELINE, search.resource.widest_kind + 1)
 
 
 def _design(search: Search) -> Design:
