@@ -43,7 +43,7 @@ class PeerSpace:
 
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
-        self.domains = [_written(name, domain) for name, domain in space.domains.items() if not domain.is_constant]
+        self.domains = [_written(name, domain) for name, domain in space.varying.items()]
         self._constants = {name: domain.value for name, domain in space.domains.items() if isinstance(domain, Constant)}
 
     def read(self, config: Mapping[str, Any]) -> dict[str, Value]:

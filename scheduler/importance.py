@@ -34,10 +34,11 @@ def importance(path: str | Path, method: Method = "model") -> dict[str, float]:
         raise ResultsError(f"There is no method {method!r}: it must be {', '.join(get_args(Method))}.")
     spec = load_spec(Path(path))
     space, (state, _) = spec.search_space, load_state(Path(path), spec)
-    observations, enough = state.observations(), ENOUGH_RESULTS
-    if observations.finite < enough:
+    observations = state.observations()
+    if observations.finite < ENOUGH_RESULTS:
         raise ResultsError(
-            f"{path}: what matters shows from {enough} results on, and trials have come to {observations.finite} yet."
+            f"{path}: what matters shows from {ENOUGH_RESULTS} results on,"
+            f" and trials have come to {observations.finite} yet."
         )
     if method == "model":
         shares = _total_effects(space, observations, spec.resource.max)

@@ -21,17 +21,15 @@ _MOST_POSITIONS = 50
 
 def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
     """The distribution of each hyperparameter that varies, in the order of the unit cube's columns."""
-    return {name: _distribution(domain) for name, domain in space.domains.items() if not domain.is_constant}
+    return {name: _distribution(domain) for name, domain in space.varying.items()}
 
 
 def parameters(space: SearchSpace, point: npt.NDArray[np.float64]) -> dict[str, Any]:
     """A point of the unit cube, float64 [d], as Optuna's parameters; inactive names are absent."""
     snapped = space.snap(point[None])[0].tolist()
     return {
-        name: unit
-        if _positions(space.domains[name]) is None
-        else int(space.domains[name].position(np.array([unit]))[0])
-        for name, unit in zip(distributions(space), snapped, strict=True)
+        name: unit if _positions(domain) is None else int(domain.position(np.array([unit]))[0])
+        for (name, domain), unit in zip(space.varying.items(), snapped, strict=True)
         if not isnan(unit)
     }
 
@@ -44,13 +42,14 @@ def trial_at(space: SearchSpace, point: npt.NDArray[np.float64], **results: Any)
         point: The point.
         results: What is known of it, as `optuna.trial.create_trial` takes it; complete where no state is given.
     """
-    known, params = distributions(space), parameters(space, point)
-    return create_trial(params=params, distributions={name: known[name] for name in params}, **results)
+    params = parameters(space, point)
+    of_params = {name: _distribution(space.domains[name]) for name in params}
+    return create_trial(params=params, distributions=of_params, **results)
 
 
 def unit_point(space: SearchSpace, params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
     """The point of the unit cube, float64 [d], that Optuna's parameters stand for; NaN where a name is absent."""
-    units = [nan if name not in params else _unit(space.domains[name], params[name]) for name in distributions(space)]
+    units = [_unit(domain, params[name]) if name in params else nan for name, domain in space.varying.items()]
     return np.array(units, np.float64)
 
 

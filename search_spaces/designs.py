@@ -117,7 +117,7 @@ def _listed(space: SearchSpace) -> str:
 
 
 def _points_of(space: SearchSpace, points: int | Mapping[str, int]) -> dict[str, int]:
-    varying = {name: domain for name, domain in space.domains.items() if not domain.is_constant}
+    varying = space.varying
     named = points if isinstance(points, Mapping) else dict.fromkeys(varying, points)
     for name, count in named.items():
         if name not in space.domains:
@@ -132,6 +132,6 @@ def _points_of(space: SearchSpace, points: int | Mapping[str, int]) -> dict[str,
 
 def _distinct(space: SearchSpace, unit: Units) -> Units:
     active = space.active(unit)
-    columns = [name for name, domain in space.domains.items() if not domain.is_constant]
+    columns = list(space.varying)
     masked = np.where(np.stack([active[name] for name in columns], axis=1), unit, -1.0) if columns else unit
     return unit[np.sort(np.unique(masked, axis=0, return_index=True)[1])] if columns else unit

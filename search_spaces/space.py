@@ -72,6 +72,11 @@ class SearchSpace:
         return len(self._columns)
 
     @property
+    def varying(self) -> dict[str, Domain]:
+        """The domains that are not constant, in the order of the unit cube's columns."""
+        return {name: self.domains[name] for name in self._columns}
+
+    @property
     def value_types(self) -> dict[str, ValueType]:
         """The type of each name's values."""
         return {name: domain.value_type for name, domain in self.domains.items()}

@@ -25,9 +25,8 @@ class SpaceCandidates:
     """
 
     def __init__(self, space: SearchSpace) -> None:
-        domains = [domain for domain in space.domains.values() if not domain.is_constant]
         self._space = space
-        self._options = np.array([isinstance(domain, Choice) for domain in domains], np.bool_)
+        self._options = np.array([isinstance(domain, Choice) for domain in space.varying.values()], np.bool_)
 
     def __call__(self, best: Floats, random: np.random.Generator) -> Floats:
         """The points, float64 [m, d], snapped to the values of their domains; none breaks a constraint."""

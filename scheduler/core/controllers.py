@@ -77,8 +77,7 @@ class Search:
         """How points follow from results; None where they do not."""
         if not self.learns:
             return None
-        dimensions = self.space.dimensions
-        prior = Observations.empty(dimensions) if self.prior is None else self.prior
+        prior = Observations.empty(self.space.dimensions) if self.prior is None else self.prior
         return Learning(_EXPLORE, prior, ENOUGH_RESULTS)
 
 

@@ -24,7 +24,7 @@ def total_effects(space: SearchSpace, predict: Callable[[Floats], Floats]) -> di
         space: The search space.
         predict: `predict(points)` gives a number for each point of the unit cube, float64 [n, d].
     """
-    names = [name for name, domain in space.domains.items() if not domain.is_constant]
+    names = list(space.varying)
     drawn = sobol(_SAMPLES, 2 * len(names), seed=0)
     first, second = drawn[:, : len(names)], drawn[:, len(names) :]
     changed = [first.copy() for _ in names]

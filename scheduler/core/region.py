@@ -54,14 +54,13 @@ class Region:
     @classmethod
     def holding(cls, space: SearchSpace, optima: npt.NDArray[np.float64]) -> "Region":
         """The box that holds the likely optima, float64 [n, d] with NaN where a hyperparameter is inactive; n >= 1."""
-        varying = [(name, domain) for name, domain in space.domains.items() if not domain.is_constant]
-        return cls({name: _span(domain, optima[:, column]) for column, (name, domain) in enumerate(varying)})
+        columns = zip(space.varying.items(), optima.T, strict=True)
+        return cls({name: _span(domain, units) for (name, domain), units in columns})
 
     @classmethod
     def whole(cls, space: SearchSpace) -> "Region":
         """All of the space."""
-        varying = {name: domain for name, domain in space.domains.items() if not domain.is_constant}
-        return cls({name: _whole(domain) for name, domain in varying.items()})
+        return cls({name: _whole(domain) for name, domain in space.varying.items()})
 
     def to_json(self) -> dict[str, dict[str, Any]]:
         """The region as JSON values."""

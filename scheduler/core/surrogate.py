@@ -83,8 +83,7 @@ class Surrogate:
 
     def __init__(self, space: SearchSpace, observations: Observations, full: int, random: np.random.Generator) -> None:
         self._full = full
-        domains = [domain for domain in space.domains.values() if not domain.is_constant]
-        options = tuple(column for column, domain in enumerate(domains) if isinstance(domain, Choice))
+        options = tuple(column for column, domain in enumerate(space.varying.values()) if isinstance(domain, Choice))
         self.observations = observations.take(chosen_rows(observations.loss, _MOST, random))
         self._features = self._encode(self.observations.points, self.observations.resource)
         targets = scores(self.observations.loss)

@@ -55,7 +55,7 @@ class Transfer:
 
     def __init__(self, space: SearchSpace, known: Collection[str], assumed: Mapping[str, Value], seed: int) -> None:
         self._space, self._known, self._assumed, self._seed = space, known, assumed, seed
-        varying = [name for name, domain in space.domains.items() if not domain.is_constant]
+        varying = list(space.varying)
         self._columns = {name: column for column, name in enumerate(varying)}
         self._free = [name for name in varying if name not in known and name not in assumed]
 
