@@ -177,10 +177,12 @@ class RayExecutor:
             slot.actor.pause.remote()
 
     def close(self) -> None:
-        """Lets workers without work close their trials, for a few seconds, and kills them all."""
+        """Lets workers without work close their trials, and others start up, for a few seconds, and kills them all."""
         self._closing = True
         self._proposals.close()
         closing = [slot.actor.close.remote(_CLOSE_S) for slot in self._slots.values() if slot.ready and not slot.work]
+        # Of an actor that is killed while Ray creates it, Ray may keep the CPU until the job ends.
+        closing += [poll for poll, slot in self._slots.items() if not slot.ready]
         if closing:
             ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_S)
         for slot in self._slots.values():

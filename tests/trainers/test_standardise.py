@@ -45,3 +45,11 @@ def test_all_pixels_can_share_one() -> None:
     standardiser = Standardiser.fit(np.array([[0, 255], [255, 0]], np.uint8), over=None)
     assert standardiser.mean.item() == standardiser.deviation.item() == 127.5
     assert standardiser.mean.dtype == np.float32
+
+
+def test_what_is_too_far_for_float32_is_its_largest_number() -> None:
+    standardiser = Standardiser.fit(np.array([[0.0], [1e-96]]))
+    assert standardiser.apply(np.array([[1.0], [-1.0]])).ravel().tolist() == [
+        np.finfo(np.float32).max,
+        np.finfo(np.float32).min,
+    ]

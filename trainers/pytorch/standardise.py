@@ -51,8 +51,11 @@ class Standardiser:
             inputs: Numbers [n, ...], of the training part's shape but for n.
 
         Returns:
-            float32 of the same shape.
+            float32 of the same shape; what is too far from a tiny deviation for float32 is its largest number.
         """
         standardised: Float32s = inputs - self.mean
-        standardised /= self.deviation
+        with np.errstate(over="ignore"):
+            standardised /= self.deviation
+        most = float(np.finfo(np.float32).max)
+        np.clip(standardised, -most, most, out=standardised)
         return standardised.astype(np.float32, copy=False)
