@@ -34,7 +34,7 @@ def new_state(spec: SweepSpec, prior: Observations | None = None) -> SweepState:
         prior: Results of an earlier sweep, to learn from; none if None.
     """
     search = replace(spec.search, prior=prior)
-    return SweepState(make_controller(search), spec.mode, spec.seed, spec.max_failures)
+    return SweepState(make_controller(search), spec.mode, spec.seed, spec.max_failures, spec.max_preemptions)
 
 
 def load_spec(path: Path) -> SweepSpec:

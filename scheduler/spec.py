@@ -59,6 +59,7 @@ class SweepSpec(SpecPart):
         fuse: Which trials of a lane are trained as one model.
         seed: From which every random choice follows.
         max_failures: How often a failed trial is started again.
+        max_preemptions: How often a trial is started again whose worker's node was lost; without limit if None.
         storage: The folder in which the sweep's directory lies.
         versions: The versions that ran it, written by Caviar.
     """
@@ -80,6 +81,7 @@ class SweepSpec(SpecPart):
     fuse: FuseSpec = FuseSpec()
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
     max_failures: Annotated[int, Field(ge=0, strict=True)] = 1
+    max_preemptions: Annotated[int, Field(ge=0, strict=True)] | None = None
     storage: str = Field("sweeps", min_length=1)
     versions: dict[str, str] = Field(default_factory=dict)
 

@@ -52,6 +52,7 @@ class Sweep:
         fuse: How many trials of a lane are trained as one model: "auto" measures it, "off" is one at a time; or a
             number, or a mapping with any of `size`, `static` and `padded`.
         max_failures: How often a failed trial is started again.
+        max_preemptions: How often a trial is started again whose worker's node was lost; without limit if None.
 
     Raises:
         InvalidSpecError: A field is not what it may be.
@@ -76,6 +77,7 @@ class Sweep:
         proposer: str | Mapping[str, Any] | None = None,
         warm_start: str | Path | Mapping[str, Any] | None = None,
         max_failures: int = 1,
+        max_preemptions: int | None = None,
         data: str | Path | None = None,
         target: str | None = None,
         fuse: str | int | Mapping[str, Any] = "auto",
@@ -99,6 +101,7 @@ class Sweep:
                 "warm_start": warm_start,
                 "seed": seed,
                 "max_failures": max_failures,
+                "max_preemptions": max_preemptions,
                 "storage": storage,
                 "data": data,
                 "target": target,

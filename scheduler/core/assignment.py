@@ -53,9 +53,24 @@ class OutcomeStatus(str, Enum):
     DIVERGED = "diverged"
     """A metric was NaN or infinite."""
     FAILED = "failed"
-    """The training code raised, or the worker died."""
+    """The training code raised, or the worker's process died."""
+    PREEMPTED = "preempted"
+    """The worker's node died, or was drained or taken away; nothing in the trial is to blame."""
     INTERRUPTED = "interrupted"
     """Stopped on request between two steps; the rest is still to be trained."""
+
+
+class ErrorAction(str, Enum):
+    """What is done about a failure."""
+
+    RETRY = "retry"
+    """The work is started again, as often as `max_failures` allows."""
+    RETRY_ALONE = "retry_alone"
+    """The same, after the worker has tried it once more with nothing else in its memory."""
+    FAIL = "fail"
+    """The trial has failed: it is not started again."""
+    STOP = "stop"
+    """The sweep stops; once it is resumed, the work is started again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +85,8 @@ class Outcome:
         step: The last step trained.
         value: The metric at `step`; None unless the status is COMPLETED.
         elapsed_s: Seconds of training in this assignment.
-        error: The traceback or the reason, for DIVERGED and FAILED.
+        error: The traceback or the reason, for DIVERGED, FAILED and PREEMPTED.
+        action: What the first rule that matches a failure says; None where none does.
     """
 
     trial: int
@@ -81,3 +97,4 @@ class Outcome:
     value: float | None = None
     elapsed_s: float = 0.0
     error: str | None = None
+    action: ErrorAction | None = None

@@ -4,13 +4,13 @@ Controllers know trials, rungs and losses. This adds what every controller needs
 work that was interrupted or lost with a crash, and the row that people read for each trial.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import Literal
 
-from .assignment import Assignment, Outcome, OutcomeStatus
+from .assignment import Assignment, ErrorAction, Outcome, OutcomeStatus
 from .bracket import Verdict
 from .controller import Controller, Start
 from .observations import Observations
@@ -29,10 +29,16 @@ class SweepState:
         mode: Whether the metric is minimised or maximised.
         seed: The sweep's seed, from which each trial's seed is derived.
         max_failures: How often a trial's work is started again after a failure, at least 0.
+        max_preemptions: How often a trial's work is started again after its worker's node was lost, at least 0; as
+            often as that happens if None.
     """
 
-    def __init__(self, controller: Controller, mode: Mode, seed: int, max_failures: int = 0) -> None:
+    def __init__(
+        self, controller: Controller, mode: Mode, seed: int, max_failures: int = 0, max_preemptions: int | None = None
+    ) -> None:
         self._controller, self._seed, self._max_failures = controller, seed, max_failures
+        self._max_preemptions = inf if max_preemptions is None else max_preemptions
+        self._preemptions = Counter[int]()
         self._sign = 1.0 if mode == "min" else -1.0
         self._rows: dict[int, TrialRow] = {}
         """The row of each trial as of its last outcome."""
@@ -136,7 +142,11 @@ class SweepState:
         self._reported[outcome.trial] = max(assignment.reported, outcome.step)
         if outcome.status is OutcomeStatus.INTERRUPTED:
             self._interrupt(assignment, outcome)
-        elif outcome.status is OutcomeStatus.FAILED and assignment.attempt < self._max_failures:
+        elif outcome.status is OutcomeStatus.PREEMPTED:
+            self._preempt(assignment, outcome)
+        elif outcome.action is ErrorAction.STOP:
+            self._start_again(assignment, outcome.error)
+        elif self._retries(assignment, outcome):
             self._retry(assignment, outcome)
         else:
             self._finish(assignment, outcome)
@@ -181,6 +191,26 @@ class SweepState:
         row, reported = self._rows[assignment.trial], self._reported[assignment.trial]
         again = replace(assignment, start=outcome.step, reported=reported, elapsed_s=row.elapsed_s)
         self._again.setdefault(self._work[assignment.trial], []).append(again)
+
+    def _preempt(self, assignment: Assignment, outcome: Outcome) -> None:
+        self._preemptions[assignment.trial] += 1
+        if self._preemptions[assignment.trial] <= self._max_preemptions:
+            self._start_again(assignment, self._rows[assignment.trial].error)
+        else:
+            self._finish(assignment, replace(outcome, status=OutcomeStatus.FAILED))
+
+    def _start_again(self, assignment: Assignment, error: str | None) -> None:
+        """Queues the work again, with its group and as the same attempt: it did not fail by itself."""
+        trial = assignment.trial
+        again = replace(assignment, reported=self._reported[trial])
+        self._again.setdefault(self._work[trial], []).append(again)
+        self._rows[trial] = replace(self._rows[trial], error=error)
+        self._states[trial] = TrialState.PENDING
+
+    def _retries(self, assignment: Assignment, outcome: Outcome) -> bool:
+        if outcome.status is not OutcomeStatus.FAILED or outcome.action is ErrorAction.FAIL:
+            return False
+        return assignment.attempt < self._max_failures
 
     def _retry(self, assignment: Assignment, outcome: Outcome) -> None:
         """Queues the work again, alone: a trial that kills its worker takes others with it once at most."""

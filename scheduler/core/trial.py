@@ -24,7 +24,7 @@ class TrialState(str, Enum):
     DIVERGED = "diverged"
     """Reported a metric that is NaN or infinite; counts as worst."""
     FAILED = "failed"
-    """Raised an exception more often than `max_failures` allows; counts as worst."""
+    """Failed more often than `max_failures`, or lost its node more often than `max_preemptions`; counts as worst."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from ..core.assignment import Outcome, OutcomeStatus
+from ..core.assignment import ErrorAction, Outcome, OutcomeStatus
 from ..core.proposal import Proposal
 from ..core.state import SweepState
 from ..errors import JournalError
@@ -50,7 +50,7 @@ def replay(events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
             state.accept(Proposal.from_json(event["proposal"]))
         elif kind == "ended":
             for outcome in event["outcomes"]:
-                state.handle(Outcome(**{**outcome, "status": OutcomeStatus(outcome["status"])}))
+                state.handle(_outcome(outcome))
             last = event.get("time", last)
         elif kind == "closed":
             last, reason = event["time"], event["reason"]
@@ -60,6 +60,12 @@ def replay(events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
             )
     state.requeue()
     return History(runs, seconds + last - began, reason)
+
+
+def _outcome(fields: Mapping[str, Any]) -> Outcome:
+    action = fields.get("action")
+    enums = {"status": OutcomeStatus(fields["status"]), "action": None if action is None else ErrorAction(action)}
+    return Outcome(**{**fields, **enums})
 
 
 def _redecide(event: Mapping[str, Any], state: SweepState) -> None:

@@ -55,6 +55,17 @@ def ended(work: Assignment, status: OutcomeStatus, step: int) -> Outcome:
     return Outcome(work.trial, work.rung, work.attempt, status, step, None, 0.0, "it raised")
 
 
+def test_a_group_that_is_preempted_stays_a_group_and_one_that_fails_does_not() -> None:
+    state = new_state(GROUPINGS[1], ALIKE)
+    first, *others = split_groups(state.decide(2))
+    for work in first:
+        state.handle(ended(work, OutcomeStatus.PREEMPTED, 0))
+    assert state.decide(1) == first
+    for work in others[0]:
+        state.handle(ended(work, OutcomeStatus.FAILED, 0))
+    assert [work.group for work in state.decide(len(others[0]))] == [work.trial for work in others[0]]
+
+
 @given(configs=configs, size=st.integers(1, 9), order=st.integers(0, 999))
 def test_groups_are_a_partition_into_equals_of_at_most_the_size(
     configs: list[dict[str, Any]], size: int, order: int

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.assignment import Assignment, ErrorAction, Outcome, OutcomeStatus
 from caviar.scheduler.core.controllers import Search, make_controller
 from caviar.scheduler.core.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
@@ -19,8 +19,8 @@ SEARCH = Search(SearchSpace({"x": Uniform(0.0, 1.0)}), Resource(1, 9, 3), Budget
 """One bracket: nine trials at step 1, three at step 3, one at step 9."""
 
 
-def new_state(mode: str = "min", max_failures: int = 1) -> SweepState:
-    return SweepState(make_controller(SEARCH), mode, 1, max_failures)  # type: ignore[arg-type]
+def new_state(mode: str = "min", max_failures: int = 1, max_preemptions: int | None = None) -> SweepState:
+    return SweepState(make_controller(SEARCH), mode, 1, max_failures, max_preemptions)  # type: ignore[arg-type]
 
 
 def completed(work: Assignment, value: float, step: int | None = None) -> Outcome:
@@ -34,6 +34,10 @@ def failed(work: Assignment, step: int) -> Outcome:
 
 def diverged(work: Assignment, step: int) -> Outcome:
     return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.DIVERGED, step, None, 1.0, "val_loss is nan")
+
+
+def preempted(work: Assignment, step: int) -> Outcome:
+    return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.PREEMPTED, step, None, 1.0, "its node died")
 
 
 def interrupted(work: Assignment, step: int) -> Outcome:
@@ -53,6 +57,7 @@ def promoted(check_of: Callable[..., Callable[[], None]]) -> tuple[SweepState, A
     return state, assignment, check
 
 
+Work = Callable[[Assignment], Outcome]
 Promoted = tuple[SweepState, Assignment, Callable[[], None]]
 
 
@@ -115,6 +120,55 @@ def test_the_last_failure_counts_the_steps_that_were_reported(promoted: Promoted
     check()
     assert (state.row(0).state, state.row(0).step, state.covered()[0]) == (TrialState.FAILED, 3, 3)
     assert (state.row(0).best_value, state.row(0).value) == (0.0, None)
+
+
+def test_preempted_work_starts_where_it_started_as_the_same_attempt_and_reports_nothing_twice(
+    promoted: Promoted,
+) -> None:
+    state, work, check = promoted
+    state.handle(preempted(work, step=2))
+    check()
+    assert (state.row(0).state, state.row(0).step, state.row(0).error) == (TrialState.PENDING, 1, None)
+    again = state.decide(1)[0]
+    assert again == replace(work, reported=2)
+
+
+@pytest.mark.parametrize("max_preemptions", [0, 2])
+def test_failures_and_preemptions_have_budgets_of_their_own(max_preemptions: int) -> None:
+    state = new_state(max_failures=1, max_preemptions=max_preemptions)
+    for _ in range(max_preemptions):
+        state.handle(preempted(state.decide(1)[0], step=0))
+    state.handle(failed(state.decide(1)[0], step=0))
+    assert (state.row(0).state, state.row(0).attempt) == (TrialState.PENDING, 1)
+    state.handle(preempted(state.decide(1)[0], step=0))
+    assert (state.row(0).state, state.row(0).error) == (TrialState.FAILED, "its node died")
+
+
+@given(loss=st.floats(0.0, 0.9), order=st.integers(0, 999))
+def test_however_often_nodes_are_lost_the_table_is_the_same(
+    drive: Callable[..., list[TrialRow]], uneven_work: Callable[[float], Work], loss: float, order: int
+) -> None:
+    draw, work = Random(order), uneven_work(0.3)
+
+    def on_nodes_that_die(assignment: Assignment) -> Outcome:
+        return preempted(assignment, assignment.start) if draw.random() < loss else work(assignment)
+
+    assert drive(new_state(), on_nodes_that_die, workers=3, order=order) == drive(new_state(), work)
+
+
+def test_a_failure_that_is_to_fail_at_once_is_not_started_again(promoted: Promoted) -> None:
+    state, work, check = promoted
+    state.handle(replace(failed(work, step=2), action=ErrorAction.FAIL))
+    check()
+    assert (state.row(0).state, state.row(0).attempt) == (TrialState.FAILED, 0)
+
+
+def test_a_failure_that_stops_the_sweep_counts_for_nothing_and_shows_its_error(promoted: Promoted) -> None:
+    state, work, check = promoted
+    state.handle(replace(failed(work, step=2), action=ErrorAction.STOP))
+    check()
+    assert (state.row(0).state, state.row(0).error) == (TrialState.PENDING, "Traceback: it raised")
+    assert state.decide(1)[0] == replace(work, reported=2)
 
 
 def test_a_diverged_trial_is_not_started_again(promoted: Promoted) -> None:

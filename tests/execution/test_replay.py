@@ -68,6 +68,20 @@ def new_state(
     return SweepState(make_controller(search), "min", seed, max_failures=1)
 
 
+def test_a_replay_knows_preemptions_and_failures_that_a_rule_has_decided() -> None:
+    state = new_state()
+    outcomes = [
+        {"trial": 0, "rung": 0, "attempt": 0, "status": "preempted", "step": 0, "error": "its node died"},
+        {"trial": 1, "rung": 0, "attempt": 0, "status": "failed", "step": 0, "error": "KeyError", "action": "fail"},
+        {"trial": 2, "rung": 0, "attempt": 0, "status": "failed", "step": 0, "error": "no license", "action": "stop"},
+    ]
+    configs = {str(trial): new_state().decide(3)[trial].config for trial in range(3)}
+    first = {"type": "decided", "free": 3, "assignments": [[0, 0, 0], [1, 0, 0], [2, 0, 0]], "configs": configs}
+    again = {"type": "decided", "free": 2, "assignments": [[0, 0, 0], [2, 0, 0]], "configs": {}}
+    replay([{"type": "opened", "time": 0.0}, first, {"type": "ended", "outcomes": outcomes}, again], state)
+    assert [(row.state.value, row.attempt) for row in state.rows] == [("pending", 0), ("failed", 0), ("pending", 0)]
+
+
 def curve(config: Config, seed: int) -> list[float]:
     """Some trials diverge, some fail."""
     draw = Random(seed)
