@@ -15,6 +15,10 @@ class SweepLockedError(SweepError):
     """Another process is running this sweep."""
 
 
+class SweepStoppedError(SweepError):
+    """A failure has stopped the sweep, as `on_error` says; it can be resumed."""
+
+
 class JournalError(SweepError):
     """The journal cannot be trusted: a line other than a torn last one fails its checksum, or a replay disagrees."""
 

@@ -24,7 +24,9 @@ from .spec_parts import (
     MOST_TRIALS,
     BudgetSpec,
     ControllerSpec,
+    ErrorRuleSpec,
     FuseSpec,
+    Number,
     ProposerSpec,
     ResourceSpec,
     SpecPart,
@@ -60,6 +62,9 @@ class SweepSpec(SpecPart):
         seed: From which every random choice follows.
         max_failures: How often a failed trial is started again.
         max_preemptions: How often a trial is started again whose worker's node was lost; without limit if None.
+        on_error: What is done about a failure: the first rule that matches.
+        timeout: Seconds that a step may take; as long as it takes if None.
+        stall_timeout: Seconds that may pass in a step without a sign of life; any number if None.
         storage: The folder in which the sweep's directory lies.
         versions: The versions that ran it, written by Caviar.
     """
@@ -82,6 +87,9 @@ class SweepSpec(SpecPart):
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
     max_failures: Annotated[int, Field(ge=0, strict=True)] = 1
     max_preemptions: Annotated[int, Field(ge=0, strict=True)] | None = None
+    on_error: tuple[ErrorRuleSpec, ...] = ()
+    timeout: Annotated[Number, Field(gt=0)] | None = None
+    stall_timeout: Annotated[Number, Field(gt=0)] | None = None
     storage: str = Field("sweeps", min_length=1)
     versions: dict[str, str] = Field(default_factory=dict)
 

@@ -56,6 +56,8 @@ def _allowed(path: list[str], model: type[BaseModel]) -> str:
 
 def _fields(path: list[str], model: type[BaseModel]) -> list[str]:
     for part in path:
+        if part.isdigit():  # an item of a list, whose model is found already
+            continue
         inner = model.model_fields[part].annotation
         models = [kind for kind in (inner, *get_args(inner)) if isinstance(kind, type) and issubclass(kind, BaseModel)]
         assert models, "only mappings have fields, and each is a model, or one or None"

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..search_spaces import InvalidSpaceError, SearchSpace
+from .core.assignment import ErrorAction
 from .core.controllers import ControllerName
+from .core.error_rules import ErrorRule
 from .errors import InvalidSpecError
 
 PositiveInt = Annotated[int, Field(ge=1, strict=True)]
@@ -131,6 +133,27 @@ class WarmStartSpec(SpecPart):
                 space.domains[name].encode([value])
             except InvalidSpaceError as error:
                 raise InvalidSpecError(f"warm_start.assume.{name}: {error}.") from None
+
+
+class ErrorRuleSpec(SpecPart):
+    """What is done about a failure where a regular expression is found in its error or in what was printed last."""
+
+    match: Annotated[str, Field(min_length=1)]
+    do: Literal["retry", "retry_alone", "fail", "stop"]
+
+    @property
+    def rule(self) -> ErrorRule:
+        """The rule as workers use it."""
+        return ErrorRule(self.match, ErrorAction(self.do))
+
+    @field_validator("match")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"must be a regular expression ({error})") from None
+        return value
 
 
 class FuseSpec(SpecPart):

@@ -28,6 +28,8 @@ class SweepCondition(str, Enum):
     """Its budget of hours is spent."""
     INTERRUPTED = "interrupted"
     """Someone asked it to stop; it can be resumed."""
+    FAILURE = "failure"
+    """A failure stopped it, as a rule of `on_error` says; it can be resumed."""
     KILLED = "killed"
     """Its last run ended without a word; it can be resumed."""
 

@@ -53,6 +53,10 @@ class Sweep:
             number, or a mapping with any of `size`, `static` and `padded`.
         max_failures: How often a failed trial is started again.
         max_preemptions: How often a trial is started again whose worker's node was lost; without limit if None.
+        on_error: What is done about a failure, by the first rule that matches:
+            `[{"match": "license", "do": "stop"}]`, where `do` is "retry", "retry_alone", "fail" or "stop".
+        timeout: Seconds that a step may take; as long as it takes if None.
+        stall_timeout: Seconds that may pass in a step without a sign of life; any number if None.
 
     Raises:
         InvalidSpecError: A field is not what it may be.
@@ -78,6 +82,9 @@ class Sweep:
         warm_start: str | Path | Mapping[str, Any] | None = None,
         max_failures: int = 1,
         max_preemptions: int | None = None,
+        on_error: Sequence[Mapping[str, str]] = (),
+        timeout: float | None = None,
+        stall_timeout: float | None = None,
         data: str | Path | None = None,
         target: str | None = None,
         fuse: str | int | Mapping[str, Any] = "auto",
@@ -102,6 +109,9 @@ class Sweep:
                 "seed": seed,
                 "max_failures": max_failures,
                 "max_preemptions": max_preemptions,
+                "on_error": on_error,
+                "timeout": timeout,
+                "stall_timeout": stall_timeout,
                 "storage": storage,
                 "data": data,
                 "target": target,
@@ -197,13 +207,14 @@ class Sweep:
         """Runs the sweep to its end, on the Ray that is initialised or on this machine's cores.
 
         Ctrl-C lets the running steps finish, saves checkpoints, writes everything and raises KeyboardInterrupt; a
-        second one stops at once. Either way `Sweep.resume` goes on.
+        second one stops at once. Either way `Sweep.resume` goes on, as it does after a rule of `on_error` stopped it.
 
         Args:
             observe: Called with a `Moment` about twice a second.
 
         Raises:
             SweepError: The directory holds a sweep already, another process runs it, or workers cannot be started.
+            SweepStoppedError: A failure stopped the sweep, as `on_error` says.
         """
         interrupts = Interrupts(SweepDirectory(self.directory).stop)
         self._stop_reason = run_in_directory(

@@ -55,4 +55,7 @@ def _settings(spec: SweepSpec, trainer: Trainer) -> EngineSettings:
         fuse=spec.fuse.size != 1,
         data=None if spec.data is None else Path(spec.data),
         target=spec.target,
+        rules=tuple(one.rule for one in spec.on_error),
+        timeout=spec.timeout,
+        stall_timeout=spec.stall_timeout,
     )

@@ -5,14 +5,31 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from .errors import TrainerError
 
 GRACE_S = 5.0
 """Seconds between SIGTERM and SIGKILL."""
+
+
+_running: WeakSet["ReportingProcess"] = WeakSet()
+
+
+def kill_processes() -> None:
+    """Kills all processes of training code at once, with those that they have started."""
+    for process in list(_running):
+        process.kill()
+
+
+def quiet_s() -> float:
+    """Seconds since one of the processes wrote to its standard error, which is not read before its next report."""
+    return min((process.quiet_s() for process in list(_running)), default=inf)
 
 
 class ReportingProcess:
@@ -52,6 +69,7 @@ class ReportingProcess:
         except OSError as error:
             self._errors.close()
             raise TrainerError(f"the command {self._name!r} cannot be started in {directory}: {error}") from error
+        _running.add(self)
 
     def next_report(self) -> dict[str, Any] | None:
         """Waits for the next report.
@@ -86,7 +104,19 @@ class ReportingProcess:
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+        _running.discard(self)
         self._errors.close()
+
+    def kill(self) -> None:
+        """Kills the process and the processes that it started at once; another thread may be reading what it prints."""
+        self._signal(signal.SIGKILL)
+
+    def quiet_s(self) -> float:
+        """Seconds since it has written to its standard error; infinite once it was stopped."""
+        try:
+            return time.time() - os.fstat(self._errors.fileno()).st_mtime
+        except ValueError:  # another thread has just stopped it
+            return inf
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process.poll() is None:

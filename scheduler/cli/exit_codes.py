@@ -9,7 +9,7 @@ from enum import IntEnum
 import typer
 
 from ...search_spaces.errors import CaviarError
-from ..errors import JournalError, WorkerError
+from ..errors import JournalError, SweepStoppedError, WorkerError
 
 
 class ExitCode(IntEnum):
@@ -18,7 +18,7 @@ class ExitCode(IntEnum):
     FINISHED = 0
     """It did what it was asked to."""
     FAILED = 1
-    """No trial succeeded, or workers, storage or the journal failed."""
+    """No trial succeeded, `on_error` stopped the sweep, or workers, storage or the journal failed."""
     BAD_INPUT = 2
     """Something that the person gave cannot be used."""
     INTERRUPTED = 130
@@ -45,7 +45,7 @@ def exit_codes() -> Iterator[None]:
         raise SystemExit(ExitCode.BROKEN_PIPE) from None
     except KeyboardInterrupt:
         raise SystemExit(ExitCode.INTERRUPTED) from None
-    except (JournalError, WorkerError, TimeoutError) as error:
+    except (JournalError, SweepStoppedError, WorkerError, TimeoutError) as error:
         fail(str(error), ExitCode.FAILED)
     except CaviarError as error:
         fail(str(error), ExitCode.BAD_INPUT)

@@ -18,7 +18,7 @@ from .tables import bracket_view
 
 _LINE_EVERY_S = 5.0
 _BRACKETS_SHOWN = 8
-_STOPPING = "stopping after the running steps … (Ctrl-C again stops at once)"
+_MOST_NAMED = 4
 
 
 class RunProgress:
@@ -100,7 +100,7 @@ def line_view(spec: SweepSpec, moment: Moment, progress: Progress, left: float |
 
 def live_view(spec: SweepSpec, moment: Moment, progress: Progress, left: float | None) -> RenderableType:
     """A moment on some lines: what is spent, the brackets that are open with their rungs, the incumbent."""
-    title = Text.assemble((spec.name, "bold"), (f"  {_STOPPING}" if moment.stopping else "", "yellow"))
+    title = Text.assemble((spec.name, "bold"), (f"  {_stopping(moment)}" if moment.stopping else "", "yellow"))
     parts: list[RenderableType] = [title, Text(" · ".join(_counts(spec, moment, progress, left)))]
     if progress.brackets:
         parts += ["", bracket_view(progress, spec.resource.unit, _BRACKETS_SHOWN)]
@@ -120,8 +120,16 @@ def _counts(spec: SweepSpec, moment: Moment, progress: Progress, left: float | N
         f"{show_duration(moment.elapsed_s)} elapsed",
     ]
     if moment.stopping:
-        return [*words, _STOPPING]
+        return [*words, _stopping(moment)]
     return words if left is None else [*words, f"about {show_duration(left)} left"]
+
+
+def _stopping(moment: Moment) -> str:
+    """What a stop waits for: a step that never ends has a name then."""
+    running = sorted(work.trial for work in moment.state.outstanding)
+    named = ", ".join(str(trial) for trial in running[:_MOST_NAMED]) + (", …" if len(running) > _MOST_NAMED else "")
+    of = f" of trial {named}" if len(running) == 1 else f" of trials {named}" if running else ""
+    return f"stopping after the running steps{of} … (Ctrl-C again stops at once)"
 
 
 def _best_words(spec: SweepSpec, best: TrialRow | None) -> list[str]:

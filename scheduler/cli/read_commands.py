@@ -49,7 +49,7 @@ def status(directory: Directory, json: Json = False) -> None:
         out.print(f"no trial has reached a rung yet; its prints are in {show_path(directory / 'logs')}")
     else:
         print_best(out, _best_of(found), spec.metric, spec.resource.unit)
-    if found.condition in {SweepCondition.INTERRUPTED, SweepCondition.KILLED}:
+    if found.condition in {SweepCondition.INTERRUPTED, SweepCondition.FAILURE, SweepCondition.KILLED}:
         out.print(f"\ngo on:  {show_command('caviar', 'resume', directory)}")
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..core.trial import TrialState
+from ..errors import SweepStoppedError
 from ..execution.loop import StopReason
 from ..lessons import results_warnings
 from ..results import Results
@@ -80,10 +81,7 @@ def _run(sweep: Sweep, *, earlier_s: float = 0.0, json: bool) -> None:
     try:
         with redirect_stdout(sys.stderr), RunProgress(sweep.spec, earlier_s) as progress:
             results = sweep.run(progress)
-    except KeyboardInterrupt:
-        _say_how_to_go_on(sweep)
-        raise
-    except SystemExit:
+    except (KeyboardInterrupt, SystemExit, SweepStoppedError):
         _say_how_to_go_on(sweep)
         raise
     progress.tell_end()

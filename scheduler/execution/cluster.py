@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
+from typing import Any
 
 import ray
 
@@ -63,6 +64,12 @@ def _start(cpus: float) -> None:
     if handler is not None and threading.current_thread() is threading.main_thread():
         # Ray's own handler ends the process at once; the sweep's lets it stop in order.
         signal.signal(signal.SIGTERM, handler)
+
+
+def node_lives(node: str) -> bool:
+    """Whether a node of the cluster is alive, by its id."""
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return any(one["NodeID"] == node and one["Alive"] for one in nodes)
 
 
 def worker_resources(cpu: float, gpu: float, count: int | None) -> WorkerResources:

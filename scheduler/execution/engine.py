@@ -3,23 +3,27 @@
 It runs in one thread and knows nothing of Ray, so it can be used in the process of a test or a debugger as well.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from threading import Event
 
 from ...trainers import measure_group_size
+from ...trainers.process import kill_processes, quiet_s
 from ..core.assignment import Assignment, Outcome, OutcomeStatus
 from ..storage import SweepDirectory
 from .error_text import describe
 from .open_trials import OpenTrial, OpenTrials, close
+from .out_of_memory import free_memory
 from .report_queue import ReportQueue
 from .session import Session
 from .settings import EngineSettings
-from .trial_log import captured_output
+from .trial_output import TrialOutput
 from .trial_run import TrialRun
+from .watch import Overdue, Watch
 
 
 class Engine:
-    """Trains groups of assignments; `pause` may be called from another thread.
+    """Trains groups of assignments; `pause` and `overdue` may be called from another thread.
 
     Args:
         settings: What every worker of the sweep is told.
@@ -32,6 +36,10 @@ class Engine:
         self._trials = OpenTrials(settings)
         self._warm = settings.warm
         self._paused = Event()
+        self._watch = Watch(settings, quiet_s)
+        self._output = TrialOutput(self._watch.heard)
+        self._runs: Sequence[TrialRun] = ()
+        """The group that is being trained."""
 
     def pause(self) -> None:
         """Makes the running group, and all later ones, end after the step that is being trained."""
@@ -49,10 +57,27 @@ class Engine:
         runs = [TrialRun(assignment, self._settings.metric, self._reports) for assignment in group]
         if self._settings.fuse and self._warm:
             self._warm = max(self._warm, 2 * len(group))
+        self._runs = runs
         self._train(runs)
         outcomes = [run.outcome for run in runs if run.outcome is not None]
         assert len(outcomes) == len(group), "every run ends in an outcome"
         return outcomes
+
+    def overdue(self) -> Sequence[Outcome]:
+        """The outcomes of the running group if its step takes too long: nothing can be trained here after that.
+
+        The processes of the training code are killed, its stack goes to the log, and what was trained in the step has
+        failed. The rest of the group was interrupted.
+        """
+        late = self._watch.overdue()
+        if late is None:
+            return []
+        self._output.write(f"{late.stack}{late.reason}\n")
+        kill_processes()
+        for run in self._runs:
+            _end_late(run, late)
+            run.judge(self._settings.rules, self._output.last)
+        return [run.outcome for run in self._runs if run.outcome is not None]
 
     def group_size(self, assignments: Sequence[Assignment], share: float) -> int:
         """How many trials of a lane to train together on this worker's device; they are not trained by this.
@@ -65,7 +90,7 @@ class Engine:
             Exception: Whatever the training code raises.
         """
         trials: list[OpenTrial] = []
-        with captured_output(self._layout.log(assignments[0].trial)):
+        with self._output.captured(self._layout.log(assignments[0].trial)):
             try:
                 for assignment in assignments:
                     trials.append(self._trials.open(assignment))
@@ -89,24 +114,31 @@ class Engine:
                 self._train(part)
 
     def _train_alone(self, run: TrialRun) -> None:
-        with captured_output(self._layout.log(run.assignment.trial)):
+        with self._captured([run]):
+            if run.alone:
+                print("Going on with nothing else in this worker's memory.")  # noqa: T201
+                self._trials.trim(0)
+                free_memory()
             try:
-                Session(self._trials, self._paused).train_alone(run)
+                Session(self._trials, self._paused, self._watch).train_alone(run)
             except (Exception, SystemExit) as error:
                 run.fail(error)
             finally:
                 self._trials.trim(self._warm)
+        if run.reopen_alone():
+            self._train_alone(run)
 
     def _train_fused(self, runs: Sequence[TrialRun]) -> list[Sequence[TrialRun]]:
         """Trains lanes as one model.
 
         Returns:
-            Where that raised, the two halves of those that are left, each to be trained for itself from its newest
-            checkpoints: this finds the lane that raises, and groups that fit into memory.
+            What is to be trained for itself, from its newest checkpoints: where that raised, the two halves of those
+            that are left, which finds the lane that raises, and groups that fit into memory.
         """
-        with captured_output(self._layout.log(runs[0].assignment.trial)):
+        halves = list[Sequence[TrialRun]]()
+        with self._captured(runs):
             try:
-                Session(self._trials, self._paused).train_fused(runs)
+                Session(self._trials, self._paused, self._watch).train_fused(runs)
             except (Exception, SystemExit) as error:
                 left = [run for run in runs if run.outcome is None]
                 names = ", ".join(str(run.assignment.trial) for run in left)
@@ -114,10 +146,27 @@ class Engine:
                 for run in left:
                     run.close()
                 self._trials.trim(0)  # it may be their memory that was missing
-            else:
-                return []
+                middle = -(-len(left) // 2)
+                halves = [half for half in (left[:middle], left[middle:]) if half]
             finally:
                 self._trials.trim(self._warm)
         # The traceback, which held the tensors of the attempt, is gone here: the halves have their memory.
-        middle = -(-len(left) // 2)
-        return [half for half in (left[:middle], left[middle:]) if half]
+        return [*halves, *([run] for run in runs if run.reopen_alone())]
+
+    @contextmanager
+    def _captured(self, runs: Sequence[TrialRun]) -> Iterator[None]:
+        """Sends what is printed meanwhile to the log of the first run, and judges those that have failed then."""
+        log = self._layout.log(runs[0].assignment.trial)
+        with self._output.captured(log), self._watch.stacks_to(log):
+            yield
+            for run in runs:
+                run.judge(self._settings.rules, self._output.last)
+
+
+def _end_late(run: TrialRun, late: Overdue) -> None:
+    if run.outcome is None:
+        if any(run is one for one in late.runs):
+            run.elapsed_s += late.elapsed_s / len(late.runs)
+            run.end(OutcomeStatus.FAILED, error=late.reason)
+        else:
+            run.end(OutcomeStatus.INTERRUPTED)

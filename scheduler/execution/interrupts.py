@@ -1,4 +1,4 @@
-"""Requests to stop: Ctrl-C, SIGTERM and `caviar stop`.
+"""Requests to stop: Ctrl-C, SIGTERM, `caviar stop`, and failures that are to stop the sweep.
 
 The first request lets running steps finish, saves checkpoints and writes everything; a second Ctrl-C ends the sweep at
 once, which loses nothing that the journal holds.
@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+
+from ..errors import SweepStoppedError
 
 
 class Interrupts:
@@ -23,6 +25,8 @@ class Interrupts:
         self._stop_file = stop_file
         self.signal: int | None = None
         """The signal that asked first, if one did."""
+        self.failure: str | None = None
+        """The sentence about the failure that is to stop the sweep, if there was one."""
 
     def requested(self) -> bool:
         """Whether the sweep should stop."""
@@ -47,11 +51,14 @@ class Interrupts:
         Raises:
             KeyboardInterrupt: It was Ctrl-C.
             SystemExit: It was SIGTERM, with 128 + 15.
+            SweepStoppedError: It was a failure.
         """
         if self.signal == signal.SIGINT:
             raise KeyboardInterrupt
         if self.signal is not None:
             raise SystemExit(128 + self.signal)
+        if self.failure is not None:
+            raise SweepStoppedError(self.failure)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:

@@ -13,7 +13,7 @@ from enum import Enum
 from math import inf
 from typing import Protocol
 
-from ..core.assignment import Assignment, Outcome
+from ..core.assignment import Assignment, ErrorAction, Outcome
 from ..core.proposal import Proposal
 from ..core.state import SweepState
 from .executor import Arrivals, Executor
@@ -36,6 +36,8 @@ class StopReason(str, Enum):
     """The budget of hours is spent."""
     INTERRUPTED = "interrupted"
     """Someone asked it to stop."""
+    FAILURE = "failure"
+    """A failure stopped it, as a rule of `on_error` says."""
 
 
 class Record(Protocol):
@@ -157,14 +159,15 @@ class SweepLoop:
             return False
         for outcome in self._record.commit(now):
             self._state.handle(outcome)
+            if outcome.action is ErrorAction.STOP and self._interrupts.failure is None:
+                self._interrupts.failure = _stop_sentence(outcome)
+        self._stop_if_asked(now)
         return True
 
     def _look_up(self) -> None:
         """What happens now and then: requests to stop, the table of trials, the observer."""
         now = self._executor.now()
-        if self._stopping is None and (reason := self._stop_reason(now)):
-            self._stopping = reason
-            self._executor.cancel()
+        self._stop_if_asked(now)
         if now - self._tabulated >= _TABLE_EVERY_S:
             self._record.tabulate(self._state)
             self._tabulated = now
@@ -172,7 +175,14 @@ class SweepLoop:
             self._tell()
             self._observed = now
 
+    def _stop_if_asked(self, now: float) -> None:
+        if self._stopping is None and (reason := self._stop_reason(now)):
+            self._stopping = reason
+            self._executor.cancel()
+
     def _stop_reason(self, now: float) -> StopReason | None:
+        if self._interrupts.failure is not None:
+            return StopReason.FAILURE
         if self._interrupts.requested():
             return StopReason.INTERRUPTED
         return StopReason.OUT_OF_TIME if now - self._began >= self._seconds else None
@@ -186,3 +196,8 @@ class SweepLoop:
         except Exception:
             _logger.exception("The observer of the sweep failed: the sweep goes on unobserved.")
             self._observe = None
+
+
+def _stop_sentence(outcome: Outcome) -> str:
+    said = ((outcome.error or "").strip().splitlines() or ["nothing"])[-1].rstrip(".")
+    return f"trial {outcome.trial} failed, and on_error says to stop the sweep then; it said {said}."

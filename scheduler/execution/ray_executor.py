@@ -8,25 +8,35 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-import numpy as np
 import ray
 from ray import cloudpickle
-from ray.exceptions import ActorDiedError, ObjectLostError, RayActorError, RayTaskError
+from ray.exceptions import (
+    ActorDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+)
 
 from ...trainers import TrainerError
-from ..core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
+from ..core.assignment import Assignment, OutcomeStatus, split_groups
 from ..core.proposal import Proposer, Request
 from ..core.reports import ReportBatch
 from ..errors import WorkerError
+from .cluster import node_lives
+from .deaths import death_reason
 from .executor import Arrivals, WorkerResources
 from .proposals import Proposals
 from .settings import EngineSettings
+from .slots import Slot
 from .threads import thread_variables
-from .worker import Worker, WorkerSettings
+from .watch import LATE, unanswered
+from .worker import Answer, Worker, WorkerSettings
 
 _AHEAD_S = 0.1
 _AHEAD_MOST = 64
@@ -35,43 +45,10 @@ _CLOSE_S = 5.0
 _STILLBORN_MOST = 10
 _CALLS_AT_ONCE = 3
 """A worker answers a poll while it takes new work or a request to pause."""
-
-
-@dataclass(slots=True)
-class _Slot:
-    """One worker as the driver sees it.
-
-    Attributes:
-        actor: Its Ray actor.
-        work: Its groups that have not ended, oldest first, by name; of each the assignments by trial.
-        group_of: The group of each trial in `work`.
-        reported: The step of the last report of each trial in `work` that has reported.
-        ready: Whether it has answered once.
-    """
-
-    actor: Any
-    work: dict[int, dict[int, Assignment]] = field(default_factory=dict)
-    group_of: dict[int, int] = field(default_factory=dict)
-    reported: dict[int, int] = field(default_factory=dict)
-    ready: bool = False
-
-    def give(self, group: Sequence[Assignment]) -> None:
-        """Notes a group that the worker is to train."""
-        name = group[0].group
-        self.work[name] = {assignment.trial: assignment for assignment in group}
-        self.group_of.update(dict.fromkeys(self.work[name], name))
-
-    def end(self, trial: int) -> bool:
-        """Forgets an assignment, and says whether it was the last one of its group."""
-        self.reported.pop(trial, None)
-        name = self.group_of.pop(trial, None)
-        if name is None:
-            return False
-        del self.work[name][trial]
-        if self.work[name]:
-            return False
-        del self.work[name]
-        return True
+_PATIENCE_S = 5.0
+"""How much longer than a step may take the driver waits for the answer of a worker that should have seen to it."""
+_LOST = (RayActorError, ObjectLostError, NodeDiedError, OutOfMemoryError)
+"""What a worker's answer raises when the worker is gone; a long answer stays on its node and dies with it."""
 
 
 class RayExecutor:
@@ -84,7 +61,7 @@ class RayExecutor:
     """
 
     def __init__(self, settings: EngineSettings, resources: WorkerResources, proposer: Proposer | None = None) -> None:
-        self._proposals = Proposals(proposer)
+        self._proposals, self._told = Proposals(proposer), settings
         paths = tuple(path for path in sys.path if path)
         self._settings = ray.put(WorkerSettings(_pickled(settings), thread_variables(resources.cpu), paths))
         self._actor_class = ray.remote(Worker).options(
@@ -92,7 +69,7 @@ class RayExecutor:
         )
         self._share = min(1.0, resources.gpu) if resources.gpu else 1 / resources.count
         """The share of its device that a worker may use."""
-        self._slots: dict[Any, _Slot] = {}
+        self._slots: dict[Any, Slot] = {}
         """The slots by their pending poll."""
         self._home: dict[int, Any] = {}
         """The actor in whose memory a trial was last."""
@@ -135,7 +112,9 @@ class RayExecutor:
             self._home.update((assignment.trial, slot.actor) for assignment in group)
             batches[slot.actor].append(group)
         for actor, batch in batches.items():
-            actor.submit.remote(batch)
+            slot = next(slot for slot in ready if slot.actor is actor)
+            actor.submit.remote(slot.sent, batch)
+            slot.sent += 1
 
     def ask(self, request: Request) -> None:
         """Begins to make a proposal in a thread of this process."""
@@ -148,6 +127,7 @@ class RayExecutor:
         if ready:
             ready, _ = ray.wait(polls, num_returns=len(polls), timeout=0, fetch_local=True)
         arrivals = [self._take(poll) for poll in ready]
+        arrivals += [self._give_up(poll) for poll in self._unanswered()]
         reports = ReportBatch.concatenate([arrived.reports for arrived in arrivals if len(arrived.reports)])
         outcomes = [outcome for arrived in arrivals for outcome in arrived.outcomes]
         return Arrivals(reports, outcomes, self._proposals.take())
@@ -191,14 +171,14 @@ class RayExecutor:
 
     def _add_worker(self) -> None:
         actor: Any = self._actor_class.remote(self._settings)
-        self._slots[actor.poll.remote(0.0)] = _Slot(actor)
+        self._slots[actor.poll.remote(0.0)] = Slot(actor, self.now())
 
     def _ahead(self) -> int:
         if self._seconds is None or self._seconds >= _AHEAD_S:
             return 1
         return min(_AHEAD_MOST, ceil(_AHEAD_S / max(self._seconds, 1e-6)))
 
-    def _choose(self, ready: Sequence[_Slot], group: Sequence[Assignment]) -> _Slot:
+    def _choose(self, ready: Sequence[Slot], group: Sequence[Assignment]) -> Slot:
         least = min(ready, key=lambda slot: len(slot.work))
         homes = Counter(self._home.get(assignment.trial) for assignment in group)
         home = homes.most_common(1)[0][0]
@@ -210,19 +190,23 @@ class RayExecutor:
     def _take(self, poll: Any) -> Arrivals:
         slot = self._slots.pop(poll)
         try:
-            arrived: Arrivals = ray.get(poll)
-        except (RayActorError, ObjectLostError) as error:  # a long answer stays on its worker's node and dies with it
-            return self._replace(slot, error)
+            answer: Answer = ray.get(poll)
+        except _LOST as error:
+            return self._bury(slot, error)
         except RayTaskError as error:
             raise WorkerError(f"A worker failed outside of training code: {error}") from error
-        slot.ready, self._stillborn = True, 0
-        self._slots[slot.actor.poll.remote(self._poll_s)] = slot
+        slot.node, self._stillborn = answer.node, 0
+        arrived = slot.fence(answer.reports, answer.outcomes)
         self._note(slot, arrived)
+        if answer.stuck:
+            self._replace(slot)
+            return Arrivals(arrived.reports, [*arrived.outcomes, *slot.unbegun()])
+        slot.asked = self.now()
+        self._slots[slot.actor.poll.remote(self._poll_s)] = slot
         return arrived
 
-    def _note(self, slot: _Slot, arrived: Arrivals) -> None:
-        """Keeps track of what the worker still has to do, how long it takes and how far it has reported."""
-        slot.reported.update(_last_steps(arrived.reports))
+    def _note(self, slot: Slot, arrived: Arrivals) -> None:
+        """Keeps track of what the worker still has to do and how long it takes."""
         seconds = 0.0
         for outcome in arrived.outcomes:
             seconds += outcome.elapsed_s
@@ -230,8 +214,8 @@ class RayExecutor:
                 self._seconds = seconds if self._seconds is None else 0.8 * self._seconds + 0.2 * seconds
                 seconds = 0.0
 
-    def _replace(self, slot: _Slot, error: RayActorError | ObjectLostError) -> Arrivals:
-        """Starts a new worker for one that died, and fails what it trained; what was queued behind that only waits."""
+    def _bury(self, slot: Slot, error: RayError) -> Arrivals:
+        """What becomes of the work of a worker that died: it failed, unless the worker was lost with its node."""
         if isinstance(error, ActorDiedError) and error.actor_init_failed:
             raise WorkerError(f"A worker could not be started: {error}") from error
         self._stillborn += not slot.ready
@@ -240,19 +224,39 @@ class RayExecutor:
                 f"{self._stillborn} workers in a row died before they answered; if the cluster runs without token"
                 f" authentication, set RAY_AUTH_MODE=disabled here too: {error}"
             ) from error
+        self._replace(slot)
+        reason, status = death_reason(str(error)), OutcomeStatus.FAILED
+        if slot.work and _lost_with_node(slot, error):
+            reason, status = f"The worker was lost with its node: {_first_line(error)}", OutcomeStatus.PREEMPTED
+        return Arrivals(ReportBatch.empty(), slot.lost(status, reason, self._told.rules))
+
+    def _unanswered(self) -> list[Any]:
+        """The polls of workers that train and have not answered for longer than a step may take."""
+        if self._told.patience_s is None:
+            return []
+        since = self.now() - self._poll_s - LATE * self._told.patience_s - _PATIENCE_S
+        return [poll for poll, slot in self._slots.items() if slot.ready and slot.work and slot.asked < since]
+
+    def _give_up(self, poll: Any) -> Arrivals:
+        slot = self._slots.pop(poll)
+        self._replace(slot)
+        first = next(iter(next(iter(slot.work.values())).values()))
+        step = slot.reported.get(first.trial, first.start) + 1
+        reason = unanswered(self._told, step, first.trial)
+        return Arrivals(ReportBatch.empty(), slot.lost(OutcomeStatus.FAILED, reason, self._told.rules))
+
+    def _replace(self, slot: Slot) -> None:
+        """Starts a new worker for one that is given up."""
         if not self._closing:
             self._add_worker()
         # It may be alive and only out of reach: it must not go on with work that another worker is given.
         ray.kill(slot.actor)
-        return Arrivals(ReportBatch.empty(), _lost(slot, f"The worker died: {_first_line(error)}"))
 
 
-def _last_steps(reports: ReportBatch) -> dict[int, int]:
-    """The last step that each trial reports; a trial's reports stand in order."""
-    if not len(reports):
-        return {}
-    ends = np.append(np.flatnonzero(np.diff(reports.trial)), len(reports) - 1)
-    return dict(zip(reports.trial[ends].tolist(), reports.step[ends].tolist(), strict=True))
+def _lost_with_node(slot: Slot, error: RayError) -> bool:
+    if isinstance(error, NodeDiedError) or (isinstance(error, RayActorError) and error.preempted):
+        return True
+    return slot.node is not None and not node_lives(slot.node)
 
 
 def _pickled(settings: EngineSettings) -> bytes:
@@ -268,15 +272,3 @@ def _pickled(settings: EngineSettings) -> bytes:
 def _first_line(error: Exception) -> str:
     """What Ray says first; the rest is advice on Ray."""
     return str(error).strip().split("\n", 1)[0]
-
-
-def _lost(slot: _Slot, reason: str) -> list[Outcome]:
-    """The outcomes of a dead worker's assignments: it trained the oldest group, and had not begun the others."""
-    outcomes = []
-    for place, group in enumerate(slot.work.values()):
-        begun = place == 0 or any(trial in slot.reported for trial in group)
-        status, error = (OutcomeStatus.FAILED, reason) if begun else (OutcomeStatus.INTERRUPTED, None)
-        for work in group.values():
-            step = slot.reported.get(work.trial, work.start)
-            outcomes.append(Outcome(work.trial, work.rung, work.attempt, status, step, None, 0.0, error))
-    return outcomes

@@ -8,6 +8,7 @@ from ...trainers import fuse_trainings
 from ..core.assignment import OutcomeStatus
 from .open_trials import OpenTrials
 from .trial_run import TrialRun, WorkClock
+from .watch import Watch
 
 
 class Session:
@@ -16,10 +17,11 @@ class Session:
     Args:
         trials: The trials in this worker's memory.
         paused: Set when work is to end after the step that is being trained.
+        watch: Told of each step.
     """
 
-    def __init__(self, trials: OpenTrials, paused: Event) -> None:
-        self._trials, self._paused, self._clock = trials, paused, WorkClock()
+    def __init__(self, trials: OpenTrials, paused: Event, watch: Watch) -> None:
+        self._trials, self._paused, self._watch, self._clock = trials, paused, watch, WorkClock()
 
     def train_alone(self, run: TrialRun) -> None:
         """Trains one run to its outcome."""
@@ -46,18 +48,23 @@ class Session:
         try:
             yield
         except BaseException:
+            self._watch.end()
             self._clock.divide([run for run in runs if run.outcome is None])
             raise
 
     def _open(self, runs: Sequence[TrialRun]) -> None:
         for run in runs:
+            self._watch.begin([run], 0)
             run.trial = self._trials.take(run.assignment)
             run.trial.training.begin(run.assignment.stop)
+            self._watch.end()
             self._clock.divide([run])
 
     def _advance(self, run: TrialRun) -> None:
         while run.due and not self._paused.is_set():
+            self._watch.begin([run], run.opened.step + 1)
             metrics = run.opened.training.step()
+            self._watch.end()
             self._clock.divide([run])
             run.take(metrics)
         self._finish([run])
@@ -65,7 +72,9 @@ class Session:
     def _advance_fused(self, runs: Sequence[TrialRun]) -> None:
         fused = fuse_trainings([run.opened.training for run in runs])
         while runs and not self._paused.is_set():
+            self._watch.begin(runs, runs[0].opened.step + 1)
             reports = fused.step()
+            self._watch.end()
             self._clock.divide(runs)
             for run, metrics in zip(runs, reports, strict=True):
                 run.take(metrics)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...trainers import Trainer
+from ..core.error_rules import ErrorRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,9 @@ class EngineSettings:
             trained one after the other.
         data: The file or folder that the spec names as `data`.
         target: The column that the spec names as `target`.
+        rules: What is done about failures, in the order in which it is tried.
+        timeout: Seconds that a step, or opening a trial, may take; as long as it takes if None.
+        stall_timeout: Seconds that may pass in a step without a sign of life; any number if None.
     """
 
     trainer: Trainer
@@ -31,3 +35,12 @@ class EngineSettings:
     fuse: bool = False
     data: Path | None = None
     target: str | None = None
+    rules: tuple[ErrorRule, ...] = ()
+    timeout: float | None = None
+    stall_timeout: float | None = None
+
+    @property
+    def patience_s(self) -> float | None:
+        """Seconds after which a worker that cannot even answer is given up; None where it is never."""
+        limits = [limit for limit in (self.timeout, self.stall_timeout) if limit is not None]
+        return min(limits) if limits else None

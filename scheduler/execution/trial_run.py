@@ -3,13 +3,15 @@
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 from ...trainers import TrainerError
-from ..core.assignment import Assignment, Outcome, OutcomeStatus
+from ..core.assignment import Assignment, ErrorAction, Outcome, OutcomeStatus
+from ..core.error_rules import ErrorRule, decide
 from .error_text import describe
 from .open_trials import OpenTrial, close
+from .out_of_memory import is_out_of_memory, memory_sentence
 from .report_queue import ReportQueue
 
 
@@ -25,6 +27,8 @@ class TrialRun:
         step: The furthest step trained; 0 until one is.
         elapsed_s: The worker's time that it took so far.
         outcome: What came of it; None while it is trained.
+        out_of_memory: Whether it failed because memory was missing.
+        alone: Whether it is tried once more with nothing else in the worker's memory.
     """
 
     assignment: Assignment
@@ -34,6 +38,8 @@ class TrialRun:
     step: int = 0
     elapsed_s: float = 0.0
     outcome: Outcome | None = None
+    out_of_memory: bool = False
+    alone: bool = False
 
     @property
     def opened(self) -> OpenTrial:
@@ -75,10 +81,34 @@ class TrialRun:
 
     def fail(self, error: BaseException) -> None:
         """Ends as FAILED, closes the trial and prints what went wrong."""
-        text = describe(error)
+        text, self.out_of_memory = describe(error), is_out_of_memory(error)
+        if self.out_of_memory:
+            text = f"{memory_sentence(error)}\n{text}"
         sys.stderr.write(text if text.endswith("\n") else text + "\n")
         self.end(OutcomeStatus.FAILED, error=text)
         self.close()
+
+    def judge(self, rules: Sequence[ErrorRule], printed: str) -> None:
+        """Where it failed, says in the outcome what is done about that.
+
+        Args:
+            rules: What is done about failures; one for want of memory is tried alone where none of them matches.
+            printed: What the training code has printed last.
+        """
+        failed = self.outcome
+        if failed is None or failed.status is not OutcomeStatus.FAILED or failed.action is not None:
+            return
+        action = decide(rules, failed.error or "", printed)
+        if action is None and self.out_of_memory:
+            action = ErrorAction.RETRY_ALONE
+        self.outcome = replace(failed, action=action)
+
+    def reopen_alone(self) -> bool:
+        """Takes a failure back that is to be tried once more alone, and says whether it was one."""
+        if self.alone or self.outcome is None or self.outcome.action is not ErrorAction.RETRY_ALONE:
+            return False
+        self.alone, self.outcome = True, None
+        return True
 
     def close(self) -> None:
         """Closes the trial, if it is open."""

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Condition, Thread
 
+import ray
 from ray import cloudpickle
 
 from ..core.assignment import Assignment, Outcome
+from ..core.reports import ReportBatch
 from .engine import Engine
-from .executor import Arrivals
 from .report_queue import ReportQueue
 from .settings import EngineSettings
 
@@ -36,6 +37,23 @@ class WorkerSettings:
     paths: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a worker says to a poll.
+
+    Attributes:
+        reports: All reports since the last answer, including every report of the assignments in `outcomes`.
+        outcomes: The assignments that have ended.
+        node: The id of the worker's node.
+        stuck: Whether a step takes too long: the worker trains nothing any more and is to be replaced.
+    """
+
+    reports: ReportBatch
+    outcomes: Sequence[Outcome]
+    node: str
+    stuck: bool
+
+
 class Worker:
     """Trains groups of assignments in the order in which they are submitted.
 
@@ -49,20 +67,33 @@ class Worker:
         engine: EngineSettings = cloudpickle.loads(settings.engine)
         self._reports = ReportQueue()
         self._engine = Engine(engine, self._reports)
+        self._node = ray.get_runtime_context().get_node_id()
         self._queue: deque[Sequence[Assignment] | None] = deque()
+        self._early: dict[int, Sequence[Sequence[Assignment]]] = {}
+        """What was submitted before its turn, by its number."""
+        self._submitted = 0
         self._outcomes: deque[Outcome] = deque()
         self._crash: BaseException | None = None
         self._changed = Condition()
         self._thread = Thread(target=self._work, name="training", daemon=True)
         self._thread.start()
 
-    def submit(self, groups: Sequence[Sequence[Assignment]]) -> None:
-        """Queues groups of assignments."""
+    def submit(self, number: int, groups: Sequence[Sequence[Assignment]]) -> None:
+        """Queues groups of assignments.
+
+        Args:
+            number: How often work was submitted before: two calls may arrive in the wrong order, and the driver takes
+                the oldest group for the one that is trained.
+            groups: The groups.
+        """
         with self._changed:
-            self._queue.extend(groups)
+            self._early[number] = groups
+            while self._submitted in self._early:
+                self._queue.extend(self._early.pop(self._submitted))
+                self._submitted += 1
             self._changed.notify_all()
 
-    def poll(self, timeout: float) -> Arrivals:
+    def poll(self, timeout: float) -> Answer:
         """What has happened since the last call: after the timeout, or as soon as work ends or reports pile up.
 
         Args:
@@ -79,7 +110,8 @@ class Worker:
             outcomes = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
             if self._crash is not None and not outcomes:
                 raise self._crash
-        return Arrivals(self._reports.take(), outcomes)
+        late = self._engine.overdue()
+        return Answer(self._reports.take(), [*outcomes, *late], self._node, bool(late))
 
     def group_size(self, assignments: Sequence[Assignment], share: float) -> int:
         """How many trials to train together; see `Engine.group_size`. Called before any work is submitted."""

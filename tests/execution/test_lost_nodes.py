@@ -1,30 +1,50 @@
 """What happens to a sweep's work when a machine of the cluster is gone, with whatever lay in its memory."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
 from ray.cluster_utils import Cluster
 
+from caviar.scheduler import Moment, Results, Sweep
 from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.core.reports import ReportBatch
 from caviar.scheduler.execution.executor import WorkerResources
 from caviar.scheduler.execution.ray_environment import configure_ray_environment
 from caviar.scheduler.execution.ray_executor import RayExecutor
 from caviar.scheduler.execution.settings import EngineSettings
+from caviar.scheduler.status import sweep_status
+from caviar.search_spaces import Constant, Uniform
 
 pytestmark = pytest.mark.slow
 
 STEPS = 9_000
 """So many reports are too long an answer to travel with its reference: it waits on the worker's node."""
 MEMORY = 100 * 2**20
+QUICK = {
+    "RAY_health_check_initial_delay_ms": "500",
+    "RAY_health_check_period_ms": "300",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "2",
+}
+"""A node that died is noticed after two seconds instead of a minute."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A cluster of a head without room for workers; nodes are processes of this machine."""
     configure_ray_environment()
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in QUICK.items():
+            environment.setenv(name, value)
+        yield from running_cluster()
+
+
+def running_cluster() -> Iterator[Cluster]:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": MEMORY})
     ray.init(address=cluster.address, log_to_driver=False)
     yield cluster
@@ -32,7 +52,7 @@ def cluster() -> Iterator[Cluster]:
     cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
-def test_an_answer_that_is_lost_with_its_node_fails_the_work_and_another_worker_does_it_again(
+def test_an_answer_that_is_lost_with_its_node_is_no_failure_and_another_worker_does_the_work_again(
     cluster: Cluster, settings: Callable[..., EngineSettings], work: Callable[..., Assignment]
 ) -> None:
     node = cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
@@ -49,15 +69,62 @@ def test_an_answer_that_is_lost_with_its_node_fails_the_work_and_another_worker_
         arrived = executor.wait(1.0)
         outcomes += arrived.outcomes
         batches.append(arrived.reports)
-    assert outcomes[0].status is OutcomeStatus.FAILED
-    cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
+    assert outcomes[0].status is OutcomeStatus.PREEMPTED
+    assert str(outcomes[0].error).startswith("The worker was lost with its node: ")
+    node = cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
     while executor.capacity() == 0:
         executor.wait(1.0)
-    executor.start([replace(assignment, attempt=1, reported=outcomes[0].step)])
+    executor.start([replace(assignment, reported=outcomes[0].step)])
     while len(outcomes) < 2:
         arrived = executor.wait(1.0)
         outcomes += arrived.outcomes
         batches.append(arrived.reports)
     executor.close()
+    cluster.remove_node(node)
     assert outcomes[1].status is OutcomeStatus.COMPLETED
     assert ReportBatch.concatenate(batches).step.tolist() == list(range(1, STEPS + 1))
+
+
+def sweep_in(storage: Path, marker: Path) -> Sweep:
+    return Sweep(
+        f"{Path(__file__).with_name('training_code.py')}:waits_once_to_lose_its_node",
+        space={"x": Uniform(0.1, 1.0), "marker": Constant(str(marker))},
+        metric="loss",
+        resource={"min": 1, "max": 9, "eta": 3},
+        budget={"trials": 24},
+        workers={"cpu": 1, "count": 2},
+        max_failures=0,
+        storage=storage,
+        name="lossy",
+        seed=5,
+    )
+
+
+def table_of(results: Results) -> list[dict[str, Any]]:
+    """All that does not depend on the clock, and so the attempts as well."""
+    table: list[dict[str, Any]] = results.trials().drop(["elapsed_s", "config_marker"]).to_pylist()
+    return table
+
+
+def test_a_sweep_that_loses_a_node_ends_with_the_table_of_one_that_does_not(cluster: Cluster, tmp_path: Path) -> None:
+    (undisturbed := tmp_path / "undisturbed").touch()
+    marker, lost = tmp_path / "node", list[str]()
+    nodes = [cluster.add_node(num_cpus=1, object_store_memory=MEMORY) for _ in range(2)]
+
+    def lose_it_once(moment: Moment) -> None:
+        if not lost and marker.exists() and (node := marker.read_text()):
+            lost.append(node)
+            cluster.remove_node(next(one for one in nodes if one.node_id == node), allow_graceful=False)
+            cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
+
+    expected = sweep_in(tmp_path / "calm", undisturbed).run()
+    sweep = sweep_in(tmp_path, marker)
+    results = sweep.run(lose_it_once)
+    assert lost
+    assert table_of(results) == table_of(expected)
+    assert {row["attempt"] for row in table_of(results)} == {0}
+    steps = Counter((report["trial"], report["step"]) for report in results.reports().to_pylist())
+    assert set(steps.values()) == {1}
+    assert len(steps) == sum(row["step"] for row in table_of(results))
+    assert "preempted" in "".join(file.read_text() for file in (sweep.directory / "journal").iterdir())
+    assert sweep_status(sweep.directory).condition.value == "finished", "the journal cannot be replayed"

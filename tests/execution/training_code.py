@@ -7,10 +7,13 @@ import random
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
+import ray
 
 from caviar.trainers import Trial
 
@@ -132,6 +135,20 @@ def names_its_process(trial: Trial) -> Iterator[Metrics]:
     for step in trial.steps():
         state["steps"] = step
         yield {"loss": 1 / step, "process": os.getpid()}
+
+
+def waits_once_to_lose_its_node(trial: Trial) -> Iterator[Metrics]:
+    """The first one that comes to its second step says on which node it is and waits there for its end."""
+    position = {"x": float(str(trial.config["x"]))}
+    trial.track(position=position)
+    for step in trial.steps():
+        if step == 2:
+            with suppress(FileExistsError), Path(str(trial.config["marker"])).open("x") as marker:
+                marker.write(ray.get_runtime_context().get_node_id())
+                marker.flush()
+                Event().wait()
+        position["x"] *= 0.9
+        yield {"loss": position["x"]}
 
 
 def kills_its_process_once(trial: Trial) -> Iterator[Metrics]:

@@ -1,0 +1,57 @@
+"""What training code prints, on its way to the trial's log: the last of it is kept, and it is a sign of life."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import TextIOBase
+from pathlib import Path
+
+from .trial_log import TrialLog, captured_output
+
+_KEPT = 64 * 1024
+
+
+class TrialOutput(TextIOBase):
+    """The standard output and error of training code.
+
+    Args:
+        heard: Called whenever something is printed.
+    """
+
+    def __init__(self, heard: Callable[[], None]) -> None:
+        self._heard = heard
+        self._log: TrialLog | None = None
+        self._last: deque[str] = deque()
+        self._length = 0
+
+    @property
+    def last(self) -> str:
+        """The last 65,536 characters that were printed since the capture began."""
+        return "".join(self._last)[-_KEPT:]
+
+    @contextmanager
+    def captured(self, log: Path) -> Iterator[None]:
+        """Sends what Python code prints meanwhile to a trial's log."""
+        self._last.clear()
+        self._length = 0
+        with captured_output(log) as self._log, redirect_stdout(self), redirect_stderr(self):
+            yield
+
+    def writable(self) -> bool:
+        """True: it is written like standard output."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Writes text to the log of whichever trial is being trained."""
+        self._heard()
+        self._last.append(text[-_KEPT:])
+        self._length += len(self._last[-1])
+        while self._length - len(self._last[0]) >= _KEPT:
+            self._length -= len(self._last.popleft())
+        assert self._log is not None, "whoever has this stream got it while output was captured"
+        return self._log.write(text)
+
+    def flush(self) -> None:
+        """Writes out what is buffered."""
+        if self._log is not None:
+            self._log.flush()
