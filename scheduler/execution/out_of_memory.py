@@ -15,7 +15,7 @@ _TEXT = re.compile(
     re.IGNORECASE,
 )
 _ASKED = re.compile(r"(?:tried to allocate|unable to allocate|can't allocate memory: you tried to allocate)"
-                    r" ([0-9.]+) ?([KMGT]i?B|bytes)", re.IGNORECASE)  # fmt: skip
+                    r" ([0-9.]+) ?([KMGTPE]i?B|bytes)", re.IGNORECASE)  # fmt: skip
 _KIB = 1024
 _RSS_UNIT = 1 if sys.platform == "darwin" else _KIB
 """Bytes in the unit in which the system counts the peak resident memory."""

@@ -15,6 +15,7 @@ import ray
 from ray import cloudpickle
 from ray.exceptions import (
     ActorDiedError,
+    ActorUnavailableError,
     NodeDiedError,
     ObjectLostError,
     OutOfMemoryError,
@@ -49,6 +50,9 @@ _PATIENCE_S = 5.0
 """How much longer than a step may take the driver waits for the answer of a worker that should have seen to it."""
 _LOST = (RayActorError, ObjectLostError, NodeDiedError, OutOfMemoryError)
 """What a worker's answer raises when the worker is gone; a long answer stays on its node and dies with it."""
+_PROBE_S = 1.0
+_DOUBT_S = 120.0
+"""Ray needs a minute to notice that a node is gone; until then its workers are only out of reach."""
 
 
 class RayExecutor:
@@ -79,6 +83,8 @@ class RayExecutor:
         self._closing = False
         self._stillborn = 0
         """Workers in a row that died before they answered once."""
+        self._doubted: list[Slot] = []
+        """Workers out of reach that are to be asked again soon."""
         for _ in range(resources.count):
             self._add_worker()
 
@@ -122,6 +128,7 @@ class RayExecutor:
 
     def wait(self, timeout: float) -> Arrivals:
         """Waits for the first answer and takes all that are there."""
+        self._probe()
         polls = list(self._slots)
         ready, _ = ray.wait(polls, timeout=timeout, fetch_local=True)
         if ready:
@@ -195,6 +202,8 @@ class RayExecutor:
             return self._bury(slot, error)
         except RayTaskError as error:
             raise WorkerError(f"A worker failed outside of training code: {error}") from error
+        if slot.doubted is not None:
+            return self._preempt(slot, "The worker was out of reach for a while.")
         slot.node, self._stillborn = answer.node, 0
         arrived = slot.fence(answer.reports, answer.outcomes)
         self._note(slot, arrived)
@@ -215,7 +224,7 @@ class RayExecutor:
                 seconds = 0.0
 
     def _bury(self, slot: Slot, error: RayError) -> Arrivals:
-        """What becomes of the work of a worker that died: it failed, unless the worker was lost with its node."""
+        """What becomes of the work of a worker that is gone: it failed, unless the worker was lost with its node."""
         if isinstance(error, ActorDiedError) and error.actor_init_failed:
             raise WorkerError(f"A worker could not be started: {error}") from error
         self._stillborn += not slot.ready
@@ -224,11 +233,40 @@ class RayExecutor:
                 f"{self._stillborn} workers in a row died before they answered; if the cluster runs without token"
                 f" authentication, set RAY_AUTH_MODE=disabled here too: {error}"
             ) from error
-        self._replace(slot)
-        reason, status = death_reason(str(error)), OutcomeStatus.FAILED
+        if slot.work and self._is_doubtful(slot, error):
+            return self._doubt(slot)
         if slot.work and _lost_with_node(slot, error):
-            reason, status = f"The worker was lost with its node: {_first_line(error)}", OutcomeStatus.PREEMPTED
-        return Arrivals(ReportBatch.empty(), slot.lost(status, reason, self._told.rules))
+            return self._preempt(slot, f"The worker was lost with its node: {_first_line(error)}")
+        self._replace(slot)
+        lost = slot.lost(OutcomeStatus.FAILED, death_reason(str(error)), self._told.rules)
+        return Arrivals(ReportBatch.empty(), lost)
+
+    def _preempt(self, slot: Slot, reason: str) -> Arrivals:
+        self._replace(slot)
+        return Arrivals(ReportBatch.empty(), slot.lost(OutcomeStatus.PREEMPTED, reason))
+
+    def _is_doubtful(self, slot: Slot, error: RayError) -> bool:
+        """Whether it is not known yet if the process died, its node, or neither."""
+        if self._closing or not isinstance(error, ActorUnavailableError | ObjectLostError):
+            return False
+        since = self.now() if slot.doubted is None else slot.doubted
+        return node_lives(slot.node or "") and self.now() - since < _DOUBT_S
+
+    def _doubt(self, slot: Slot) -> Arrivals:
+        """Keeps a worker that is out of reach until it is known what happened to it; another takes its place."""
+        if slot.doubted is None:
+            slot.doubted = self.now()
+            self._add_worker()
+        slot.asked = self.now()
+        self._doubted.append(slot)
+        return Arrivals(ReportBatch.empty(), [])
+
+    def _probe(self) -> None:
+        """Asks workers again that are out of reach."""
+        due = [slot for slot in self._doubted if self.now() - slot.asked >= _PROBE_S]
+        for slot in due:
+            self._doubted.remove(slot)
+            self._slots[slot.actor.poll.remote(0.0)] = slot
 
     def _unanswered(self) -> list[Any]:
         """The polls of workers that train and have not answered for longer than a step may take."""
@@ -240,21 +278,22 @@ class RayExecutor:
     def _give_up(self, poll: Any) -> Arrivals:
         slot = self._slots.pop(poll)
         self._replace(slot)
-        first = next(iter(next(iter(slot.work.values())).values()))
-        step = slot.reported.get(first.trial, first.start) + 1
-        reason = unanswered(self._told, step, first.trial)
+        reason = unanswered(self._told, next(iter(next(iter(slot.work.values())))))
         return Arrivals(ReportBatch.empty(), slot.lost(OutcomeStatus.FAILED, reason, self._told.rules))
 
     def _replace(self, slot: Slot) -> None:
-        """Starts a new worker for one that is given up."""
-        if not self._closing:
+        """Starts a new worker for one that is given up, unless that has happened."""
+        if not self._closing and slot.doubted is None:
             self._add_worker()
         # It may be alive and only out of reach: it must not go on with work that another worker is given.
         ray.kill(slot.actor)
 
 
 def _lost_with_node(slot: Slot, error: RayError) -> bool:
-    if isinstance(error, NodeDiedError) or (isinstance(error, RayActorError) and error.preempted):
+    """Whether Ray says so, the node is dead, or the worker stays out of reach."""
+    if isinstance(error, NodeDiedError | ActorUnavailableError | ObjectLostError):
+        return True
+    if isinstance(error, RayActorError) and error.preempted:
         return True
     return slot.node is not None and not node_lives(slot.node)
 

@@ -24,6 +24,7 @@ class Slot:
         reported: The step of the last report of each trial in `work` that has reported.
         sent: How often work was sent to it.
         node: The id of its node; None before it has answered once.
+        doubted: Since when it has been out of reach, in seconds of the executor's clock; None while it answers.
     """
 
     actor: Any
@@ -33,11 +34,12 @@ class Slot:
     reported: dict[int, int] = field(default_factory=dict)
     sent: int = 0
     node: str | None = None
+    doubted: float | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether it has answered once."""
-        return self.node is not None
+        """Whether it has answered once, and still does."""
+        return self.node is not None and self.doubted is None
 
     def give(self, group: Sequence[Assignment]) -> None:
         """Notes a group that the worker is to train."""

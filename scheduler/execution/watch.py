@@ -129,14 +129,14 @@ class Watch:
         return None
 
 
-def unanswered(settings: EngineSettings, number: int, trial: int) -> str:
-    """What is said of a step whose worker has not answered for longer than the step may take."""
+def unanswered(settings: EngineSettings, trial: int) -> str:
+    """What is said of a trial whose worker has not answered for longer than a step may take."""
     field, limit = min(
         (limit, field)
         for field, limit in (("timeout", settings.timeout), ("stall_timeout", settings.stall_timeout))
         if limit is not None
     )[::-1]
-    return f"{_name(number)} took more than {field}, {limit:g} s, and its process did not even answer; {_where(trial)}"
+    return f"a step took more than {field}, {limit:g} s, and its process did not even answer; {_where(trial)}"
 
 
 def _name(number: int) -> str:

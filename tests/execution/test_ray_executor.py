@@ -1,10 +1,14 @@
 """What only real workers do: keep trials warm, die, and cannot be started."""
 
 import os
+import re
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
@@ -15,6 +19,8 @@ from caviar.scheduler.execution.cluster import worker_resources
 from caviar.scheduler.execution.executor import WorkerResources
 from caviar.scheduler.execution.ray_executor import RayExecutor
 from caviar.scheduler.execution.settings import EngineSettings
+from caviar.scheduler.storage import SweepDirectory
+from caviar.trainers import load_trainer
 
 Work = Callable[..., Assignment]
 pytestmark = pytest.mark.usefixtures("running_ray")
@@ -25,8 +31,9 @@ def executor_of(settings: Callable[..., EngineSettings]) -> Iterator[Callable[..
     """Makes executors whose workers are all ready; they are closed at the end."""
     made: list[RayExecutor] = []
 
-    def make(function: str, workers: int = 1, warm: int = 8) -> RayExecutor:
-        made.append(RayExecutor(settings(function, warm=warm), WorkerResources(count=workers)))
+    def make(function: str, workers: int = 1, warm: int = 8, **facts: Any) -> RayExecutor:
+        told = settings(function, warm=warm, **facts)
+        made.append(RayExecutor(told, WorkerResources(count=workers)))
         while made[-1].workers < workers:
             made[-1].wait(1.0)
         return made[-1]
@@ -110,6 +117,78 @@ def test_a_worker_that_dies_fails_the_whole_group_that_it_trained_and_no_other(
         (3, OutcomeStatus.INTERRUPTED),
         (4, OutcomeStatus.INTERRUPTED),
     ]
+
+
+@pytest.mark.slow
+def test_a_step_that_takes_too_long_fails_with_its_stack_in_the_log_and_its_worker_is_replaced(
+    executor_of: Callable[..., RayExecutor], work: Work, layout: SweepDirectory
+) -> None:
+    executor = executor_of("Endless", timeout=3.0, stall_timeout=1.5)
+    reasons = {
+        "waits": "step 3 gave no sign of life for stall_timeout, 1.5 s; the stack is in logs/0.log",
+        "chats": "step 3 took more than timeout, 3 s; the stack is in logs/1.log",
+        "blocks": "a step took more than stall_timeout, 1.5 s, and its process did not even answer;"
+        " the stack is in logs/2.log",
+    }
+    for trial, (fate, reason) in enumerate(reasons.items()):
+        wait_for_workers(executor)
+        executor.start([work(trial, config={"fate": fate}), work(9, group=9, config={"fate": "good"})])
+        outcomes, reports = finish(executor, 2)
+        late, queued = outcomes
+        assert (late.trial, late.status, late.error) == (trial, OutcomeStatus.FAILED, reason)
+        assert late.step == 2 or (fate == "blocks" and late.step == 0), "only what the driver has heard of counts"
+        assert (queued.trial, queued.status, queued.step) == (9, OutcomeStatus.INTERRUPTED, 0)
+        assert (reports.trial.tolist(), reports.step.tolist()) == ([trial] * late.step, list(range(1, late.step + 1)))
+        assert re.search(r"\bin wait_long\n", layout.log(trial).read_text())
+    wait_for_workers(executor)
+    executor.start([work(9, config={"fate": "good"})])
+    outcomes, _ = finish(executor)
+    assert outcomes[0].status is OutcomeStatus.COMPLETED
+    assert not layout.log(9).exists()
+
+
+@pytest.mark.slow
+def test_the_rest_of_a_group_whose_step_takes_too_long_was_only_interrupted(
+    executor_of: Callable[..., RayExecutor], work: Work
+) -> None:
+    executor = executor_of("Endless", timeout=1.0)
+    executor.start([work(n, group=0, config={"fate": fate}) for n, fate in enumerate(["good", "waits", "good"])])
+    outcomes, _ = finish(executor, 3)
+    assert [outcome.status.value for outcome in outcomes] == ["completed", "failed", "interrupted"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["timeout", "kill"])
+def test_a_command_dies_with_its_worker_and_so_do_the_processes_that_it_started(
+    layout: SweepDirectory, work: Work, end: str
+) -> None:
+    script = (
+        "import os, subprocess, sys, time; child = subprocess.Popen(['sleep', '600'])\n"
+        "print(os.getppid(), os.getpid(), child.pid, flush=True); time.sleep(600)"
+    )
+    trainer = load_trainer({"command": [sys.executable, "-c", script]})
+    told = EngineSettings(trainer, "loss", 9, layout.path, timeout=2.0 if end == "timeout" else None)
+    executor = RayExecutor(told, WorkerResources())
+    wait_for_workers(executor)
+    executor.start([work()])
+    while not (layout.log(0).exists() and re.match(r"\d+ \d+ \d+\n", layout.log(0).read_text())):
+        executor.wait(0.1)
+    worker, *processes = map(int, layout.log(0).read_text().splitlines()[0].split())
+    if end == "kill":
+        os.kill(worker, signal.SIGKILL)
+    outcomes, _ = finish(executor)
+    assert outcomes[0].status is OutcomeStatus.FAILED
+    while any(runs(process) for process in processes):
+        Event().wait(0.05)
+    executor.close()
+
+
+def runs(process: int) -> bool:
+    """Whether a process is alive; one that has ended and that nobody has asked for yet is not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_a_group_goes_to_the_worker_that_holds_most_of_its_trials(

@@ -4,6 +4,7 @@
 import logging
 import os
 import random
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -159,3 +160,69 @@ def kills_its_process_once(trial: Trial) -> Iterator[Metrics]:
             marker.touch()
             os.kill(os.getpid(), 9)
         yield {"loss": 1 / step}
+
+
+_OPEN: set[int] = set()
+"""Trials that `hungry` has open in this process."""
+
+
+def hungry(trial: Trial) -> Iterator[Metrics]:
+    """Needs more memory than there is, some of it only while another trial is open."""
+    _OPEN.add(trial.number)
+    try:
+        for step in trial.steps():
+            if step == 2 and (trial.config["needs"] == "too much" or (len(_OPEN) > 1)):
+                np.empty(1 << 50)
+            yield {"loss": 1 / step}
+    finally:
+        _OPEN.discard(trial.number)
+
+
+def complains(trial: Trial) -> Iterator[Metrics]:
+    """Prints what is wrong and fails."""
+    for _ in trial.steps():
+        print("this was only printed 1 time")
+        raise ValueError("the learning rate is too large")
+    yield {}
+
+
+def prints_and_fails(trial: Trial) -> Iterator[Metrics]:
+    """Prints as many lines as its configuration says between the first and the last."""
+    for _ in trial.steps():
+        print("printed first")
+        for line in range(int(str(trial.config["lines"]))):
+            print(f"line {line:06} of many")
+        print("printed last")
+        raise ValueError("no more to say")
+    yield {}
+
+
+def wait_long(fate: str) -> None:
+    """Takes longer than any test waits, printing or not, or without letting another thread run."""
+    while True:
+        if fate == "blocks":
+            re.match(r"(a+)+$", "a" * 60 + "b")
+        if fate == "chats":
+            print("still here")
+        time.sleep(0.05)
+
+
+class Endless:
+    """Its third step takes too long if its configuration says so."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+
+    def step(self) -> Metrics:
+        """Trains one step."""
+        step = self._trial.step + 1
+        if self._trial.config["fate"] != "good" and step == 3:
+            wait_long(str(self._trial.config["fate"]))
+        return {"loss": 1 / step}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing."""
