@@ -17,10 +17,10 @@ from .execution.loop import Observer, StopReason, SweepLoop
 from .execution.record import DurableRecord
 from .execution.replay import History, replay
 from .fusing import fusing_sentence, sample_group, with_group_size
-from .results import ReportWriter, drop_uncovered
+from .results import ReportWriter, check_parts, drop_uncovered, marks_to_note, recorded_parts
 from .spec import SweepSpec
 from .storage import Journal, SweepDirectory, SweepLock, read_journal, write_file
-from .warm_start import save_prior, saved_prior
+from .warm_start import check_prior, prior_mark, save_prior, saved_prior
 from .workers import workers_on_demand
 
 _logger = logging.getLogger(__name__)
@@ -144,12 +144,19 @@ def _has_decided(layout: SweepDirectory) -> bool:
 
 def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> DurableRecord:
     """Opens journal and parts for this run; reports that no recorded outcome covers are dropped first."""
-    value_types = spec.search_space.value_types
-    drop_uncovered(layout, state.covered())
+    value_types, covered = spec.search_space.value_types, state.covered()
+    events = read_journal(layout.journal)
+    known = recorded_parts(events)
+    check_parts(layout, known)
+    check_prior(layout, spec, events)
+    marks = marks_to_note(layout, covered, known)
     writer = ReportWriter(layout, value_types, spec.metric, spec.mode)
     for row in state.rows:
         writer.register(row.trial, row.config)
     journal = Journal.open(layout.journal)
-    journal.append({"type": "opened", "time": time.time(), "versions": spec.versions})
+    opened = {"type": "opened", "time": time.time(), "versions": spec.versions}
+    opened |= {"spec": layout.spec.read_text(encoding="utf-8"), "parts": [mark.to_json() for mark in marks]}
+    journal.append(opened | prior_mark(layout, spec))
     journal.commit()
+    drop_uncovered(layout, covered)
     return DurableRecord(layout, journal, writer, value_types)

@@ -11,6 +11,9 @@ from ..core.proposal import Proposal
 from ..core.state import SweepState
 from ..errors import JournalError
 
+_OF_PARTS = {"flushed", "repaired"}
+"""Events that tell of files alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -54,7 +57,7 @@ def replay(events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
             last = event.get("time", last)
         elif kind == "closed":
             last, reason = event["time"], event["reason"]
-        else:
+        elif kind not in _OF_PARTS:
             raise JournalError(
                 f"The journal has an event of type {kind!r}, which this version does not know: update Caviar."
             )
