@@ -2,15 +2,17 @@
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import Any
 
 from ..trainers import Trainer
 from .core.controllers import make_controller
 from .core.observations import Observations
 from .core.state import SweepState
-from .errors import SweepError, WorkerError
+from .errors import JournalError, ReplayError, SweepError, WorkerError
 from .execution.executor import MeasuringExecutor
 from .execution.interrupts import Interrupts
 from .execution.loop import Observer, StopReason, SweepLoop
@@ -19,7 +21,7 @@ from .execution.replay import History, replay
 from .fusing import fusing_sentence, sample_group, with_group_size
 from .results import ReportWriter, check_parts, drop_uncovered, marks_to_note, recorded_parts
 from .spec import SweepSpec
-from .storage import Journal, SweepDirectory, SweepLock, read_journal, write_file
+from .storage import Journal, SweepDirectory, SweepLock, event_place, read_journal, write_file
 from .warm_start import check_prior, prior_mark, save_prior, saved_prior
 from .workers import workers_on_demand
 
@@ -60,7 +62,20 @@ def load_state(path: Path, spec: SweepSpec) -> tuple[SweepState, History]:
     """
     layout = SweepDirectory(path)
     state = new_state(spec, saved_prior(layout, spec))
-    return state, replay(read_journal(layout.journal), state)
+    return state, replay_in(layout, read_journal(layout.journal), state)
+
+
+def replay_in(layout: SweepDirectory, events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
+    """Takes a fresh state to where the journal ends.
+
+    Raises:
+        JournalError: The replay cannot follow it; the message names the file and the line and says what to do.
+    """
+    try:
+        return replay(events, state)
+    except ReplayError as error:
+        path, line = event_place(layout.journal, error.event)
+        raise JournalError(f"{path}, line {line}: {error} What can be repaired: caviar doctor {layout.path}") from error
 
 
 def run_in_directory(
@@ -150,6 +165,11 @@ def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> 
     check_parts(layout, known)
     check_prior(layout, spec, events)
     marks = marks_to_note(layout, covered, known)
+    if not events and any(mark.rows for mark in marks):
+        raise JournalError(
+            f"{layout.journal} is empty, although there are reports in {layout.results}: put it back from a copy, or"
+            f" see what can be repaired with caviar doctor {layout.path}"
+        )
     writer = ReportWriter(layout, value_types, spec.metric, spec.mode)
     for row in state.rows:
         writer.register(row.trial, row.config)

@@ -9,6 +9,7 @@ CaviarError
     ├── InvalidSpecError
     ├── SweepLockedError
     ├── JournalError
+    │   └── ReplayError
     ├── ResultsError
     └── WorkerError
 ```
