@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import ResultsError
+from ..errors import ReplayError, ResultsError
 from ..storage.layout import SweepDirectory
 
 PART_PREFIX = "part-"
@@ -69,20 +69,33 @@ def recorded_parts(events: Iterable[Mapping[str, Any]]) -> dict[int, list[PartMa
 
     Args:
         events: The journal.
+
+    Raises:
+        ReplayError: An event says something else of parts than Caviar writes.
     """
     marks: dict[int, list[PartMark]] = {}
     unsettled: list[int] = []
-    for event in events:
+    for place, event in enumerate(events):
         for number in unsettled:
             marks[number] = marks[number][-1:]
-        unsettled = []
-        for mark in map(PartMark.from_json, event.get("parts", ())):
-            if event["type"] == "opened":
-                unsettled.append(mark.number)
-                marks.setdefault(mark.number, []).append(mark)
-            else:
-                marks[mark.number] = [mark]
+        try:
+            unsettled = _note(event, marks)
+        except (LookupError, TypeError, ValueError) as error:
+            raise ReplayError(place, f"The journal has an event that says nothing of parts ({error}).") from error
     return marks
+
+
+def _note(event: Mapping[str, Any], marks: dict[int, list[PartMark]]) -> list[int]:
+    """Takes down the marks in an event, and returns the parts that may still be as they were before."""
+    for number in event.get("removed", ()):
+        marks.pop(number, None)
+    found = [PartMark.from_json(part) for part in event.get("parts", ())]
+    if event["type"] != "opened":
+        marks.update((mark.number, [mark]) for mark in found)
+        return []
+    for mark in found:
+        marks.setdefault(mark.number, []).append(mark)
+    return [mark.number for mark in found]
 
 
 def mark_of(path: Path) -> PartMark:
