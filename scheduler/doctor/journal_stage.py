@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import ReplayError
+from ..results.part_marks import recorded_parts
 from ..storage import JournalFile, SweepDirectory, file_name, journal_files, read_file
 from .diagnosis import Finding, Severity
 from .salvage import Salvage
+
+Events = Sequence[Mapping[str, Any]]
 
 _DONE_AGAIN = "what it and all later lines record is not known any more: that work is done again"
 
@@ -31,6 +35,12 @@ class ScannedJournal:
         """All events that can be trusted."""
         return [event for file in self.files for event in file.events]
 
+    @property
+    def later_events(self) -> list[Mapping[str, Any]]:
+        """The events of the files that follow but do not count, as far as these can be trusted for themselves."""
+        numbered = [path for path in self.others if path.stem.isdecimal()]
+        return [event for path in numbered for event in read_file(path).events]
+
     def place(self, index: int) -> tuple[Path, int]:
         """The file and the line of an event."""
         for file in self.files:
@@ -47,6 +57,7 @@ class ScannedJournal:
             salvage: Keeps what is cut off.
         """
         place, line = self.place(index)
+        _restate_parts(self.events[:index], [*self.events[index:], *self.later_events], salvage)
         for path in reversed([*(file.path for file in self.files), *self.others]):
             if path == place:
                 break
@@ -103,6 +114,7 @@ def _changed(journal: ScannedJournal) -> Finding:
     assert fault is not None, "asked only of a journal with a fault"
 
     def cut(salvage: Salvage) -> str:
+        _restate_parts(journal.events, journal.later_events, salvage)
         for path in reversed(journal.others):
             salvage.move(path)
         return _end_at(file, fault.start, salvage)
@@ -114,6 +126,7 @@ def _changed(journal: ScannedJournal) -> Finding:
 
 def _misplaced(journal: ScannedJournal) -> Finding:
     def move(salvage: Salvage) -> str:
+        _restate_parts(journal.events, journal.later_events, salvage)
         for path in reversed(journal.others):
             salvage.move(path)
         return f"moved {len(journal.others)} files of the journal that do not follow the others"
@@ -126,6 +139,17 @@ def _misplaced(journal: ScannedJournal) -> Finding:
         "what the missing file and those after it record is not known any more: that work is done again",
         remedy=move,
     )
+
+
+def _restate_parts(kept: Events, gone: Events, salvage: Salvage) -> None:
+    """Has the journal say again what its lost end said of parts that it still knows: they were rewritten since."""
+    before = recorded_parts(kept)
+    try:
+        after = recorded_parts([*kept, *gone])
+    except (ReplayError, KeyError):
+        return
+    salvage.noted(removed=[number for number in before if number not in after])
+    salvage.noted(after[number][-1] for number in before if number in after and after[number] != before[number])
 
 
 def _end_at(file: JournalFile, size: int, salvage: Salvage) -> str:

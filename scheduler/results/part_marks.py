@@ -76,10 +76,11 @@ def recorded_parts(events: Iterable[Mapping[str, Any]]) -> dict[int, list[PartMa
     marks: dict[int, list[PartMark]] = {}
     unsettled: list[int] = []
     for place, event in enumerate(events):
-        for number in unsettled:
-            marks[number] = marks[number][-1:]
+        if event["type"] != "repaired":  # a repair says nothing of whether the reports were dropped
+            marks.update((number, marks[number][-1:]) for number in unsettled if number in marks)
+            unsettled = []
         try:
-            unsettled = _note(event, marks)
+            unsettled += _note(event, marks)
         except (LookupError, TypeError, ValueError) as error:
             raise ReplayError(place, f"The journal has an event that says nothing of parts ({error}).") from error
     return marks
