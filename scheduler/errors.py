@@ -23,6 +23,18 @@ class JournalError(SweepError):
     """The journal cannot be trusted: a line other than a torn last one fails its checksum, or a replay disagrees."""
 
 
+class ReplayError(JournalError):
+    """A replay cannot follow the journal.
+
+    Attributes:
+        event: The index of the event that it cannot follow.
+    """
+
+    def __init__(self, event: int, message: str) -> None:
+        super().__init__(message)
+        self.event = event
+
+
 class ResultsError(SweepError):
     """A result set cannot be read, or holds nothing that answers the question."""
 

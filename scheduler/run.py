@@ -2,25 +2,27 @@
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import Any
 
 from ..trainers import Trainer
 from .core.controllers import make_controller
 from .core.observations import Observations
 from .core.state import SweepState
-from .errors import SweepError, WorkerError
+from .errors import JournalError, ReplayError, SweepError, WorkerError
 from .execution.executor import MeasuringExecutor
 from .execution.interrupts import Interrupts
 from .execution.loop import Observer, StopReason, SweepLoop
 from .execution.record import DurableRecord
 from .execution.replay import History, replay
 from .fusing import fusing_sentence, sample_group, with_group_size
-from .results import ReportWriter, drop_uncovered
+from .results import ReportWriter, check_parts, drop_uncovered, marks_to_note, recorded_parts
 from .spec import SweepSpec
-from .storage import Journal, SweepDirectory, SweepLock, read_journal, write_file
-from .warm_start import save_prior, saved_prior
+from .storage import Journal, SweepDirectory, SweepLock, event_place, read_journal, write_file
+from .warm_start import check_prior, prior_mark, save_prior, saved_prior
 from .workers import workers_on_demand
 
 _logger = logging.getLogger(__name__)
@@ -60,7 +62,20 @@ def load_state(path: Path, spec: SweepSpec) -> tuple[SweepState, History]:
     """
     layout = SweepDirectory(path)
     state = new_state(spec, saved_prior(layout, spec))
-    return state, replay(read_journal(layout.journal), state)
+    return state, replay_in(layout, read_journal(layout.journal), state)
+
+
+def replay_in(layout: SweepDirectory, events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
+    """Takes a fresh state to where the journal ends.
+
+    Raises:
+        JournalError: The replay cannot follow it; the message names the file and the line and says what to do.
+    """
+    try:
+        return replay(events, state)
+    except ReplayError as error:
+        path, line = event_place(layout.journal, error.event)
+        raise JournalError(f"{path}, line {line}: {error} What can be repaired: caviar doctor {layout.path}") from error
 
 
 def run_in_directory(
@@ -144,12 +159,24 @@ def _has_decided(layout: SweepDirectory) -> bool:
 
 def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> DurableRecord:
     """Opens journal and parts for this run; reports that no recorded outcome covers are dropped first."""
-    value_types = spec.search_space.value_types
-    drop_uncovered(layout, state.covered())
+    value_types, covered = spec.search_space.value_types, state.covered()
+    events = read_journal(layout.journal)
+    known = recorded_parts(events)
+    check_parts(layout, known)
+    check_prior(layout, spec, events)
+    marks = marks_to_note(layout, covered, known)
+    if not events and any(mark.rows for mark in marks):
+        raise JournalError(
+            f"{layout.journal} is empty, although there are reports in {layout.results}: put it back from a copy, or"
+            f" see what can be repaired with caviar doctor {layout.path}"
+        )
     writer = ReportWriter(layout, value_types, spec.metric, spec.mode)
     for row in state.rows:
         writer.register(row.trial, row.config)
     journal = Journal.open(layout.journal)
-    journal.append({"type": "opened", "time": time.time(), "versions": spec.versions})
+    opened = {"type": "opened", "time": time.time(), "versions": spec.versions}
+    opened |= {"spec": layout.spec.read_text(encoding="utf-8"), "parts": [mark.to_json() for mark in marks]}
+    journal.append(opened | prior_mark(layout, spec))
     journal.commit()
+    drop_uncovered(layout, covered)
     return DurableRecord(layout, journal, writer, value_types)

@@ -8,10 +8,10 @@ from typing import Any
 
 from .core.trial import TrialRow, TrialState
 from .execution.loop import StopReason
-from .execution.replay import History, replay
+from .execution.replay import History
 from .lessons import Lessons, lessons_of, state_warnings
 from .progress import Progress, ProgressMeter
-from .run import load_spec, new_state
+from .run import load_spec, new_state, replay_in
 from .spec import SweepSpec
 from .storage import Holder, SweepDirectory, holder, read_journal
 from .warm_start import saved_prior
@@ -75,7 +75,7 @@ def sweep_status(path: str | Path) -> SweepStatus:
     spec = load_spec(layout.path)
     held_by = holder(layout.lock)
     events, state = read_journal(layout.journal), new_state(spec, saved_prior(layout, spec))
-    history = replay(events, state)
+    history = replay_in(layout, events, state)
     rows = _marked(state.rows, events) if held_by else state.rows
     return SweepStatus(
         directory=layout.path,

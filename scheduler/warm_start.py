@@ -1,10 +1,12 @@
 """Starting a sweep from the results of an earlier one: what of them a model of the new search space can learn from."""
 
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -108,6 +110,30 @@ def saved_prior(layout: SweepDirectory, spec: SweepSpec) -> Observations | None:
         ResultsError: The copy is not there or cannot be read.
     """
     return None if spec.warm_start is None else _observations(read_prior(layout.prior), spec)
+
+
+def prior_mark(layout: SweepDirectory, spec: SweepSpec) -> dict[str, str]:
+    """What a run notes of `prior.parquet` in the journal, so that a change is noticed; nothing where there is none."""
+    return {} if spec.warm_start is None else {"prior": f"{zlib.crc32(layout.prior.read_bytes()):08x}"}
+
+
+def recorded_prior(events: Sequence[Mapping[str, Any]]) -> str | None:
+    """The CRC-32 of `prior.parquet` that the journal notes; None where it notes none."""
+    return next((event["prior"] for event in events if "prior" in event), None)
+
+
+def check_prior(layout: SweepDirectory, spec: SweepSpec, events: Sequence[Mapping[str, Any]]) -> None:
+    """Looks whether `prior.parquet` is the file with which the sweep began.
+
+    Raises:
+        ResultsError: It is not.
+    """
+    recorded = recorded_prior(events)
+    if recorded is not None and prior_mark(layout, spec).get("prior") != recorded:
+        raise ResultsError(
+            f"{layout.prior} is not the file that the sweep began with: put it back from a copy, or see what can be"
+            f" repaired with caviar doctor {layout.path}"
+        )
 
 
 def _check_comparable(results: Results, spec: SweepSpec) -> None:

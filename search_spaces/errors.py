@@ -9,6 +9,7 @@ CaviarError
     ├── InvalidSpecError
     ├── SweepLockedError
     ├── JournalError
+    │   └── ReplayError
     ├── SweepStoppedError
     ├── ResultsError
     └── WorkerError

@@ -96,7 +96,7 @@ class DurableRecord:
 
     def commit(self, now: float) -> Sequence[Outcome]:
         """Writes the part, then the journal, and returns the outcomes."""
-        self._writer.flush()
+        self._flush()
         pending, self._pending = self._pending, _Pending()
         if pending.outcomes:
             outcomes = [_compact(outcome) for outcome in pending.outcomes]
@@ -114,10 +114,16 @@ class DurableRecord:
 
     def close(self, state: SweepState, reason: StopReason) -> None:
         """Writes what is left, the table of trials and the reason."""
-        self._writer.flush()
+        self._flush()
         self.tabulate(state)
         self._journal.append({"type": "closed", "reason": reason.value, "time": time()})
         self._journal.commit()
+
+    def _flush(self) -> None:
+        """Writes the part and notes what was written, by which a part that is lost or changed is noticed."""
+        self._writer.flush()
+        if marks := self._writer.take_marks():
+            self._journal.append({"type": "flushed", "parts": [mark.to_json() for mark in marks]})
 
     def release(self) -> None:
         """Closes the journal; what was decided last need not be in it."""

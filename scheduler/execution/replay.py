@@ -1,6 +1,6 @@
 """Replaying a journal: a fresh state is taken through the recorded decisions and outcomes, and must decide the same."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,14 @@ import orjson
 from ..core.assignment import ErrorAction, Outcome, OutcomeStatus
 from ..core.proposal import Proposal
 from ..core.state import SweepState
-from ..errors import JournalError
+from ..errors import JournalError, ReplayError
+
+_OF_PARTS = {"flushed", "repaired"}
+"""Events that tell of files alone."""
+
+
+_UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What an event raises that holds other fields or values than Caviar writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +42,25 @@ def replay(events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
         state: A state with a controller made from the same spec.
 
     Raises:
-        JournalError: The spec or the code decides something else than what was recorded.
+        ReplayError: The spec or the code decides something else than what was recorded, or an event is not one.
     """
+    reached = 0
+
+    def counted() -> Iterator[Mapping[str, Any]]:
+        nonlocal reached
+        for reached, event in enumerate(events):  # noqa: B007 - it tells where an error comes from
+            yield event
+
+    try:
+        return _replay(counted(), state)
+    except JournalError as error:
+        raise ReplayError(reached, str(error)) from error
+    except _UNREADABLE as error:
+        found = f"{type(error).__name__}: {error}"
+        raise ReplayError(reached, f"The journal has an event that cannot be followed ({found}).") from error
+
+
+def _replay(events: Iterable[Mapping[str, Any]], state: SweepState) -> History:
     runs, seconds, began, last, reason = 0, 0.0, 0.0, 0.0, None
     for event in events:
         kind = event["type"]
@@ -54,7 +78,7 @@ def replay(events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
             last = event.get("time", last)
         elif kind == "closed":
             last, reason = event["time"], event["reason"]
-        else:
+        elif kind not in _OF_PARTS:
             raise JournalError(
                 f"The journal has an event of type {kind!r}, which this version does not know: update Caviar."
             )

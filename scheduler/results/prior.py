@@ -43,7 +43,10 @@ def read_prior(path: Path) -> list[TrialResults]:
     try:
         table = pq.read_table(path, partitioning=None)
     except (OSError, pa.ArrowException) as error:
-        raise ResultsError(f"{path} cannot be read: {error}. Take it from a copy of the sweep.") from error
+        raise ResultsError(
+            f"{path} cannot be read: {error}. Take it from a copy of the sweep, or see what can be repaired with"
+            f" caviar doctor {path.parent}"
+        ) from error
     header = Header.from_schema(table.schema, str(path))
     found: list[TrialResults] = []
     for row in table.to_pylist():

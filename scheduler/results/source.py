@@ -142,7 +142,9 @@ def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
     try:
         return pq.read_table(path, columns=columns, partitioning=None)
     except pa.ArrowException as error:
-        raise ResultsError(f"{path} cannot be read: {error}. Take it from a copy of the sweep.") from error
+        raise ResultsError(
+            f"{path} cannot be read: {error}. Take it from a copy of the sweep; caviar doctor says what can be repaired."
+        ) from error
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, name: str, files: list[Path]) -> None:

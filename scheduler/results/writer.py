@@ -1,6 +1,6 @@
 """Writing reports to the ledger: closed, immutable Parquet parts of one schema, readable from the first second."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,9 @@ from ..core.reports import ReportBatch
 from ..errors import ResultsError
 from ..storage.durable import list_files, write_file
 from ..storage.layout import SweepDirectory
+from .part_marks import PartMark, mark_of, part_number, part_path
 from .reports import ReportBuffer
 from .schema import Header, metric_names, reports_schema, to_parquet
-
-_PREFIX = "part-"
 
 
 class ReportWriter:
@@ -42,6 +41,7 @@ class ReportWriter:
         self._directory = directory
         header = Header.of(metric, mode, value_types)
         self._buffer = ReportBuffer(header)
+        self._marks: list[PartMark] = []
         parts = report_parts(directory.results)
         if parts:
             self._schema = _continued(parts[0], header)
@@ -79,6 +79,11 @@ class ReportWriter:
         self._buffer.clear()
         return path
 
+    def take_marks(self) -> list[PartMark]:
+        """The marks of the parts written since the last call, for the journal."""
+        marks, self._marks = self._marks, []
+        return marks
+
     def _widen(self) -> None:
         """Give every metric seen so far a column, in the part without rows before any other part can be seen."""
         metrics = dict.fromkeys([*metric_names(self._schema), *self._buffer.metrics()])
@@ -88,8 +93,9 @@ class ReportWriter:
             self._schema = schema
 
     def _write_part(self, number: int, table: pa.Table) -> Path:
-        path = self._directory.results / f"{_PREFIX}{number:06d}.parquet"
-        write_file(path, to_parquet(table), self._directory.staging)
+        path, data = part_path(self._directory.results, number), to_parquet(table)
+        write_file(path, data, self._directory.staging)
+        self._marks.append(PartMark.of(number, len(table), data))
         return path
 
 
@@ -111,15 +117,58 @@ def drop_uncovered(directory: SweepDirectory, covered: Mapping[int, int]) -> int
         How many rows were dropped.
     """
     dropped = 0
-    for path in report_parts(directory.results):
-        keys = pq.read_table(path, columns=["trial", "step"], partitioning=None)
-        keep = _is_covered(keys["trial"].to_numpy(), keys["step"].to_numpy(), covered)
-        if keep.all():
-            continue
-        dropped += int(np.count_nonzero(~keep))
-        table = pq.read_table(path, partitioning=None).filter(pa.array(keep))
+    for path, table, rows in _rewritten(directory, covered):
+        dropped += rows
         write_file(path, to_parquet(table), directory.staging)
     return dropped
+
+
+def marks_to_note(directory: SweepDirectory, covered: Mapping[int, int], known: Mapping[int, object]) -> list[PartMark]:
+    """What the journal is to note before `drop_uncovered` is called with the same arguments.
+
+    Args:
+        directory: The sweep's directory.
+        covered: The last acknowledged step of each trial.
+        known: The parts that the journal knows, by number.
+
+    Returns:
+        The marks of the parts that it does not know, and then of those that will be rewritten, as they will be.
+    """
+    unknown = [mark_of(path) for path in report_parts(directory.results) if _number(path) not in known]
+    changed = [
+        PartMark.of(_number(path), len(table), to_parquet(table)) for path, table, _ in _rewritten(directory, covered)
+    ]
+    return unknown + changed
+
+
+def _rewritten(directory: SweepDirectory, covered: Mapping[int, int]) -> Iterator[tuple[Path, pa.Table, int]]:
+    """The parts that hold uncovered reports, each without them, and how many they are."""
+    for path in report_parts(directory.results):
+        keys = _read(path, ["trial", "step"])
+        keep = _is_covered(keys["trial"].to_numpy(), keys["step"].to_numpy(), covered)
+        if not keep.all():
+            yield path, _read(path).filter(pa.array(keep)), int(np.count_nonzero(~keep))
+
+
+def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=columns, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from None
+
+
+def _schema(path: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(path)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> ResultsError:
+    return ResultsError(
+        f"{path} cannot be read ({error}): put it back from a copy, or see what can be repaired with"
+        f" caviar doctor {path.parent.parent}"
+    )
 
 
 def _is_covered(
@@ -132,7 +181,7 @@ def _is_covered(
 
 def _continued(first: Path, header: Header) -> pa.Schema:
     """The schema of an existing ledger, if it is one that this sweep can go on with."""
-    schema = pq.read_schema(first)
+    schema = _schema(first)
     found = Header.from_schema(schema, str(first))
     for name in ("metric", "mode", "value_types"):
         if getattr(found, name) != getattr(header, name):
@@ -144,9 +193,9 @@ def _continued(first: Path, header: Header) -> pa.Schema:
 
 
 def _number(part: Path) -> int:
-    digits = part.stem.removeprefix(_PREFIX)
-    if not (part.stem.startswith(_PREFIX) and digits.isdecimal()):
+    number = part_number(part)
+    if number is None:
         raise ResultsError(
             f"{part} is not one of Caviar's files: only parts may lie in {part.parent}; move it elsewhere."
         )
-    return int(digits)
+    return number

@@ -148,10 +148,23 @@ class Checkpoints:
             if at_most is not None and step > at_most:
                 continue
             try:
-                return Checkpoint(trial, step, self.path(trial, step), _verify(self.path(trial, step), trial, step))
+                return self.verified(trial, step)
             except (OSError, ValueError) as error:
                 _logger.warning("%s does not verify (%s): an older one is used.", self.path(trial, step), error)
         return None
+
+    def verified(self, trial: int, step: int) -> Checkpoint:
+        """The trial's checkpoint at a step.
+
+        Raises:
+            OSError: It is not there, or a file of it is not.
+            ValueError: Something in it is not as it was written.
+        """
+        path = self.path(trial, step)
+        try:
+            return Checkpoint(trial, step, path, _verify(path, trial, step))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"{_MANIFEST} is none of Caviar's ({type(error).__name__}: {error})") from None
 
     def _attempt(self, staged: StagedCheckpoint) -> Exception | None:
         try:

@@ -7,13 +7,12 @@ Each run of a sweep writes one file, `000001.jsonl`, `000002.jsonl`, …, a line
 The checksum is the CRC-32 of the bytes of all events of the file up to this one, so that a changed, a lost and a
 misplaced line all show. A process that is killed while it writes leaves a last line without its line feed: that line
 was never acknowledged, and it is cut off when the next run opens the journal. Anything else that does not verify
-stops the sweep.
+stops the sweep. `journal_lines` reads the lines.
 """
 
 import logging
 import os
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,15 +20,10 @@ from typing import Any
 import orjson
 
 from ..errors import JournalError
-from .durable import list_files, make_directory, sync
+from .durable import make_directory, sync
+from .journal_lines import Event, JournalFile, file_name, journal_files, line_of, read_file
 
 _logger = logging.getLogger(__name__)
-
-_SUFFIX = ".jsonl"
-_PREFIX = b'{"crc32":"%08x","event":'
-_PREFIX_LENGTH = len(_PREFIX % 0)
-
-Event = dict[str, Any]
 
 
 class Journal:
@@ -52,10 +46,10 @@ class Journal:
             directory: The sweep's journal folder; made if it does not exist.
         """
         make_directory(directory)
-        files = list_files(directory, _SUFFIX)
+        files = journal_files(directory)
         if files:
             _cut_torn_line(files[-1])
-        path = directory / f"{len(files) + 1:06d}{_SUFFIX}"
+        path = directory / file_name(len(files) + 1)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
         sync(directory)
         return cls(path, descriptor)
@@ -84,7 +78,7 @@ class Journal:
             raise JournalError(f"{self._path} is closed: nothing can be added to it.")
         encoded = _encode(event)
         self._crc = zlib.crc32(encoded, self._crc)
-        self._lines.append(b"%b%b}\n" % (_PREFIX % self._crc, encoded))
+        self._lines.append(line_of(self._crc, encoded))
 
     def commit(self) -> None:
         """Write the pending events in one piece and wait until they are on the disk.
@@ -142,41 +136,40 @@ def read_journal(directory: Path) -> list[Event]:
     Raises:
         JournalError: A line fails its checksum or a file is missing; the message names it and says what to do.
     """
-    files = list_files(directory, _SUFFIX)
+    files = journal_files(directory)
     for number, path in enumerate(files, start=1):
-        if path.stem != f"{number:06d}":
+        if path.name != file_name(number):
             raise JournalError(
-                f"{directory / f'{number:06d}{_SUFFIX}'} is missing, and {path.name} follows it: "
-                f"put the file back from a copy, or move the later files away to continue from before them."
+                f"{directory / file_name(number)} is missing, and {path.name} follows it: "
+                f"put the file back from a copy, or {_what_can_be_done(directory)}"
             )
-    return [event for path in files for event in _read_file(path, is_last=path == files[-1])]
+    return [event for path in files for event in _trusted(path, is_last=path == files[-1]).events]
 
 
-def _read_file(path: Path, *, is_last: bool) -> Iterator[Event]:
-    *lines, torn = path.read_bytes().split(b"\n")
-    if torn and not is_last:
-        lines.append(torn)
-    crc = 0
-    for number, line in enumerate(lines, start=1):
-        encoded = line[_PREFIX_LENGTH:-1]
-        crc = zlib.crc32(encoded, crc)
-        if line != b"%b%b}" % (_PREFIX % crc, encoded):
-            raise JournalError(
-                f"{path}, line {number}: the checksum does not match, so the line was changed after it was written: "
-                f"put the file back from a copy, or delete this line and all that follow, later files included, "
-                f"and resume; the work they record is then done again."
-            )
-        event: Event = orjson.loads(encoded)
-        yield event
+def _trusted(path: Path, *, is_last: bool) -> JournalFile:
+    """A file with nothing wrong but for a torn line at the end of the last."""
+    file = read_file(path)
+    if (fault := file.fault) is not None and not (fault.torn and is_last):
+        raise JournalError(
+            f"{path}, line {fault.line}: {fault.reason}, so the file was changed after it was written: "
+            f"put the file back from a copy, or {_what_can_be_done(path.parent)}"
+        )
+    return file
+
+
+def _what_can_be_done(directory: Path) -> str:
+    return (
+        f"see what can be repaired with caviar doctor {directory.parent}; "
+        f"the work that is recorded from there on is then done again."
+    )
 
 
 def _cut_torn_line(path: Path) -> None:
-    data = path.read_bytes()
-    size = data.rfind(b"\n") + 1
-    if size == len(data):
+    fault = _trusted(path, is_last=True).fault
+    if fault is None:
         return
     _logger.warning("%s ends in a line that was not written whole: it is cut off.", path)
-    os.truncate(path, size)
+    os.truncate(path, fault.start)
     sync(path)
 
 

@@ -64,8 +64,10 @@ def test_an_outcome_is_handed_on_only_when_its_part_and_its_line_are_on_the_disk
     assert read_journal(layout.journal) == []
     assert record.commit(1.1) == [completed(assignment)]
     assert part_rows(layout) == [0, 3]
-    decided, ended = read_journal(layout.journal)
+    decided, flushed, ended = read_journal(layout.journal)
     assert decided == {"type": "decided", "free": 1, "assignments": [[0, 0, 0]], "configs": {"0": {"x": 0.5}}}
+    assert flushed["type"] == "flushed"
+    assert [part[:2] for part in flushed["parts"]] == [[0, 0], [1, 3]]
     assert ended["type"] == "ended"
     assert ended["outcomes"] == [
         {"trial": 0, "rung": 0, "attempt": 0, "status": "completed", "step": 3, "value": 0.5, "elapsed_s": 1.0}

@@ -1,0 +1,71 @@
+"""What an examination finds."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from ..storage import Holder
+from .salvage import Salvage
+
+Remedy = Callable[[Salvage], str]
+"""Repairs what was found, and says in one sentence what it did."""
+
+
+class Severity(str, Enum):
+    """How bad a finding is."""
+
+    NOTE = "note"
+    """Nothing is wrong: the next resume sees to it, or nobody need."""
+    WARNING = "warning"
+    """The sweep goes on and ends the same, but a person should know."""
+    BROKEN = "broken"
+    """A file is not as it was written, or not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as in a sweep that has just finished.
+
+    Attributes:
+        severity: How bad it is.
+        path: The file or folder.
+        problem: What is wrong with it.
+        meaning: What that means for the sweep.
+        advice: What to do where there is no remedy.
+        line: The line in the file, from 1, where there is one.
+        remedy: Repairs it, where that can be done.
+    """
+
+    severity: Severity
+    path: Path
+    problem: str
+    meaning: str
+    advice: str = ""
+    line: int | None = None
+    remedy: Remedy | None = None
+
+    @property
+    def what_to_do(self) -> str:
+        """What a person can do about it."""
+        return "--repair does it" if self.remedy is not None else self.advice
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What an examination found.
+
+    Attributes:
+        directory: The sweep's directory.
+        holder: The process that runs the sweep; None when none does.
+        findings: What it found, in the order in which things depend on each other.
+    """
+
+    directory: Path
+    holder: Holder | None
+    findings: Sequence[Finding]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing is broken."""
+        return all(finding.severity is not Severity.BROKEN for finding in self.findings)

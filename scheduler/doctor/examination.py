@@ -1,0 +1,128 @@
+"""Examining a sweep's directory: stage by stage, each on what the stages before it found in order. Reads only."""
+
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+
+from ..core.state import SweepState
+from ..errors import ReplayError, SweepError
+from ..execution.replay import replay
+from ..provenance import installed_versions
+from ..results.part_marks import recorded_parts
+from ..results.schema import Header
+from ..run import new_state
+from ..spec import SweepSpec
+from ..storage import Holder, SweepDirectory, holder
+from ..warm_start import saved_prior
+from .checkpoints_stage import checkpoints_findings
+from .diagnosis import Diagnosis, Finding, Severity
+from .journal_stage import ScannedJournal, journal_findings, scan_journal
+from .parts_stage import ScannedParts, parts_findings, scan_parts
+from .rows_stage import rows_findings
+from .salvage import Salvage
+from .spec_stage import prior_findings, read_spec, recorded_spec, restored_spec, spec_findings
+from .surroundings import surroundings_findings
+from .tables_stage import tables_findings
+
+
+def examine(path: str | Path) -> Diagnosis:
+    """Examines a sweep's directory; runs nothing, imports no training code, changes nothing.
+
+    Args:
+        path: The sweep's directory.
+
+    Raises:
+        SweepError: There is no sweep.
+    """
+    layout = _layout(path)
+    running = holder(layout.lock) if layout.lock.exists() else None
+    return Diagnosis(layout.path, running, [finding for stage in stages(layout, running) for finding in stage])
+
+
+def stages(layout: SweepDirectory, running: Holder | None) -> Iterator[Sequence[Finding]]:
+    """The findings of one stage after the other; a stage is left out where an earlier one leaves it nothing to go by.
+
+    Args:
+        layout: The sweep's directory.
+        running: The process that runs the sweep, if one does.
+    """
+    _layout(layout.path)
+    is_running = running is not None
+    yield list(surroundings_findings(layout, running))
+    journal = scan_journal(layout.journal)
+    yield list(journal_findings(layout, journal, running=is_running))
+    spec = read_spec(layout)
+    yield list(spec_findings(layout, spec, journal.events))
+    state: SweepState | None = None
+    if isinstance(spec, SweepSpec):
+        prior = [] if spec.warm_start is None else list(prior_findings(layout, spec, journal.events))
+        yield prior
+        if not prior:
+            state = yield from _by_the_journal(layout, spec, journal, running=is_running)
+    yield list(checkpoints_findings(layout, state, running=is_running))
+
+
+def _by_the_journal(
+    layout: SweepDirectory, spec: SweepSpec, journal: ScannedJournal, *, running: bool
+) -> Generator[Sequence[Finding], None, SweepState | None]:
+    """The stages that compare files with what the journal's replay leads to; returns that state."""
+    prior = saved_prior(layout, spec)
+    state = new_state(spec, prior)
+    try:
+        history = replay(journal.events, state)
+        marks = recorded_parts(journal.events)
+    except ReplayError as error:
+        yield [_disagreement(layout, spec, journal, error)]
+        return None
+    found = scan_parts(layout, Header.of(spec.metric, spec.mode, spec.search_space.value_types), marks)
+    yield [*_lost_journal(journal, found), *parts_findings(found)]
+    if not any(found.copies(number) for number in found.bad):
+        yield rows_findings(found, journal, state, lambda: new_state(spec, prior))
+    if not running:
+        yield list(tables_findings(layout, spec, state, history))
+    return state
+
+
+def _layout(path: str | Path) -> SweepDirectory:
+    layout = SweepDirectory(Path(path))
+    if not layout.spec.exists() and not layout.journal.is_dir():
+        raise SweepError(f"{layout.path}: there is no sweep here; a sweep's directory holds a sweep.yaml.")
+    return layout
+
+
+def _disagreement(layout: SweepDirectory, spec: SweepSpec, journal: ScannedJournal, error: ReplayError) -> Finding:
+    """The finding of a journal that cannot be followed with this spec."""
+    recorded = recorded_spec(journal.events)
+    if recorded is not None and recorded != layout.spec.read_text(encoding="utf-8"):
+        return restored_spec(layout, "is not the spec that the journal was written with", recorded)
+    path, line = journal.place(error.event)
+
+    def cut(salvage: Salvage) -> str:
+        return journal.cut(error.event, salvage)
+
+    # Another version may decide something else by right: its journal is in order.
+    same = all(installed_versions().get(name) == version for name, version in spec.versions.items())
+    known = "which this version does not know" not in str(error)
+    return Finding(
+        Severity.BROKEN,
+        path,
+        str(error).rstrip("."),
+        "what this line and all later ones record cannot be followed: that work would be done again",
+        "go on with the versions that wrote it (see sweep.yaml)",
+        line=line,
+        remedy=cut if same and known else None,
+    )
+
+
+def _lost_journal(journal: ScannedJournal, found: ScannedParts) -> Iterator[Finding]:
+    """The finding of reports without any journal, which a resume would drop."""
+    rows = sum(len(part.trial) for part in found.good.values())
+    if journal.events or not rows:
+        return
+
+    def set_aside(salvage: Salvage) -> str:
+        for part in found.good.values():
+            salvage.move(part.path)
+        return "moved the reports away, with which nothing can be done without the journal"
+
+    meaning = f"nothing of the sweep is known but {rows:,} reports: all of it is done again"
+    yield Finding(Severity.BROKEN, journal.directory, "has no events", meaning, remedy=set_aside)

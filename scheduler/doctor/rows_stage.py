@@ -1,0 +1,129 @@
+"""Reports and outcomes against each other: reports that stand twice, that nothing covers, and that are not there."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..core.state import SweepState
+from ..execution.replay import replay
+from ..results.inspection import InspectedPart, kept_rows
+from .diagnosis import Finding, Severity
+from .journal_stage import ScannedJournal
+from .parts_stage import ScannedParts
+from .salvage import Salvage
+
+Flags = npt.NDArray[np.bool_]
+NewState = Callable[[], SweepState]
+
+
+def rows_findings(found: ScannedParts, journal: ScannedJournal, state: SweepState, fresh: NewState) -> list[Finding]:
+    """What is wrong with the reports as a whole.
+
+    Args:
+        found: The parts.
+        journal: The journal.
+        state: What it leads to.
+        fresh: Makes the state at its beginning.
+    """
+    steps = _unbroken_steps(found)
+    cut = _first_unsupported(journal.events, steps, fresh)
+    lost = [] if cut is None else [_lost(found, journal, cut, state, fresh)]
+    return [*lost, *_twice(found), *_uncovered(found, state.covered())]
+
+
+def _lost(found: ScannedParts, journal: ScannedJournal, cut: int, state: SweepState, fresh: NewState) -> Finding:
+    """The finding of outcomes whose reports are not there: the journal ends before the first of them."""
+    path, line = journal.place(cut)
+    before = fresh()
+    replay(journal.events[:cut], before)
+    kept = before.covered()
+    gone = [event["outcomes"] for event in journal.events[cut:] if event["type"] == "ended"]
+    trials = {outcome["trial"] for outcomes in gone for outcome in outcomes}
+    steps = sum(step - kept.get(trial, 0) for trial, step in state.covered().items())
+
+    def cut_journal(salvage: Salvage) -> str:
+        for part in found.good.values():
+            if not _covered(part, kept).all():
+                salvage.keep(part.path)
+        return journal.cut(cut, salvage)
+
+    return Finding(
+        Severity.BROKEN,
+        path,
+        f"the outcomes from here on need reports that are not there{_of_lost_rows(found)}",
+        f"{sum(map(len, gone)):,} assignments of {len(trials):,} trials, {steps:,} steps in all, are done again",
+        line=line,
+        remedy=cut_journal,
+    )
+
+
+def _of_lost_rows(found: ScannedParts) -> str:
+    return f" ({found.lost_rows:,} reports are lost)" if found.lost_rows else ""
+
+
+def _twice(found: ScannedParts) -> Iterator[Finding]:
+    """Parts with reports that stand before them too; a part that the journal does not know gives way."""
+    ranked = sorted(found.good.values(), key=lambda part: (part.number not in found.marks, part.number))
+    keys = [np.stack([part.trial, part.step], axis=1) for part in ranked]
+    _, first = np.unique(np.concatenate([np.empty((0, 2), np.int64), *keys]), axis=0, return_index=True)
+    keep = np.zeros(sum(map(len, keys)), np.bool_)
+    keep[first] = True
+    ends = np.cumsum([len(part.trial) for part in ranked])
+    for part, rows in zip(ranked, np.split(keep, ends[:-1]), strict=True) if ranked else ():
+        if not rows.all():
+            yield _twice_in(part, rows)
+
+
+def _twice_in(part: InspectedPart, keep: Flags) -> Finding:
+    def drop(salvage: Salvage) -> str:
+        data, mark = kept_rows(part, keep)
+        salvage.replace(part.path, data)
+        salvage.noted([mark])
+        return f"dropped {np.count_nonzero(~keep):,} reports from {part.path.name} that stand elsewhere too"
+
+    problem = f"{np.count_nonzero(~keep):,} of its {len(keep):,} reports stand twice"
+    return Finding(Severity.BROKEN, part.path, problem, "readers count them twice", remedy=drop)
+
+
+def _uncovered(found: ScannedParts, covered: Mapping[int, int]) -> Iterator[Finding]:
+    for part in found.good.values():
+        if count := int(np.count_nonzero(~_covered(part, covered))):
+            meaning = "that work had not ended when the last run did: resume drops them and does it again"
+            yield Finding(Severity.NOTE, part.path, f"no outcome covers {count:,} of its reports", meaning, "nothing")
+
+
+def _covered(part: InspectedPart, covered: Mapping[int, int]) -> Flags:
+    last = np.array([covered.get(trial, -1) for trial in part.trial.tolist()], np.int64)
+    return part.step <= last
+
+
+def _unbroken_steps(found: ScannedParts) -> dict[int, int]:
+    """Of each trial, the step up to which every report is there."""
+    keys = [np.stack([part.trial, part.step], axis=1) for part in found.good.values()]
+    unique = np.unique(np.concatenate([np.empty((0, 2), np.int64), *keys]), axis=0)
+    trials, starts, counts = np.unique(unique[:, 0], return_index=True, return_counts=True)
+    reached: dict[int, int] = {}
+    for trial, start, count in zip(trials.tolist(), starts.tolist(), counts.tolist(), strict=True):
+        present = unique[start : start + count, 1] == np.arange(1, count + 1)
+        reached[trial] = count if present.all() else int(np.argmin(present))
+    return reached
+
+
+def _first_unsupported(events: Sequence[Mapping[str, Any]], steps: Mapping[int, int], fresh: NewState) -> int | None:
+    """The place of the first event with an outcome whose reports are not all there; None if there is none."""
+    for place, event in enumerate(events):
+        if event["type"] != "ended":
+            continue
+        lacking = [
+            outcome["trial"] for outcome in event["outcomes"] if outcome["step"] > steps.get(outcome["trial"], 0)
+        ]
+        if lacking:
+            state = fresh()
+            replay(events[: place + 1], state)
+            # An outcome of a superseded attempt covers nothing.
+            covered = state.covered()
+            if any(covered.get(trial, 0) > steps.get(trial, 0) for trial in lacking):
+                return place
+    return None

@@ -1,0 +1,32 @@
+"""What lies around a sweep's files: the lock, a request to stop, half-written files, room on the disk."""
+
+import shutil
+from collections.abc import Iterator
+
+from ..storage import Holder, SweepDirectory
+from .diagnosis import Finding, Severity
+
+_LITTLE = 1 << 30
+"""Free bytes below which a person is warned."""
+
+
+def surroundings_findings(layout: SweepDirectory, running: Holder | None) -> Iterator[Finding]:
+    """What a person should know; none of it is a fault of the sweep."""
+    if running is not None:
+        yield Finding(
+            Severity.NOTE,
+            layout.lock,
+            f"the sweep is being run by {running}",
+            "files change meanwhile, so tables and checkpoints are not compared",
+            "examine it again when it has ended",
+        )
+    elif layout.stop.exists():
+        yield Finding(Severity.NOTE, layout.stop, "a request to stop is left", "the next resume deletes it", "nothing")
+    left = len(list(layout.staging.iterdir())) if layout.staging.is_dir() else 0
+    if left and running is None:
+        meaning = "a killed run left them half-written; the next resume deletes them"
+        yield Finding(Severity.NOTE, layout.staging, f"{left:,} files are left in it", meaning, "nothing")
+    free = shutil.disk_usage(layout.path).free
+    if free < _LITTLE:
+        problem = f"only {free / 1e6:,.0f} MB are free on the disk"
+        yield Finding(Severity.WARNING, layout.path, problem, "a full disk stops the sweep", "make room")
