@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -13,15 +13,20 @@ Condition: TypeAlias = Mapping[str, Sequence[Value]] | None
 """Names of other hyperparameters with the values at which this one is active; None: always active."""
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether `value` is a number of Python or numpy and no boolean."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
-def is_finite(value: object) -> bool:
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether `value` is a whole number of Python or numpy and no boolean."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def is_finite(value: object) -> TypeGuard[float]:
     """Whether `value` is a number that a float can hold, and neither NaN nor an infinity."""
     try:
-        return is_number(value) and isfinite(value)  # type: ignore[arg-type]
+        return is_number(value) and isfinite(value)
     except OverflowError:
         return False
 
@@ -35,7 +40,7 @@ def checked_bounds(kind: str, low: object, high: object) -> tuple[float, float]:
     for name, bound in (("low", low), ("high", high)):
         if not is_finite(bound):
             raise InvalidSpaceError(f"{kind} needs a finite number for {name}, got {show(bound)}")
-    first, last = float(low), float(high)  # type: ignore[arg-type]
+    first, last = float(low), float(high)
     if first >= last:
         raise InvalidSpaceError(
             f"{kind} needs low < high, got low {show(low)} and high {show(high)}; use constant for a single value"
