@@ -6,10 +6,12 @@ from typing import Literal, get_args
 import numpy as np
 
 from ..search_spaces import SearchSpace
+from ..search_spaces.values import show
 from .core.learning import ENOUGH_RESULTS
 from .core.observations import Observations
 from .errors import ResultsError
 from .run import load_spec, load_state
+from .storage.paths import given_path
 
 Method = Literal["model", "fanova", "ped_anova"]
 
@@ -31,9 +33,10 @@ def importance(path: str | Path, method: Method = "model") -> dict[str, float]:
         ResultsError: There is no such method, there are too few results, or Optuna is not installed.
     """
     if method not in get_args(Method):
-        raise ResultsError(f"There is no method {method!r}: it must be {', '.join(get_args(Method))}.")
-    spec = load_spec(Path(path))
-    space, (state, _) = spec.search_space, load_state(Path(path), spec)
+        raise ResultsError(f"There is no method {show(method)}: it must be {', '.join(get_args(Method))}.")
+    directory = given_path(path, "the sweep's directory")
+    spec = load_spec(directory)
+    space, (state, _) = spec.search_space, load_state(directory, spec)
     observations = state.observations()
     if observations.finite < ENOUGH_RESULTS:
         raise ResultsError(

@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 
+from ..search_spaces.values import cut, show
 from .errors import InvalidSpecError
 
 _PACKAGE = "optuna.samplers."
@@ -51,9 +52,9 @@ def sampler_maker(name: str, arguments: Mapping[str, Any]) -> MakeSampler:
 
     try:
         make(0)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # each sampler refuses in its own way
         reason = " ".join(str(error).split()).rstrip(".")
-        raise InvalidSpecError(f"proposer: {name} refuses {dict(arguments)}: {reason}.") from None
+        raise InvalidSpecError(f"proposer: {name} refuses {show(dict(arguments))}: {cut(reason, 200)}.") from None
     return make
 
 
@@ -66,7 +67,7 @@ def _sampler_class(name: str) -> Any:
     short = name.removeprefix(_PACKAGE)
     if short not in _SAMPLERS or short == name:
         allowed = ", ".join(_PACKAGE + sampler for sampler in _SAMPLERS)
-        raise InvalidSpecError(f"proposer: must be model, design or one of {allowed}, got {name!r}.")
+        raise InvalidSpecError(f"proposer: must be model, design or one of {allowed}, got {show(name)}.")
     package = _NEEDS.get(short)
     if package is not None and find_spec(package) is None:
         raise InvalidSpecError(f"proposer: {name} needs the package {package}: pip install {package}.")
@@ -78,15 +79,16 @@ def _check_arguments(name: str, takes: Mapping[str, inspect.Parameter], argument
     allowed = {argument: kinds for argument, taken in takes.items() if (kinds := _kinds(taken.annotation))}
     for argument, value in arguments.items():
         if argument == "seed":
-            raise InvalidSpecError(f"proposer.seed: it follows from the sweep's seed, got {value!r}; leave it out.")
+            raise InvalidSpecError(f"proposer.seed: it follows from the sweep's seed, got {show(value)}; leave it out.")
         if argument not in allowed:
             listed = ", ".join(known for known in allowed if known != "seed") or "none"
             raise InvalidSpecError(
-                f"proposer.{argument}: {name} takes no such argument from a spec, got {value!r}; allowed are {listed}."
+                f"proposer.{cut(argument)}: {name} takes no such argument from a spec, got {show(value)};"
+                f" allowed are {listed}."
             )
         if not _is_one_of(value, allowed[argument]):
             kinds = " or ".join(allowed[argument])
-            raise InvalidSpecError(f"proposer.{argument}: must be of type {kinds}, got {value!r}.")
+            raise InvalidSpecError(f"proposer.{argument}: must be of type {kinds}, got {show(value)}.")
 
 
 def _kinds(annotation: Any) -> Sequence[str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from ..search_spaces.values import cut, show
 from .errors import InvalidSpecError
 
 
@@ -26,7 +27,7 @@ def override(fields: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
 
 def _put(fields: dict[str, Any], path: str, value: Any) -> None:
     if "" in path.split("."):
-        raise InvalidSpecError(f"{path!r} is not the path of a field: write one such as budget.trials.")
+        raise InvalidSpecError(f"{show(path)} is not the path of a field: write one such as budget.trials.")
     inner, rest = fields, path
     while True:
         name, rest = _next(inner, rest)
@@ -36,7 +37,10 @@ def _put(fields: dict[str, Any], path: str, value: Any) -> None:
         deeper = inner.setdefault(name, {})
         if not isinstance(deeper, dict):
             place = path[: len(path) - len(rest) - 1]
-            raise InvalidSpecError(f"{path}: {place} is {deeper!r}, which has no fields; set {place} as a whole.")
+            place = cut(place)
+            raise InvalidSpecError(
+                f"{cut(path)}: {place} is {show(deeper)}, which has no fields; set {place} as a whole."
+            )
         inner = deeper
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from ..search_spaces.bounds import is_finite, is_number, is_whole
+from ..search_spaces.values import show
 from .core.controllers import bracket_schedule
 from .core.schedule import Budget, Plan
 from .errors import InvalidSpecError
@@ -12,6 +14,10 @@ from .execution.simulated import SimulatedExecutor
 from .results import ReportTable
 from .run import new_state
 from .spec import SweepSpec
+from .spec_parts import MOST
+
+_SHORTEST = 1e-12
+"""Seconds; no step is shorter, and what follows from one that is would be no number."""
 
 
 def plan_sweep(spec: SweepSpec, step_seconds: float | None = None, workers: int | None = None) -> Plan:
@@ -26,16 +32,26 @@ def plan_sweep(spec: SweepSpec, step_seconds: float | None = None, workers: int 
         InvalidSpecError: The budget is one of hours alone and the cost of a step is not known, or an argument is
             outside its range.
     """
-    if workers is not None and workers < 1:
-        raise InvalidSpecError(f"workers: must be at least 1, got {workers!r}.")
-    if step_seconds is not None and not step_seconds > 0:
-        raise InvalidSpecError(f"step_seconds: must be above 0, got {step_seconds!r}.")
+    _check(step_seconds, workers)
     workers = workers or spec.workers.count or 1
     search = replace(spec.search, budget=_limited(spec, step_seconds, workers))
     plan = Plan(tuple(bracket_schedule(search)), search.resource)
     if step_seconds is None:
         return plan
     return plan.lasting(_makespan(spec, search.budget, step_seconds, workers))
+
+
+def _check(step_seconds: object, workers: object) -> None:
+    if workers is not None and not (is_whole(workers) and workers <= MOST):
+        raise InvalidSpecError(f"workers: must be a whole number of at most {MOST}, got {show(workers)}.")
+    if workers is not None and workers < 1:
+        raise InvalidSpecError(f"workers: must be at least 1, got {show(workers)}.")
+    if step_seconds is None:
+        return
+    if not is_number(step_seconds) or not step_seconds > 0:
+        raise InvalidSpecError(f"step_seconds: must be above 0, got {show(step_seconds)}.")
+    if not (is_finite(step_seconds) and step_seconds >= _SHORTEST):
+        raise InvalidSpecError(f"step_seconds: must be finite and at least {_SHORTEST:g}, got {show(step_seconds)}.")
 
 
 def _limited(spec: SweepSpec, step_seconds: float | None, workers: int) -> Budget:

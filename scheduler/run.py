@@ -50,6 +50,8 @@ def load_spec(path: Path) -> SweepSpec:
         text = file.read_text(encoding="utf-8")
     except OSError:
         raise SweepError(f"{path}: there is no sweep here; a sweep's directory holds a sweep.yaml.") from None
+    except UnicodeDecodeError as error:
+        raise SweepError(f"{file}: this spec cannot be read ({error}).") from None
     return SweepSpec.from_yaml(text, str(file))
 
 

@@ -12,6 +12,7 @@ from ..search_spaces import CaviarError, Domain, SearchSpace
 from ..search_spaces.designs import feasible_points, uniform
 from ..search_spaces.forms import write_domain
 from ..search_spaces.strict_yaml import dump_yaml, load_yaml
+from ..search_spaces.values import cut, plain, show
 from ..trainers.command import FACTS, Command
 from .core.controllers import GRID_POINTS, ControllerName, Search, bracket_schedule
 from .core.grouping import ALONE, Grouping
@@ -21,6 +22,7 @@ from .errors import InvalidSpecError
 from .results import is_reserved
 from .spec_errors import explain
 from .spec_parts import (
+    MOST,
     MOST_TRIALS,
     BudgetSpec,
     ControllerSpec,
@@ -30,14 +32,16 @@ from .spec_parts import (
     ProposerSpec,
     ResourceSpec,
     SpecPart,
+    Text,
     WarmStartSpec,
     WorkersSpec,
+    one_line,
 )
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a name that becomes a path looks like."""
 
-Name = Annotated[str, Field(json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
+Name = Annotated[str, Field(strict=True, json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
 
 
 class SweepSpec(SpecPart):
@@ -71,12 +75,12 @@ class SweepSpec(SpecPart):
 
     name: Name
     trainer: str | dict[str, Any] | None
-    data: Annotated[str, Field(min_length=1)] | None = None
-    target: Annotated[str, Field(min_length=1)] | None = None
-    metric: str = Field(min_length=1)
+    data: Text | None = None
+    target: Text | None = None
+    metric: Text
     mode: Mode = "min"
     space: dict[str, Any]
-    constraints: tuple[str, ...] = ()
+    constraints: tuple[Annotated[str, Field(strict=True)], ...] = ()
     resource: ResourceSpec
     budget: BudgetSpec = BudgetSpec()
     workers: WorkersSpec = WorkersSpec()
@@ -85,13 +89,13 @@ class SweepSpec(SpecPart):
     warm_start: WarmStartSpec | None = None
     fuse: FuseSpec = FuseSpec()
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
-    max_failures: Annotated[int, Field(ge=0, strict=True)] = 1
-    max_preemptions: Annotated[int, Field(ge=0, strict=True)] | None = None
+    max_failures: Annotated[int, Field(ge=0, le=MOST, strict=True)] = 1
+    max_preemptions: Annotated[int, Field(ge=0, le=MOST, strict=True)] | None = None
     on_error: tuple[ErrorRuleSpec, ...] = ()
     timeout: Annotated[Number, Field(gt=0)] | None = None
     stall_timeout: Annotated[Number, Field(gt=0)] | None = None
-    storage: str = Field("sweeps", min_length=1)
-    versions: dict[str, str] = Field(default_factory=dict)
+    storage: Text = "sweeps"
+    versions: dict[Text, Text] = Field(default_factory=dict)
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> "SweepSpec":
@@ -199,8 +203,10 @@ class SweepSpec(SpecPart):
     @field_validator("trainer", mode="before")
     @classmethod
     def _code_or_command(cls, value: object) -> object:
-        if value is None or isinstance(value, str | dict):
-            return value
+        if value is None or isinstance(value, str):
+            return value if value is None else one_line(value)
+        if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
+            return dict(value)
         raise ValueError("must be a name such as train.py:train, or a command such as {command: python train.py}")
 
     @field_validator("storage", mode="before")
@@ -216,10 +222,10 @@ class SweepSpec(SpecPart):
     def _forms(cls, value: object) -> object:
         if isinstance(value, SearchSpace):
             return value.to_dict()
-        if isinstance(value, Mapping) and any(isinstance(domain, Domain) for domain in value.values()):
-            # What is no domain stays as it is, for the space's own check to read or refuse.
-            return {name: write_domain(of) if isinstance(of, Domain) else of for name, of in value.items()}
-        return value
+        if not isinstance(value, Mapping):
+            return value
+        # What is no domain stays as it is, for the space's own check to read or refuse.
+        return {name: write_domain(of) if isinstance(of, Domain) else plain(of) for name, of in value.items()}
 
     @field_validator("metric")
     @classmethod
@@ -280,7 +286,7 @@ class SweepSpec(SpecPart):
         for field, names in {"static": self.fuse.static, "padded": self.fuse.padded}.items():
             if unknown := [name for name in names or () if name not in types]:
                 raise InvalidSpecError(
-                    f"fuse.{field}: {unknown[0]} is no hyperparameter; the space has {', '.join(types)}."
+                    f"fuse.{field}: {cut(unknown[0])} is no hyperparameter; the space has {', '.join(types)}."
                 )
         if wrong := [name for name in self.fuse.padded or () if types[name] not in {"integer", "float"}]:
             raise InvalidSpecError(f"fuse.padded: {wrong[0]} has values that are no numbers, so it is no width.")
@@ -304,7 +310,7 @@ def read_fields(text: str, source: str) -> dict[str, Any]:
     """
     fields = load_yaml(text, source)
     if not isinstance(fields, dict):
-        raise InvalidSpecError(f"{source}: a spec is a mapping of fields such as name and space, got {fields!r}.")
+        raise InvalidSpecError(f"{source}: a spec is a mapping of fields such as name and space, got {show(fields)}.")
     return fields
 
 
@@ -317,7 +323,7 @@ def read_spec_file(path: Path) -> dict[str, Any]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InvalidSpecError(f"{path}: this spec cannot be read ({error}).") from None
     return read_fields(text, str(path))
 

@@ -6,7 +6,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from ..search_spaces.values import cut, show
+
 _MOST = 120
+_MOST_PROBLEMS = 20
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
@@ -16,21 +19,27 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         error: What pydantic found.
         model: The model of the whole spec.
     """
-    sentences = (_sentence(problem, model) for problem in error.errors())
-    return "\n".join(dict.fromkeys(sentences))
+    problems = error.errors()
+    sentences = dict.fromkeys(_sentence(problem, model) for problem in problems[:_MOST_PROBLEMS])
+    more = len(problems) - _MOST_PROBLEMS
+    return "\n".join([*sentences, *([f"There are {more:,} more problems."] if more > 0 else [])])
 
 
 def _sentence(problem: Any, model: type[BaseModel]) -> str:
-    path = [str(part) for part in problem["loc"] if not str(part).startswith("function-")]
-    field, kind = ".".join(path), problem["type"]
+    path = [str(part) for part in problem["loc"] if not _is_inner(str(part))]
+    field, kind = ".".join(map(cut, path)), problem["type"]
+    if kind == "invalid_key":
+        return f"{'.'.join(map(cut, path[:-1])) or 'the spec'}: the names of fields must be text, got {cut(path[-1])}."
     if kind == "missing":
         return f"{field}: this field is missing."
     if kind == "extra_forbidden":
         return f"{field}: there is no such field; {_allowed(path, model)}."
     if kind == "value_error":
         rule = str(problem["ctx"]["error"])
-        return f"{field}: {rule}, got {_shown(problem['input'])}." if field else f"{rule.rstrip('.')}."
-    return f"{field}: {_rule(path, problem, model)}, got {_shown(problem['input'])}."
+        if not field or ", got " in rule:
+            return f"{field}{': ' if field else ''}{rule.rstrip('.')}."
+        return f"{field}: {rule}, got {show(problem['input'], _MOST)}."
+    return f"{field}: {_rule(path, problem, model)}, got {show(problem['input'], _MOST)}."
 
 
 def _rule(path: list[str], problem: Any, model: type[BaseModel]) -> str:
@@ -65,6 +74,6 @@ def _fields(path: list[str], model: type[BaseModel]) -> list[str]:
     return list(model.model_fields)
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _MOST else text[: _MOST - 1] + "…"
+def _is_inner(part: str) -> bool:
+    """Whether a part of a place names no field, but how pydantic came there."""
+    return part == "[key]" or part.startswith(("function-", "dict["))

@@ -1,20 +1,41 @@
 """The parts of a spec: what stands in a mapping of its own, checked field by field."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ..search_spaces import InvalidSpaceError, SearchSpace
+from ..search_spaces import InvalidSpaceError, SearchSpace, Value
+from ..search_spaces.values import checked_value, cut, show
 from .core.assignment import ErrorAction
 from .core.controllers import ControllerName
 from .core.error_rules import ErrorRule
 from .errors import InvalidSpecError
 
-PositiveInt = Annotated[int, Field(ge=1, strict=True)]
+MOST = 1_000_000
+"""More workers, failures or brackets than anybody has; a larger number is a mistake."""
+
+
+def one_line(text: str) -> str:
+    """Text that can be a path, a column's name or an argument.
+
+    Raises:
+        ValueError: It is empty or very long, or has characters that lines and files do not have.
+    """
+    if not 1 <= len(text) <= 4096:
+        raise ValueError("must have 1 to 4096 characters")
+    if any(mark < " " or mark == "\x7f" or "\ud800" <= mark <= "\udfff" for mark in text):
+        raise ValueError("must be one line of text without control characters")
+    return text
+
+
+PositiveInt = Annotated[int, Field(ge=1, le=MOST, strict=True)]
 Steps = Annotated[int, Field(ge=1, le=10**12, strict=True)]
-Number = Annotated[float, Field(strict=True)]
+Number = Annotated[float, Field(le=MOST, strict=True)]
+Text = Annotated[str, Field(min_length=1, max_length=4096, strict=True), AfterValidator(one_line)]
 
 MOST_TRIALS = 10_000_000
 """More trials than any sweep finishes; a budget for more is a mistake."""
@@ -25,14 +46,28 @@ class SpecPart(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_numpy(cls, fields: object) -> object:
+        if not isinstance(fields, Mapping):
+            return fields
+        return {name: value.item() if isinstance(value, np.generic) else value for name, value in fields.items()}
+
+
+def _json_value(name: str, value: object) -> Value:
+    try:
+        return checked_value(value)
+    except InvalidSpaceError as error:
+        raise ValueError(f"{cut(name)}: {error}") from None
+
 
 class ResourceSpec(SpecPart):
     """What a trial may consume, in whole steps of `unit`: compared from `min` up, `max` in full, halved by `eta`."""
 
-    unit: str = Field("epoch", min_length=1)
+    unit: Text = "epoch"
     min: Steps = 1
     max: Steps
-    eta: Annotated[int, Field(ge=2, strict=True)] = 3
+    eta: Annotated[int, Field(ge=2, le=MOST, strict=True)] = 3
 
     @model_validator(mode="after")
     def _ordered(self) -> "ResourceSpec":
@@ -45,7 +80,7 @@ class BudgetSpec(SpecPart):
     """What the sweep may spend: it ends at the first limit that it meets."""
 
     trials: Annotated[int, Field(ge=1, le=MOST_TRIALS, strict=True)] | None = None
-    resource: PositiveInt | None = None
+    resource: Annotated[int, Field(ge=1, lt=2**63, strict=True)] | None = None
     hours: Annotated[Number, Field(gt=0)] | None = None
 
 
@@ -55,7 +90,7 @@ class WorkersSpec(SpecPart):
     cpu: Annotated[Number, Field(gt=0)] = 1
     gpu: Annotated[Number, Field(ge=0)] = 0
     count: PositiveInt | None = None
-    warm: Annotated[int, Field(ge=0, strict=True)] = 8
+    warm: Annotated[int, Field(ge=0, le=MOST, strict=True)] = 8
 
 
 class ControllerSpec(SpecPart):
@@ -82,7 +117,7 @@ class ProposerSpec(SpecPart):
 
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
-    name: str = Field(min_length=1)
+    name: Text
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -98,24 +133,32 @@ class ProposerSpec(SpecPart):
     def _known(self) -> "ProposerSpec":
         if not self.is_sampler:
             if self.arguments:
-                raise ValueError(f"{self.name} has no settings, got {', '.join(self.arguments)}; leave them out")
+                names = cut(", ".join(self.arguments))
+                raise ValueError(f"{self.name} has no settings, got {names}; leave them out")
         elif re.fullmatch(r"optuna(\.\w+)*\.[A-Z]\w*", self.name) is None:
             raise ValueError(
-                f"must be model, design, or an Optuna sampler such as optuna.samplers.TPESampler, got {self.name!r}"
+                f"must be model, design, or an Optuna sampler such as optuna.samplers.TPESampler, got {show(self.name)}"
             )
+        for argument, value in self.arguments.items():
+            _json_value(argument, value)
         return self
 
 
 class WarmStartSpec(SpecPart):
     """An earlier sweep from whose results a model learns, and values of hyperparameters that it did not have yet."""
 
-    path: Annotated[str, Field(min_length=1)]
+    path: Text
     assume: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("path", mode="before")
     @classmethod
     def _path_text(cls, value: object) -> object:
         return str(value) if isinstance(value, Path) else value
+
+    @field_validator("assume")
+    @classmethod
+    def _json_values(cls, assume: dict[str, Any]) -> dict[str, Any]:
+        return {name: _json_value(name, value) for name, value in assume.items()}
 
     def check(self, space: SearchSpace) -> None:
         """Refuses to assume what is outside of a search space.
@@ -126,7 +169,7 @@ class WarmStartSpec(SpecPart):
         for name, value in self.assume.items():
             if name not in space.domains:
                 raise InvalidSpecError(
-                    f"warm_start.assume.{name}: there is no such hyperparameter, got {value!r};"
+                    f"warm_start.assume.{cut(name)}: there is no such hyperparameter, got {show(value)};"
                     f" the space has {', '.join(space.names)}."
                 )
             try:
@@ -163,14 +206,16 @@ class FuseSpec(SpecPart):
     """
 
     size: Literal["auto"] | PositiveInt = "auto"
-    static: tuple[str, ...] | None = None
-    padded: tuple[str, ...] | None = None
+    static: tuple[Text, ...] | None = None
+    padded: tuple[Text, ...] | None = None
 
     @field_validator("size", mode="before")
     @classmethod
     def _off(cls, value: object) -> object:
         if value == "off":
             return 1
-        if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST):
             return value
+        if isinstance(value, int) and value > MOST:
+            raise ValueError(f"must be at most {MOST}")
         raise ValueError("must be auto, off, or a whole number of at least 1")

@@ -14,6 +14,7 @@ from .progress import Progress, ProgressMeter
 from .run import load_spec, new_state, replay_in
 from .spec import SweepSpec
 from .storage import Holder, SweepDirectory, holder, read_journal
+from .storage.paths import given_path
 from .warm_start import saved_prior
 
 
@@ -71,7 +72,7 @@ def sweep_status(path: str | Path) -> SweepStatus:
         JournalError: The journal cannot be trusted.
         ResultsError: The results of the earlier sweep that it starts from are not there any more.
     """
-    layout = SweepDirectory(Path(path))
+    layout = SweepDirectory(given_path(path, "the sweep's directory"))
     spec = load_spec(layout.path)
     held_by = holder(layout.lock)
     events, state = read_journal(layout.journal), new_state(spec, saved_prior(layout, spec))

@@ -4,8 +4,12 @@ import time
 from math import inf
 from pathlib import Path
 
+from ..search_spaces.bounds import is_number
+from ..search_spaces.values import show
+from .errors import SweepError
 from .run import load_spec
 from .storage import Holder, SweepDirectory, holder
+from .storage.paths import given_path
 
 _LOOK_S = 0.1
 
@@ -24,7 +28,9 @@ def stop_sweep(path: str | Path, timeout: float | None = None) -> Holder | None:
         SweepError: There is no sweep.
         TimeoutError: It is still running after the timeout; it stops all the same.
     """
-    layout = SweepDirectory(Path(path))
+    layout = SweepDirectory(given_path(path, "the sweep's directory"))
+    if timeout is not None and not (is_number(timeout) and timeout >= 0):
+        raise SweepError(f"timeout: must be a number of seconds of at least 0, got {show(timeout)}.")
     load_spec(layout.path)
     asked = holder(layout.lock)
     if asked is None:

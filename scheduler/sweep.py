@@ -23,6 +23,7 @@ from .results import ReportTable, Results, regions_table, trials_table
 from .run import load_spec, new_state, run_in_directory
 from .spec import SweepSpec, read_spec_file
 from .storage import SweepDirectory
+from .storage.paths import given_path
 from .validation import find_data
 from .warm_start import located, prior_of, saved_prior
 
@@ -90,7 +91,7 @@ class Sweep:
         fuse: str | int | Mapping[str, Any] = "auto",
     ) -> None:
         self._trainer = load_trainer(trainer)
-        if isinstance(space, SearchSpace) and not isinstance(constraints, str):
+        if isinstance(space, SearchSpace) and isinstance(constraints, list | tuple):
             constraints = (*space.constraints, *constraints)
         spec = SweepSpec.parse(
             {
@@ -101,8 +102,8 @@ class Sweep:
                 "space": space,
                 "constraints": constraints,
                 "resource": resource,
-                "budget": budget or {},
-                "workers": workers or {},
+                "budget": {} if budget is None else budget,
+                "workers": {} if workers is None else workers,
                 "controller": controller,
                 "proposer": proposer,
                 "warm_start": warm_start,
@@ -151,7 +152,7 @@ class Sweep:
             InvalidSpecError: A field is not what it may be.
             TrainerError: The training code cannot be used.
         """
-        path = Path(path)
+        path = given_path(path, "the spec's file")
         spec = SweepSpec.parse({**read_spec_file(path), **fields})
         return cls.from_spec(spec, path.parent)
 
@@ -168,7 +169,7 @@ class Sweep:
             InvalidSpecError: Its data are not there any more.
             TrainerError: The training code cannot be used.
         """
-        layout = SweepDirectory(Path(path).resolve())
+        layout = SweepDirectory(given_path(path, "the sweep's directory").resolve())
         spec = load_spec(layout.path)
         if trainer is None and spec.trainer is None:
             raise SweepError(

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..search_spaces.values import cut, show
 from .errors import InvalidSpecError
 from .overrides import override
 from .proposing import check_proposer
 from .spec import SweepSpec, read_spec_file
+from .storage.paths import exists, given_path
 from .warm_start import located
 
 
@@ -22,7 +24,7 @@ def read_spec(path: str | Path, values: Mapping[str, Any] | None = None) -> Swee
         InvalidSpecError: The file cannot be read, or a field is not what it may be.
         InvalidYamlError: It is not strict YAML.
     """
-    return SweepSpec.parse(override(read_spec_file(Path(path)), values or {}))
+    return SweepSpec.parse(override(read_spec_file(given_path(path, "the spec's file")), values or {}))
 
 
 def validate_spec(path: str | Path, values: Mapping[str, Any] | None = None) -> SweepSpec:
@@ -57,8 +59,8 @@ def find_data(data: str | None, directory: Path | None) -> Path | None:
     if data is None:
         return None
     path = ((directory or Path.cwd()) / Path(data).expanduser()).resolve()
-    if not path.exists():
-        raise InvalidSpecError(f"data: there is no file or folder {path}, got {data!r}.")
+    if not exists(path):
+        raise InvalidSpecError(f"data: there is no file or folder {cut(str(path), 300)}, got {show(data)}.")
     return path
 
 
@@ -70,10 +72,11 @@ def _check_trainer(trainer: str | dict[str, Any] | None, directory: Path) -> Non
     module, _, name = trainer.rpartition(":")
     if not module or not name.isidentifier():
         raise InvalidSpecError(
-            f"trainer: it must be module:name or file.py:name, such as train.py:train, got {trainer!r}."
+            f"trainer: it must be module:name or file.py:name, such as train.py:train, got {show(trainer)}."
         )
     file = directory / module
-    if module.endswith(".py") and not file.is_file():
+    if module.endswith(".py") and not (exists(file) and file.is_file()):
         raise InvalidSpecError(
-            f"trainer: there is no file {file}; its path starts in the spec's folder, got {trainer!r}."
+            f"trainer: there is no file {cut(str(file), 300)}; its path starts in the spec's folder,"
+            f" got {show(trainer)}."
         )

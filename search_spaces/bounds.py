@@ -2,20 +2,33 @@
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
 from .errors import InvalidSpaceError
-from .values import Units, Value, Values, checked_value, show
+from .values import Units, Value, Values, checked_value, cut, show
 
 Condition: TypeAlias = Mapping[str, Sequence[Value]] | None
 """Names of other hyperparameters with the values at which this one is active; None: always active."""
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Whether `value` is a number of Python or numpy and no boolean."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether `value` is a whole number of Python or numpy and no boolean."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def is_finite(value: object) -> TypeGuard[float]:
+    """Whether `value` is a number that a float can hold, and neither NaN nor an infinity."""
+    try:
+        return is_number(value) and isfinite(value)
+    except OverflowError:
+        return False
 
 
 def checked_bounds(kind: str, low: object, high: object) -> tuple[float, float]:
@@ -25,12 +38,12 @@ def checked_bounds(kind: str, low: object, high: object) -> tuple[float, float]:
         InvalidSpaceError: One is not a finite number, or low >= high.
     """
     for name, bound in (("low", low), ("high", high)):
-        if not is_number(bound) or not isfinite(bound):  # type: ignore[arg-type]
+        if not is_finite(bound):
             raise InvalidSpaceError(f"{kind} needs a finite number for {name}, got {show(bound)}")
-    first, last = float(low), float(high)  # type: ignore[arg-type]
+    first, last = float(low), float(high)
     if first >= last:
         raise InvalidSpaceError(
-            f"{kind} needs low < high, got low {low!r} and high {high!r}; use constant for a single value"
+            f"{kind} needs low < high, got low {show(low)} and high {show(high)}; use constant for a single value"
         )
     return first, last
 
@@ -45,7 +58,11 @@ def floats(values: Values) -> Units:
         for value in values:
             if not is_number(value):
                 raise InvalidSpaceError(f"{show(value)} is not a number")
-    return np.asarray(values, dtype=np.float64)
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except OverflowError:
+        large = next(value for value in values if not is_finite(value))
+        raise InvalidSpaceError(f"{show(large)} is too large for a number") from None
 
 
 def floats_within(values: Values, low: float, high: float) -> Units:
@@ -71,7 +88,7 @@ def checked_condition(when: Any) -> dict[str, tuple[Value, ...]] | None:
         return None
     if not isinstance(when, Mapping):
         raise InvalidSpaceError(f"when needs a mapping of names to lists of values, got {show(when)}")
-    return {str(name): _checked_values(name, values) for name, values in when.items()}
+    return {str(name): _checked_values(cut(str(name)), values) for name, values in when.items()}
 
 
 def _checked_values(name: object, values: object) -> tuple[Value, ...]:

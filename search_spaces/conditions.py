@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .domain import Domain
 from .errors import InvalidSpaceError
-from .values import Units, Value
+from .values import Units, Value, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,9 @@ class Conditions:
 
 def _positions(name: str, parent: str, values: Sequence[Value], domains: Mapping[str, Domain]) -> npt.NDArray[np.int64]:
     if parent not in domains:
-        raise InvalidSpaceError(f"space.{name}.when: unknown hyperparameter {parent!r}; known are {', '.join(domains)}")
+        raise InvalidSpaceError(
+            f"space.{name}.when: unknown hyperparameter {show(parent)}; known are {', '.join(domains)}"
+        )
     domain = domains[parent]
     if domain.size is None:
         raise InvalidSpaceError(

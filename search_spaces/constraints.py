@@ -6,6 +6,7 @@ An expression may hold numbers, strings, true and false (`True`, `False`), None,
 """
 
 import ast
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -82,7 +83,9 @@ class Constraint:
         if not isinstance(text, str) or len(text) > _LONGEST:
             raise InvalidSpaceError(f"needs an expression of at most {_LONGEST} characters, got {show(text)}")
         try:
-            tree = ast.parse(text.strip(), mode="eval")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Python's advice on how to write code is of no use here
+                tree = ast.parse(text.strip(), mode="eval")
             parser = _Parser(domains)
             kind, evaluate = parser.term(tree.body)
         except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:

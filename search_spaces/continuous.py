@@ -245,9 +245,9 @@ def _check_apart(kind: str, low: float, high: float, distance: float) -> None:
 def _checked_step(low: float, high: float, step: object) -> float | None:
     if step is None:
         return None
-    if not is_number(step) or not 0 < step <= (high - low) * (1 + 1e-6):  # type: ignore[operator]
+    if not is_number(step) or not 0 < step <= (high - low) * (1 + 1e-6):
         raise InvalidSpaceError(f"uniform needs 0 < step <= high - low, which is {high - low!r}, got {show(step)}")
-    number = float(step)  # type: ignore[arg-type]
+    number = float(step)
     steps = (high - low) / number
     if steps > 2**31 or _tolerance(low, high, number) > 1e-3:
         raise InvalidSpaceError(f"uniform needs a larger step for {low!r} to {high!r}, got {number!r}; leave step out")

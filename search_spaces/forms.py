@@ -1,7 +1,7 @@
 """The written forms of domains, as in `lr: {log: [1.0e-4, 1.0]}`: parsed, written and published as a JSON Schema."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import (
@@ -21,7 +21,7 @@ from .domain import Domain
 from .errors import InvalidSpaceError
 from .integer import Integer
 from .options import Choice, Constant, Ordinal
-from .values import show
+from .values import cut, plain, show
 
 NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
 """Names of hyperparameters: they become columns and keys in files."""
@@ -133,6 +133,15 @@ class _ConstantForm(_Form):
         return Constant(self.constant, when=self.when)
 
 
+_RULES: Mapping[str, str] = {
+    "tuple_type": "input should be a list",
+    "list_type": "input should be a list",
+    "dict_type": "input should be a mapping",
+    "missing": "it should have two items",
+    "too_long": "it should have two items",
+}
+"""What the words of pydantic are to people who write YAML."""
+
 _FORMS: Mapping[str, type[_Form]] = {
     form.kind: form
     for form in (_UniformForm, _LogForm, _InverseLogForm, _IntegerForm, _ChoiceForm, _OrdinalForm, _ConstantForm)
@@ -149,11 +158,15 @@ def parse_domain(name: str, form: object) -> Domain:
     if isinstance(form, Domain):
         return form
     try:
+        form = plain(form)
+        _check_ordered(form)
         return _form_class(form).model_validate(form).domain()
     except ValidationError as error:
-        raise InvalidSpaceError(f"space.{name}: {_sentence(form, error)}") from None
+        raise InvalidSpaceError(f"space.{cut(name)}: {_sentence(form, error)}") from None
+    except RecursionError:
+        raise InvalidSpaceError(f"space.{cut(name)}: needs values that are not nested that deeply") from None
     except InvalidSpaceError as error:
-        raise InvalidSpaceError(f"space.{name}: {error}") from None
+        raise InvalidSpaceError(f"space.{cut(name)}: {error}") from None
 
 
 def write_domain(domain: Domain) -> dict[str, Any]:
@@ -191,6 +204,12 @@ def space_schema() -> dict[str, Any]:
     }
 
 
+def _check_ordered(form: object) -> None:
+    for value in form.values() if isinstance(form, Mapping) else ():
+        if isinstance(value, Set):
+            raise InvalidSpaceError(f"needs a list, whose order counts, got {show(value)}")
+
+
 def _form_class(form: object) -> type[_Form]:
     if not isinstance(form, Mapping):
         raise InvalidSpaceError(
@@ -204,8 +223,8 @@ def _form_class(form: object) -> type[_Form]:
 
 def _sentence(form: object, error: ValidationError) -> str:
     form_class, first = _form_class(form), error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
+    place = ".".join(cut(str(part)) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{form_class.kind} has no {place!r}; it is written {form_class.example}"
-    message = first["msg"][0].lower() + first["msg"][1:]
+    message = _RULES.get(first["type"], first["msg"][0].lower() + first["msg"][1:])
     return f"{place}: {message}, got {show(first['input'])}; {form_class.kind} is written {form_class.example}"

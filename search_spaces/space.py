@@ -18,7 +18,7 @@ from .errors import InvalidSpaceError
 from .forms import NAME_PATTERN, parse_domain, space_schema, write_domain
 from .strict_json import load_json
 from .strict_yaml import dump_yaml, load_yaml
-from .values import Units, Value, ValueType, show
+from .values import Units, Value, ValueType, cut, show
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -211,7 +211,7 @@ class SearchSpace:
             raise InvalidSpaceError(f"the document needs a mapping with the key space, got {show(document)}")
         other = [key for key in document if key not in ("space", "constraints")]
         if other:
-            raise InvalidSpaceError(f"the document has the unknown key {other[0]!r}; known are space, constraints")
+            raise InvalidSpaceError(f"the document has the unknown key {show(other[0])}; known are space, constraints")
         return cls.from_dict(document["space"], document.get("constraints", ()))
 
     def _units(self, unit: Units) -> dict[str, Units]:
@@ -241,7 +241,7 @@ class SearchSpace:
     ) -> None:
         unknown = [name for config in configs for name in config if name not in self.domains]
         if unknown:
-            raise InvalidSpaceError(f"unknown hyperparameter {unknown[0]!r}; known are {', '.join(self.names)}")
+            raise InvalidSpaceError(f"unknown hyperparameter {show(unknown[0])}; known are {', '.join(self.names)}")
         active = self._conditions.active(self.domains, self._units(unit))
         for name in self._conditions.order:
             extra = present[name] & ~active[name]
@@ -267,10 +267,11 @@ def _checked_domains(domains: object) -> dict[str, Domain]:
         if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
             raise InvalidSpaceError(f"space: a name consists of letters, digits and _ . -, got {show(name)}")
         if not isinstance(domain, Domain):
-            raise InvalidSpaceError(f"space.{name}: needs a domain such as Log(1e-4, 1.0), got {show(domain)}")
+            raise InvalidSpaceError(f"space.{cut(name)}: needs a domain such as Log(1e-4, 1.0), got {show(domain)}")
         if name.lower() in folded:
             raise InvalidSpaceError(
-                f"space.{name}: differs from {folded[name.lower()]!r} only in case, which SQL does not tell apart"
+                f"space.{cut(name)}: differs from {show(folded[name.lower()])} only in case,"
+                " which SQL does not tell apart"
             )
         folded[name.lower()] = name
     return dict(domains)

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from .errors import InvalidSpaceError
+from .values import show
 
 
 def load_json(text: str) -> Any:
@@ -25,7 +26,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise InvalidSpaceError(f"the key {twice!r} stands twice in one object")
+        raise InvalidSpaceError(f"the key {show(twice)} stands twice in one object")
     return result
 
 

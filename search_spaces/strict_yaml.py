@@ -13,6 +13,7 @@ import yaml
 from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 
 from .errors import InvalidYamlError
+from .values import cut, show
 
 MAX_BYTES = 1_000_000
 """Longest document that is read, in bytes of UTF-8."""
@@ -54,9 +55,9 @@ class _Loader(yaml.SafeLoader):
         for key_node, value_node in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
-                raise _refusal(f"keys must be strings; put quotes around {key!r}", key_node)
+                raise _refusal(f"keys must be strings; put quotes around {show(key)}", key_node)
             if key in result:
-                raise _refusal(f"the key {key!r} stands twice in one mapping", key_node)
+                raise _refusal(f"the key {show(key)} stands twice in one mapping", key_node)
             result[key] = self.construct_object(value_node, deep=True)
         return result
 
@@ -87,7 +88,7 @@ class _Loader(yaml.SafeLoader):
         return None
 
     def unknown(self, node: Node) -> None:
-        raise _refusal(f"the tag {node.tag} is not allowed", node)
+        raise _refusal(f"the tag {cut(node.tag)} is not allowed", node)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -145,7 +146,7 @@ def load_yaml(text: str, source: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}" if mark else ""
-        raise InvalidYamlError(f"{source}{place}: {error.problem or error.context}") from None
+        raise InvalidYamlError(f"{source}{place}: {cut(str(error.problem or error.context), 200)}") from None
     except yaml.YAMLError as error:
         raise InvalidYamlError(f"{source}: {' '.join(str(error).split())}") from None
 

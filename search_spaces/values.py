@@ -22,10 +22,38 @@ Values: TypeAlias = Sequence[Value] | npt.NDArray[Any]
 """A column of values, as a sequence or an array."""
 
 
-def show(value: object) -> str:
-    """`value` as error messages print it, cut off after 80 characters."""
-    text = repr(value.item() if isinstance(value, np.generic) else value)
-    return text if len(text) <= 80 else text[:79] + "…"
+def show(value: object, most: int = 80) -> str:
+    """`value` as error messages print it, cut off after `most` characters; whatever it is, this raises nothing."""
+    try:
+        return cut(repr(plain(value)), most)
+    except Exception:  # a number with too many digits, a list that is nested too deeply, a person's own __repr__
+        return f"something of type {type(value).__name__} that cannot be printed"
+
+
+def cut(text: str, most: int = 80) -> str:
+    """`text` as error messages quote it, cut off after `most` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def plain(value: object) -> object:
+    """`value` with Python's numbers and strings in the place of numpy's scalars, inside of lists and mappings too.
+
+    What is nested too deeply for that stays as it is.
+    """
+    try:
+        return _plain(value)
+    except RecursionError:
+        return value
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if type(value) is list or type(value) is tuple:
+        return type(value)(_plain(item) for item in value)
+    return value
 
 
 def checked_value(value: object) -> Value:
@@ -34,6 +62,13 @@ def checked_value(value: object) -> Value:
     Raises:
         InvalidSpaceError: `value` is no JSON value, or one that UTF-8 or 64-bit columns cannot hold.
     """
+    try:
+        return _checked(value)
+    except RecursionError:
+        raise InvalidSpaceError(f"a value must not be nested that deeply, got {show(value)}") from None
+
+
+def _checked(value: object) -> Value:
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool):
@@ -43,9 +78,9 @@ def checked_value(value: object) -> Value:
     if isinstance(value, int | float):
         return _checked_number(value)
     if isinstance(value, Mapping):
-        return {_checked_key(key): checked_value(item) for key, item in value.items()}
+        return {_checked_key(key): _checked(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [checked_value(item) for item in value]
+        return [_checked(item) for item in value]
     raise InvalidSpaceError(
         f"a value must be a number, string, boolean, null, list or object of JSON, got {show(value)}"
     )
@@ -58,10 +93,10 @@ def _checked_text(text: str) -> str:
 
 
 def _checked_number(number: float) -> float:
-    if not isfinite(number):
-        raise InvalidSpaceError(f"a number must be finite, got {number!r}")
     if isinstance(number, int) and not -(2**63) <= number < 2**63:
         raise InvalidSpaceError(f"a whole number must fit in 64 bits, got {show(number)}")
+    if not isfinite(number):
+        raise InvalidSpaceError(f"a number must be finite, got {number!r}")
     return number
 
 

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..search_spaces import Value
+from ..search_spaces.values import cut, show
 from .errors import TrainerError
 
 FACTS = ("seed", "step", "stop", "checkpoint", "config", "python")
 """Names that a command may hold besides hyperparameters."""
+
+_LONGEST_LINE, _LONGEST_PATH = 100_000, 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +44,12 @@ class Command:
             unknown = sorted(set(command) - {"command", "directory"})
             if unknown or "command" not in command:
                 raise TrainerError(
-                    f"trainer: a mapping has the key command, and may have directory; it has {', '.join(command)}"
+                    "trainer: a mapping has the key command, and may have directory; it has"
+                    f" {cut(', '.join(map(str, command)))}"
                 )
-            directory = (directory / command.get("directory", ".")).resolve()
+            directory = (directory / _directory(command.get("directory", "."))).resolve()
             command = command["command"]
-        arguments = tuple(_split(command) if isinstance(command, str) else command)
-        if not arguments or not all(isinstance(argument, str) for argument in arguments):
-            raise TrainerError(f"trainer: a command is a line or a list of strings, not {command!r}")
+        arguments = _arguments(command)
         names = tuple(dict.fromkeys(name for argument in arguments for name in _names(argument)))
         _check_names(names)
         return cls(arguments, directory, names)
@@ -87,11 +89,31 @@ class Command:
         return [argument.format_map({name: _text(values[name]) for name in self.names}) for argument in self.arguments]
 
 
+def _directory(directory: object) -> str:
+    if isinstance(directory, str | Path) and _is_plain(str(directory)) and len(str(directory)) <= _LONGEST_PATH:
+        return str(directory)
+    raise TrainerError(f"trainer: the command's directory is a path, got {show(directory)}")
+
+
+def _arguments(command: object) -> tuple[str, ...]:
+    arguments = _split(command) if isinstance(command, str) else command
+    if isinstance(arguments, list | tuple) and arguments and all(map(_is_plain, arguments)):
+        return tuple(arguments)
+    raise TrainerError(f"trainer: a command is a line or a list of strings, not {show(command)}")
+
+
+def _is_plain(text: object) -> bool:
+    """Whether a program can be given it: the system's strings end at a NUL and are bytes."""
+    return isinstance(text, str) and "\0" not in text and not any("\ud800" <= mark <= "\udbff" for mark in text)
+
+
 def _split(line: str) -> list[str]:
+    if len(line) > _LONGEST_LINE:
+        raise TrainerError(f"trainer: a command's line has at most {_LONGEST_LINE:,} characters, got {show(line)}")
     try:
         return shlex.split(line)
     except ValueError as error:
-        raise TrainerError(f"trainer: the command {line!r} cannot be split into arguments: {error}") from None
+        raise TrainerError(f"trainer: the command {show(line)} cannot be split into arguments: {error}") from None
 
 
 def _names(argument: str) -> list[str]:
@@ -99,12 +121,13 @@ def _names(argument: str) -> list[str]:
         fields = list(string.Formatter().parse(argument))
     except ValueError as error:
         raise TrainerError(
-            f"trainer: the argument {argument!r} has unpaired braces ({error}): double literal ones"
+            f"trainer: the argument {show(argument)} has unpaired braces ({error}): double literal ones"
         ) from None
     names = [name for _, name, _, _ in fields if name is not None]
     if any(spec or conversion for _, _, spec, conversion in fields) or not all(map(str.isidentifier, names)):
         raise TrainerError(
-            f"trainer: the argument {argument!r} has braces that hold no plain name such as {{lr}}: double literal ones"
+            f"trainer: the argument {show(argument)} has braces that hold no plain name such as {{lr}}:"
+            " double literal ones"
         )
     return names
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ..search_spaces.values import cut, show
 from .errors import TrainerError
 
 _EXITS = (
@@ -29,9 +30,9 @@ def resolve(reference: str, directory: Path) -> object:
         TrainerError: The reference is malformed, its module cannot be loaded, or it has no such name.
     """
     module_name, _, name = reference.rpartition(":")
-    if not module_name or not name.isidentifier():
+    if not module_name or not name.isidentifier() or "\0" in reference:
         raise TrainerError(
-            f"the trainer {reference!r} names nothing to train with: write module:name or file.py:name, such as "
+            f"the trainer {show(reference)} names nothing to train with: write module:name or file.py:name, such as "
             "train.py:train"
         )
     module = load_file(directory / module_name) if is_file(module_name) else _import(module_name, directory)
@@ -56,14 +57,21 @@ def load_file(path: Path) -> ModuleType:
         TrainerError: There is no such file, or it raises.
     """
     path = path.resolve()
-    if not path.is_file():
-        raise TrainerError(f"the trainer's file {path} does not exist")
+    if not _is_there(path):
+        raise TrainerError(f"the trainer's file {cut(str(path), 300)} does not exist")
     digest = hashlib.sha256(bytes(path) + path.read_bytes()).hexdigest()[:16]
     name = f"_caviar_{path.stem}_{digest}"
     if name not in sys.modules:
         search_first(path.parent)
         _execute(name, path)
     return sys.modules[name]
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def search_first(directory: Path) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from ...search_spaces.errors import InvalidYamlError
 from ...search_spaces.strict_yaml import load_yaml
+from ...search_spaces.values import cut, show
 from ..errors import InvalidSpecError
 
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="The spec, a YAML file.", show_default=False)]
@@ -46,8 +47,8 @@ def parse_settings(settings: Sequence[str] | None, **fields: Any) -> dict[str, A
 def _parse(setting: str) -> tuple[str, Any]:
     path, equals, text = setting.partition("=")
     if not equals or not path:
-        raise InvalidSpecError(f"--set {setting}: it must be path=value, such as --set budget.trials=50.")
+        raise InvalidSpecError(f"--set {cut(setting)}: it must be path=value, such as --set budget.trials=50.")
     try:
-        return path, load_yaml(text, f"--set {path}")
+        return path, load_yaml(text, f"--set {cut(path)}")
     except InvalidYamlError as error:
-        raise InvalidSpecError(f"{error}; the value is YAML, got {text!r}.") from None
+        raise InvalidSpecError(f"{error}; the value is YAML, got {show(text)}.") from None

@@ -5,6 +5,7 @@ arithmetic. It replays tabular benchmarks, tests controllers and estimates when 
 """
 
 import gc
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from heapq import heappop, heappush
@@ -15,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...search_spaces import Value
+from ...search_spaces.bounds import is_finite, is_whole
+from ...search_spaces.values import show
 from ..core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
 from ..core.proposal import Proposer, Request
 from ..core.reports import ReportBatch
@@ -115,8 +118,13 @@ class SimulatedExecutor:
         step_seconds: StepCost = one_second,
         proposer: Proposer | None = None,
     ) -> None:
+        if not is_whole(workers):
+            raise InvalidSpecError(f"workers: must be a whole number, got {show(workers)}.")
         if workers < 1:
-            raise InvalidSpecError(f"workers: must be at least 1, got {workers!r}.")
+            raise InvalidSpecError(f"workers: must be at least 1, got {show(workers)}.")
+        for name, function in (("curve", curve), ("step_seconds", step_seconds)):
+            if not _takes_config_and_seed(function):
+                raise InvalidSpecError(f"{name}: must be a function of config and seed, got {show(function)}.")
         self._curve, self._metric, self._workers, self._step_seconds = curve, metric, workers, step_seconds
         self._proposals = Proposals(proposer, at_once=True)
         self._clock = 0.0
@@ -187,8 +195,8 @@ class SimulatedExecutor:
 
     def _cost(self, assignment: Assignment) -> float:
         cost = self._step_seconds(assignment.config, assignment.seed)
-        if not (isfinite(cost) and cost >= 0):
-            raise InvalidSpecError(f"step_seconds: must be a finite number of at least 0, got {cost!r}.")
+        if not (is_finite(cost) and cost >= 0):
+            raise InvalidSpecError(f"step_seconds: must be a finite number of at least 0, got {show(cost)}.")
         return cost
 
     def _trained(self, work: Assignment) -> npt.NDArray[np.float64]:
@@ -198,13 +206,25 @@ class SimulatedExecutor:
         return curve if bad < 0 else curve[: bad + 1]
 
 
+def _takes_config_and_seed(function: object) -> bool:
+    if not callable(function):
+        return False
+    try:
+        inspect.signature(function).bind({}, 0)
+    except TypeError:
+        return False
+    except ValueError:  # one that is written in C does not tell
+        return True
+    return True
+
+
 def _numbers(curve: object) -> npt.NDArray[np.float64]:
     try:
         numbers = np.array(curve, np.float64)  # a copy: the function may fill the same array again
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = np.empty(())
     if numbers.ndim != 1:
-        raise InvalidSpecError(f"curve: must return a sequence of numbers, one a step, got {curve!r}.")
+        raise InvalidSpecError(f"curve: must return a sequence of numbers, one a step, got {show(curve)}.")
     return numbers
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ..errors import ResultsError
+from ...search_spaces.values import cut, show
+from ..errors import ResultsError, SweepError
+from ..storage.paths import given_path
 from .best import Best, find_best
 from .display import results_as_html, results_as_text
 from .schema import REGIONS_SCHEMA, Header
@@ -35,7 +37,10 @@ class Results:
         Raises:
             ResultsError: There are no results in it.
         """
-        source = DirectorySource(Path(path))
+        try:
+            source = DirectorySource(given_path(path, "the sweep's directory"))
+        except (SweepError, OSError) as error:
+            raise error if isinstance(error, ResultsError) else ResultsError(str(error)) from None
         return cls(source, source.header)
 
     @classmethod
@@ -150,18 +155,13 @@ class Results:
                     raise ResultsError(f"The query {query!r} returns no rows: give a select statement.")
                 return answer.to_arrow_table()
             except duckdb.Error as error:
-                raise ResultsError(f"The query cannot be run: {error}") from error
+                raise ResultsError(f"The query cannot be run: {cut(str(error), 1000)}") from error
 
     def _table(self, name: str) -> pa.Table:
-        match name:
-            case "trials":
-                return self.trials()
-            case "reports":
-                return self.reports()
-            case "regions":
-                return self.regions()
-            case _:
-                raise ResultsError(f"There is no table {name!r}: it must be 'trials', 'reports' or 'regions'.")
+        tables = {"trials": self.trials, "reports": self.reports, "regions": self.regions}
+        if not isinstance(name, str) or name not in tables:
+            raise ResultsError(f"There is no table {show(name)}: it must be 'trials', 'reports' or 'regions'.")
+        return tables[name]()
 
     def __repr__(self) -> str:
         return results_as_text(self._source, self._header)
