@@ -62,6 +62,16 @@ class SweepState:
         return list(self._outstanding.values())
 
     @property
+    def queued(self) -> Sequence[Assignment]:
+        """The assignments that are to be given out again."""
+        return [assignment for members in self._again.values() for assignment in members]
+
+    @property
+    def needed(self) -> set[int]:
+        """The trials that are trained further, or may be."""
+        return self._controller.promotable() | self._outstanding.keys() | {work.trial for work in self.queued}
+
+    @property
     def best(self) -> TrialRow | None:
         """The trial with the best value at any rung; ties go to the lower number."""
         return None if self._best is None else self.row(self._best[1])
