@@ -12,14 +12,16 @@ from .core.observations import Observations
 from .core.state import SweepState
 from .errors import SweepError, WorkerError
 from .execution.executor import MeasuringExecutor
+from .execution.housekeeping import Housekeeping
 from .execution.interrupts import Interrupts
 from .execution.loop import Observer, StopReason, SweepLoop
 from .execution.record import DurableRecord
 from .execution.replay import History, replay
 from .fusing import fusing_sentence, sample_group, with_group_size
+from .recovery import recover_checkpoints
 from .results import ReportWriter, drop_uncovered
 from .spec import SweepSpec
-from .storage import Journal, SweepDirectory, SweepLock, read_journal, write_file
+from .storage import Checkpoints, Journal, SweepDirectory, SweepLock, read_journal, write_file
 from .warm_start import save_prior, saved_prior
 from .workers import workers_on_demand
 
@@ -145,6 +147,7 @@ def _has_decided(layout: SweepDirectory) -> bool:
 def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> DurableRecord:
     """Opens journal and parts for this run; reports that no recorded outcome covers are dropped first."""
     value_types = spec.search_space.value_types
+    recover_checkpoints(layout, state)
     drop_uncovered(layout, state.covered())
     writer = ReportWriter(layout, value_types, spec.metric, spec.mode)
     for row in state.rows:
@@ -152,4 +155,10 @@ def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> 
     journal = Journal.open(layout.journal)
     journal.append({"type": "opened", "time": time.time(), "versions": spec.versions})
     journal.commit()
-    return DurableRecord(layout, journal, writer, value_types)
+    housekeeping = Housekeeping(
+        Checkpoints(layout.checkpoints, layout.staging),
+        spec.checkpoints.retention,
+        spec.mode,
+        between=spec.checkpoints.every is not None,
+    )
+    return DurableRecord(layout, journal, writer, value_types, housekeeping)

@@ -22,7 +22,9 @@ from .results import is_reserved
 from .spec_errors import explain
 from .spec_parts import (
     MOST_TRIALS,
+    SIZE_PATTERN,
     BudgetSpec,
+    CheckpointsSpec,
     ControllerSpec,
     FuseSpec,
     ProposerSpec,
@@ -59,6 +61,7 @@ class SweepSpec(SpecPart):
         fuse: Which trials of a lane are trained as one model.
         seed: From which every random choice follows.
         max_failures: How often a failed trial is started again.
+        checkpoints: Which checkpoints are kept, and when more are saved than at rungs and pauses.
         storage: The folder in which the sweep's directory lies.
         versions: The versions that ran it, written by Caviar.
     """
@@ -80,6 +83,7 @@ class SweepSpec(SpecPart):
     fuse: FuseSpec = FuseSpec()
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
     max_failures: Annotated[int, Field(ge=0, strict=True)] = 1
+    checkpoints: CheckpointsSpec = CheckpointsSpec()
     storage: str = Field("sweeps", min_length=1)
     versions: dict[str, str] = Field(default_factory=dict)
 
@@ -329,5 +333,8 @@ def spec_schema() -> dict[str, Any]:
         {"$ref": "#/$defs/FuseSpec"},
     ]
     schema["properties"]["fuse"].pop("$ref", None)
+    schema["$defs"]["CheckpointsSpec"]["properties"]["disk"]["anyOf"].append(
+        {"type": "string", "pattern": f"^ *{SIZE_PATTERN} *$"}
+    )
     schema["$defs"]["FuseSpec"]["properties"]["size"]["anyOf"].append({"const": "off"})
     return schema

@@ -52,6 +52,8 @@ class Sweep:
         fuse: How many trials of a lane are trained as one model: "auto" measures it, "off" is one at a time; or a
             number, or a mapping with any of `size`, `static` and `padded`.
         max_failures: How often a failed trial is started again.
+        checkpoints: Any of `keep` (of how many best trials they are kept, or "all"), `disk` (bytes that they may take,
+            such as "20GiB") and `every` (steps after which one is saved between two rungs).
 
     Raises:
         InvalidSpecError: A field is not what it may be.
@@ -79,6 +81,7 @@ class Sweep:
         data: str | Path | None = None,
         target: str | None = None,
         fuse: str | int | Mapping[str, Any] = "auto",
+        checkpoints: Mapping[str, Any] | None = None,
     ) -> None:
         self._trainer = load_trainer(trainer)
         if isinstance(space, SearchSpace) and not isinstance(constraints, str):
@@ -103,6 +106,7 @@ class Sweep:
                 "data": data,
                 "target": target,
                 "fuse": fuse,
+                "checkpoints": checkpoints or {},
             }
         )
         self._spec = _completed(spec, self._trainer, None)

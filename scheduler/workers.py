@@ -55,4 +55,5 @@ def _settings(spec: SweepSpec, trainer: Trainer) -> EngineSettings:
         fuse=spec.fuse.size != 1,
         data=None if spec.data is None else Path(spec.data),
         target=spec.target,
+        every=spec.checkpoints.every,
     )

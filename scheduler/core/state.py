@@ -158,6 +158,12 @@ class SweepState:
             self._states[trial] = TrialState.PENDING
         self._outstanding.clear()
 
+    def go_on(self, trial: int, step: int) -> None:
+        """Takes the reports of work that is to be done again into the sweep, up to a step from which it can go on."""
+        for members in self._again.values():
+            members[:] = [replace(work, reported=step) if work.trial == trial else work for work in members]
+        self._reported[trial] = step
+
     def covered(self) -> dict[int, int]:
         """For each trial, the step up to which its reports are part of the sweep."""
         return {trial: self._reported.get(trial, 0) for trial in self._rows}

@@ -91,7 +91,7 @@ class Engine:
     def _train_alone(self, run: TrialRun) -> None:
         with captured_output(self._layout.log(run.assignment.trial)):
             try:
-                Session(self._trials, self._paused).train_alone(run)
+                Session(self._trials, self._paused, self._settings.every).train_alone(run)
             except (Exception, SystemExit) as error:
                 run.fail(error)
             finally:
@@ -106,7 +106,7 @@ class Engine:
         """
         with captured_output(self._layout.log(runs[0].assignment.trial)):
             try:
-                Session(self._trials, self._paused).train_fused(runs)
+                Session(self._trials, self._paused, self._settings.every).train_fused(runs)
             except (Exception, SystemExit) as error:
                 left = [run for run in runs if run.outcome is None]
                 names = ", ".join(str(run.assignment.trial) for run in left)

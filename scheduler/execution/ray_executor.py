@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-import numpy as np
 import ray
 from ray import cloudpickle
 from ray.exceptions import ActorDiedError, ObjectLostError, RayActorError, RayTaskError
@@ -222,7 +221,7 @@ class RayExecutor:
 
     def _note(self, slot: _Slot, arrived: Arrivals) -> None:
         """Keeps track of what the worker still has to do, how long it takes and how far it has reported."""
-        slot.reported.update(_last_steps(arrived.reports))
+        slot.reported.update(arrived.reports.last_steps())
         seconds = 0.0
         for outcome in arrived.outcomes:
             seconds += outcome.elapsed_s
@@ -245,14 +244,6 @@ class RayExecutor:
         # It may be alive and only out of reach: it must not go on with work that another worker is given.
         ray.kill(slot.actor)
         return Arrivals(ReportBatch.empty(), _lost(slot, f"The worker died: {_first_line(error)}"))
-
-
-def _last_steps(reports: ReportBatch) -> dict[int, int]:
-    """The last step that each trial reports; a trial's reports stand in order."""
-    if not len(reports):
-        return {}
-    ends = np.append(np.flatnonzero(np.diff(reports.trial)), len(reports) - 1)
-    return dict(zip(reports.trial[ends].tolist(), reports.step[ends].tolist(), strict=True))
 
 
 def _pickled(settings: EngineSettings) -> bytes:

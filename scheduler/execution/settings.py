@@ -21,6 +21,7 @@ class EngineSettings:
             trained one after the other.
         data: The file or folder that the spec names as `data`.
         target: The column that the spec names as `target`.
+        every: Steps after which a checkpoint is saved between two rungs; None saves at rungs and pauses alone.
     """
 
     trainer: Trainer
@@ -31,3 +32,4 @@ class EngineSettings:
     fuse: bool = False
     data: Path | None = None
     target: str | None = None
+    every: int | None = None

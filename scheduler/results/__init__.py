@@ -6,7 +6,7 @@ from .reports import ReportTable
 from .results import Results
 from .schema import is_reserved
 from .trials import trials_table, write_trials
-from .writer import ReportWriter, drop_uncovered
+from .writer import ReportWriter, drop_uncovered, reported_through
 
 __all__ = [
     "Best",
@@ -16,6 +16,7 @@ __all__ = [
     "drop_uncovered",
     "is_reserved",
     "regions_table",
+    "reported_through",
     "trials_table",
     "write_regions",
     "write_trials",
