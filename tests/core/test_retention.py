@@ -127,8 +127,8 @@ def test_whatever_is_on_the_disk_what_is_needed_and_the_best_stay_and_the_limit_
     ranked = sorted((sign * one.best_value, one.trial) for one in rows if one.best_value is not None)
     places = {trial: place for place, (_, trial) in enumerate(ranked)}
     if ranked:
-        best = ranked[0][1]
-        assert newest(left, best, rows[best].best_step or 0) == newest(stored, best, rows[best].best_step or 0)
+        best = rows[ranked[0][1]]
+        assert {one for one in stored if (one.trial, one.step) == (best.trial, best.best_step)} <= left
     if disk is None:
         assert result.excess == 0
         kept = {one for one in stored if one.trial in places and one.step == rows[one.trial].best_step}
