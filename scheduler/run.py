@@ -14,14 +14,16 @@ from .core.observations import Observations
 from .core.state import SweepState
 from .errors import JournalError, ReplayError, SweepError, WorkerError
 from .execution.executor import MeasuringExecutor
+from .execution.housekeeping import Housekeeping
 from .execution.interrupts import Interrupts
 from .execution.loop import Observer, StopReason, SweepLoop
 from .execution.record import DurableRecord
 from .execution.replay import History, replay
 from .fusing import fusing_sentence, sample_group, with_group_size
+from .recovery import recover_checkpoints
 from .results import ReportWriter, check_parts, drop_uncovered, marks_to_note, recorded_parts
 from .spec import SweepSpec
-from .storage import Journal, SweepDirectory, SweepLock, event_place, read_journal, write_file
+from .storage import Checkpoints, Journal, SweepDirectory, SweepLock, event_place, read_journal, write_file
 from .warm_start import check_prior, prior_mark, save_prior, saved_prior
 from .workers import workers_on_demand
 
@@ -161,11 +163,13 @@ def _has_decided(layout: SweepDirectory) -> bool:
 
 def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> DurableRecord:
     """Opens journal and parts for this run; reports that no recorded outcome covers are dropped first."""
-    value_types, covered = spec.search_space.value_types, state.covered()
+    value_types = spec.search_space.value_types
     events = read_journal(layout.journal)
     known = recorded_parts(events)
     check_parts(layout, known)
     check_prior(layout, spec, events)
+    recover_checkpoints(layout, state)
+    covered = state.covered()
     marks = marks_to_note(layout, covered, known)
     if not events and any(mark.rows for mark in marks):
         raise JournalError(
@@ -181,4 +185,10 @@ def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> 
     journal.append(opened | prior_mark(layout, spec))
     journal.commit()
     drop_uncovered(layout, covered)
-    return DurableRecord(layout, journal, writer, value_types)
+    housekeeping = Housekeeping(
+        Checkpoints(layout.checkpoints, layout.staging),
+        spec.checkpoints.retention,
+        spec.mode,
+        between=spec.checkpoints.every is not None,
+    )
+    return DurableRecord(layout, journal, writer, value_types, housekeeping)

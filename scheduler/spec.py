@@ -24,7 +24,9 @@ from .spec_errors import explain
 from .spec_parts import (
     MOST,
     MOST_TRIALS,
+    SIZE_PATTERN,
     BudgetSpec,
+    CheckpointsSpec,
     ControllerSpec,
     ErrorRuleSpec,
     FuseSpec,
@@ -69,6 +71,7 @@ class SweepSpec(SpecPart):
         on_error: What is done about a failure: the first rule that matches.
         timeout: Seconds that a step may take; as long as it takes if None.
         stall_timeout: Seconds that may pass in a step without a sign of life; any number if None.
+        checkpoints: Which checkpoints are kept, and when more are saved than at rungs and pauses.
         storage: The folder in which the sweep's directory lies.
         versions: The versions that ran it, written by Caviar.
     """
@@ -90,6 +93,7 @@ class SweepSpec(SpecPart):
     fuse: FuseSpec = FuseSpec()
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
     max_failures: Annotated[int, Field(ge=0, le=MOST, strict=True)] = 1
+    checkpoints: CheckpointsSpec = CheckpointsSpec()
     max_preemptions: Annotated[int, Field(ge=0, le=MOST, strict=True)] | None = None
     on_error: tuple[ErrorRuleSpec, ...] = ()
     timeout: Annotated[Number, Field(gt=0)] | None = None
@@ -345,5 +349,8 @@ def spec_schema() -> dict[str, Any]:
         {"$ref": "#/$defs/FuseSpec"},
     ]
     schema["properties"]["fuse"].pop("$ref", None)
+    schema["$defs"]["CheckpointsSpec"]["properties"]["disk"]["anyOf"].append(
+        {"type": "string", "pattern": f"^ *{SIZE_PATTERN} *$"}
+    )
     schema["$defs"]["FuseSpec"]["properties"]["size"]["anyOf"].append({"const": "off"})
     return schema

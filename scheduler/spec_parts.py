@@ -13,6 +13,7 @@ from ..search_spaces.values import checked_value, cut, show
 from .core.assignment import ErrorAction
 from .core.controllers import ControllerName
 from .core.error_rules import ErrorRule
+from .core.retention import KEEP, Retention
 from .errors import InvalidSpecError
 
 MOST = 1_000_000
@@ -36,6 +37,11 @@ PositiveInt = Annotated[int, Field(ge=1, le=MOST, strict=True)]
 Steps = Annotated[int, Field(ge=1, le=10**12, strict=True)]
 Number = Annotated[float, Field(le=MOST, strict=True)]
 Text = Annotated[str, Field(min_length=1, max_length=4096, strict=True), AfterValidator(one_line)]
+
+_UNITS = {"b": 1, **{f"{unit}b": 1000**power for power, unit in enumerate("kmgtp", 1)}}
+_UNITS |= {f"{unit}ib": 1024**power for power, unit in enumerate("kmgtp", 1)}
+SIZE_PATTERN = r"(\d+(?:\.\d+)?) *((?:[kKmMgGtTpP][iI]?)?[bB])"
+"""What bytes look like in a text: a number and B, kB, MB, GB, TB, PB, KiB, MiB, GiB, TiB or PiB."""
 
 MOST_TRIALS = 10_000_000
 """More trials than any sweep finishes; a budget for more is a mistake."""
@@ -91,6 +97,39 @@ class WorkersSpec(SpecPart):
     gpu: Annotated[Number, Field(ge=0)] = 0
     count: PositiveInt | None = None
     warm: Annotated[int, Field(ge=0, le=MOST, strict=True)] = 8
+
+
+class CheckpointsSpec(SpecPart):
+    """Which checkpoints are kept, what they may take of the disk, and after how many steps more are saved.
+
+    They are always saved at rungs and pauses, and those that a trial goes on from are always kept.
+    """
+
+    keep: Literal["all"] | PositiveInt = KEEP
+    disk: PositiveInt | None = None
+    every: Steps | None = None
+
+    @property
+    def retention(self) -> Retention:
+        """Which checkpoints are kept."""
+        return Retention(None if self.keep == "all" else self.keep, self.disk)
+
+    @field_validator("keep", mode="before")
+    @classmethod
+    def _all_or_count(cls, value: object) -> object:
+        if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+            return value
+        raise ValueError("must be all, or a whole number of at least 1")
+
+    @field_validator("disk", mode="before")
+    @classmethod
+    def _bytes(cls, value: object) -> object:
+        found = re.fullmatch(SIZE_PATTERN, value.strip()) if isinstance(value, str) else None
+        if found is not None:
+            value = int(float(found[1]) * _UNITS[found[2].lower()])
+        if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+            return value
+        raise ValueError('must be a number of bytes of at least 1, such as 500000000, "500MB" or "20GiB"')
 
 
 class ControllerSpec(SpecPart):

@@ -58,6 +58,8 @@ class Sweep:
             `[{"match": "license", "do": "stop"}]`, where `do` is "retry", "retry_alone", "fail" or "stop".
         timeout: Seconds that a step may take; as long as it takes if None.
         stall_timeout: Seconds that may pass in a step without a sign of life; any number if None.
+        checkpoints: Any of `keep` (of how many best trials they are kept, or "all"), `disk` (bytes that they may take,
+            such as "20GiB") and `every` (steps after which one is saved between two rungs).
 
     Raises:
         InvalidSpecError: A field is not what it may be.
@@ -89,6 +91,7 @@ class Sweep:
         data: str | Path | None = None,
         target: str | None = None,
         fuse: str | int | Mapping[str, Any] = "auto",
+        checkpoints: Mapping[str, Any] | None = None,
     ) -> None:
         self._trainer = load_trainer(trainer)
         if isinstance(space, SearchSpace) and isinstance(constraints, list | tuple):
@@ -117,6 +120,7 @@ class Sweep:
                 "data": data,
                 "target": target,
                 "fuse": fuse,
+                "checkpoints": checkpoints or {},
             }
         )
         self._spec = _completed(spec, self._trainer, None)

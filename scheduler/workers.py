@@ -58,4 +58,5 @@ def _settings(spec: SweepSpec, trainer: Trainer) -> EngineSettings:
         rules=tuple(one.rule for one in spec.on_error),
         timeout=spec.timeout,
         stall_timeout=spec.stall_timeout,
+        every=spec.checkpoints.every,
     )

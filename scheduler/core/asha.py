@@ -13,7 +13,7 @@ from bisect import insort
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, isinf
 from operator import itemgetter
 
 import numpy as np
@@ -51,6 +51,12 @@ class _Rung:
         """Whether the best that waits is among the best n / eta, and fewer than that were promoted."""
         quota = len(self.ranked) // eta
         return bool(self.waiting) and self.promoted < quota and self.waiting[0] <= self.ranked[quota - 1]
+
+    def hopeful(self, most: float) -> list[int]:
+        """The trials that wait and may yet be promoted, where the rung promotes `most` trials in the end."""
+        ahead = len(self.waiting) if isinf(most) else max(0, int(most) - self.promoted)
+        within = self.ranked if isinf(most) else self.ranked[: int(most)]
+        return [trial for loss, trial in self.waiting[:ahead] if (loss, trial) <= within[-1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +155,14 @@ class AshaController:
         if self.finished:
             verdict.stopped += [waiting for rung in self._rungs[:-1] for _, waiting in rung.waiting]
         return verdict
+
+    def promotable(self) -> set[int]:
+        """The trials that wait at a rung and are not out of reach of all promotions that it may make in the end."""
+        trials, most = set[int](), self._trials
+        for rung in self._rungs[:-1]:
+            most = most if isinf(most) else most // self._eta
+            trials.update(rung.hopeful(most))
+        return trials
 
     def observations(self) -> Observations:
         """All results so far, in the order of rungs and trials."""

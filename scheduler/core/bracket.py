@@ -119,6 +119,15 @@ class Bracket:
         losses = np.array([loss for loss, _ in ranked], np.float64)
         return Observations(self.points[rows], np.full(len(rows), self.plan.levels[rung]), losses)
 
+    def promotable(self) -> set[int]:
+        """The trials that are promoted and have no result at the next rung yet, or may yet be promoted."""
+        ahead: set[int] = set()
+        trials: set[int] = set()
+        for rung in reversed(self._rungs):
+            trials.update(trial for _, trial in rung.ranked[: min(rung.slots, rung.finite)] if trial not in ahead)
+            ahead.update(trial for _, trial in rung.ranked)
+        return trials
+
     def survivors(self, rung: int) -> Sequence[int] | None:
         """The trials that a rung promotes, ascending; None until all of its results are in."""
         results = self._rungs[rung]

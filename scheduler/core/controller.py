@@ -58,5 +58,8 @@ class Controller(Protocol):
     def handle(self, trial: int, rung: int, loss: float) -> Verdict:
         """Takes a trial's result at a rung, to be minimised; infinite when it diverged or failed."""
 
+    def promotable(self) -> set[int]:
+        """The trials with a result that may be trained further: promoted and on their way, or not yet out of it."""
+
     def observations(self) -> Observations:
         """All results so far, without those of earlier sweeps."""

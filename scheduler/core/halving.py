@@ -119,6 +119,10 @@ class HalvingController:
             self._finished += 1
         return verdict
 
+    def promotable(self) -> set[int]:
+        """The trials of unfinished brackets that are promoted and on their way, or may yet be promoted."""
+        return {trial for bracket in self._brackets[self._finished :] for trial in bracket.promotable()}
+
     def observations(self) -> Observations:
         """All results so far, in the order of brackets, rungs and trials."""
         rungs = [(bracket, rung) for bracket in self._brackets for rung in range(len(bracket.plan.levels))]

@@ -60,6 +60,13 @@ class ReportBatch:
         }
         return cls(**columns, metrics=metrics)
 
+    def last_steps(self) -> dict[int, int]:
+        """The last step that each trial reports; a trial's reports stand in order."""
+        if not len(self):
+            return {}
+        ends = np.append(np.flatnonzero(np.diff(self.trial)), len(self) - 1)
+        return dict(zip(self.trial[ends].tolist(), self.step[ends].tolist(), strict=True))
+
     def select(self, keep: npt.NDArray[np.bool_]) -> "ReportBatch":
         """The reports where `keep` is true."""
         return ReportBatch(

@@ -68,6 +68,16 @@ class SweepState:
         return list(self._outstanding.values())
 
     @property
+    def queued(self) -> Sequence[Assignment]:
+        """The assignments that are to be given out again."""
+        return [assignment for members in self._again.values() for assignment in members]
+
+    @property
+    def needed(self) -> set[int]:
+        """The trials that are trained further, or may be."""
+        return self._controller.promotable() | self._outstanding.keys() | {work.trial for work in self.queued}
+
+    @property
     def best(self) -> TrialRow | None:
         """The trial with the best value at any rung; ties go to the lower number."""
         return None if self._best is None else self.row(self._best[1])
@@ -157,6 +167,12 @@ class SweepState:
             self._again.setdefault(self._work[trial], []).append(assignment)
             self._states[trial] = TrialState.PENDING
         self._outstanding.clear()
+
+    def go_on(self, trial: int, step: int) -> None:
+        """Takes the reports of work that is to be done again into the sweep, up to a step from which it can go on."""
+        for members in self._again.values():
+            members[:] = [replace(work, reported=step) if work.trial == trial else work for work in members]
+        self._reported[trial] = step
 
     def covered(self) -> dict[int, int]:
         """For each trial, the step up to which its reports are part of the sweep."""

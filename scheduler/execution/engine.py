@@ -120,7 +120,7 @@ class Engine:
                 self._trials.trim(0)
                 free_memory()
             try:
-                Session(self._trials, self._paused, self._watch).train_alone(run)
+                Session(self._trials, self._paused, self._watch, self._settings.every).train_alone(run)
             except (Exception, SystemExit) as error:
                 run.fail(error)
             finally:
@@ -138,7 +138,7 @@ class Engine:
         halves = list[Sequence[TrialRun]]()
         with self._captured(runs):
             try:
-                Session(self._trials, self._paused, self._watch).train_fused(runs)
+                Session(self._trials, self._paused, self._watch, self._settings.every).train_fused(runs)
             except (Exception, SystemExit) as error:
                 left = [run for run in runs if run.outcome is None]
                 names = ", ".join(str(run.assignment.trial) for run in left)

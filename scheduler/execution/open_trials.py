@@ -21,6 +21,7 @@ class OpenTrial:
         step: Steps trained.
         metrics: The metrics at `step`.
         ended: Whether the training ended by itself at `step`.
+        elapsed_s: Seconds of training up to `step`, over all assignments, when it was saved last; 0 before that.
     """
 
     number: int
@@ -28,6 +29,7 @@ class OpenTrial:
     step: int
     metrics: Mapping[str, float]
     ended: bool = False
+    elapsed_s: float = 0.0
 
 
 class OpenTrials:
@@ -43,17 +45,28 @@ class OpenTrials:
         self._checkpoints = Checkpoints(layout.checkpoints, layout.staging)
         self._warm: OrderedDict[int, OpenTrial] = OrderedDict()
 
-    def take(self, assignment: Assignment) -> OpenTrial:
-        """The trial of an assignment: warm, or from the newest checkpoint that verifies, or from its beginning."""
+    def take(self, assignment: Assignment, reported: int = 0) -> OpenTrial:
+        """The trial of an assignment: warm, or from the newest checkpoint that verifies, or from its beginning.
+
+        Args:
+            assignment: The work.
+            reported: The step up to which this worker has reported it.
+        """
         trial = self._warm.pop(assignment.trial, None)
         if trial is not None and trial.step != assignment.start:
             close(trial)
             trial = None
-        return trial or self.open(assignment)
+        return trial or self.open(assignment, reported)
 
-    def open(self, assignment: Assignment) -> OpenTrial:
-        """Opens a trial at the newest checkpoint that verifies, or from its beginning."""
-        found = self._checkpoints.newest(assignment.trial, assignment.start) if assignment.start else None
+    def open(self, assignment: Assignment, reported: int = 0) -> OpenTrial:
+        """Opens a trial at the newest checkpoint that verifies and before which no report is missing, or at 0.
+
+        Args:
+            assignment: The work.
+            reported: The step up to which this worker has reported it.
+        """
+        latest = max(assignment.start, assignment.reported, reported)
+        found = self._checkpoints.newest(assignment.trial, latest) if latest else None
         training = open_training(
             self._settings.trainer,
             number=assignment.trial,
@@ -67,7 +80,10 @@ class OpenTrials:
         )
         if found is None:
             return OpenTrial(assignment.trial, training, 0, {})
-        return OpenTrial(assignment.trial, training, found.step, found.meta["metrics"], found.meta["ended"])
+        meta = found.meta
+        return OpenTrial(
+            assignment.trial, training, found.step, meta["metrics"], meta["ended"], meta.get("elapsed_s", 0.0)
+        )
 
     def put_back(self, trial: OpenTrial) -> None:
         """Keeps a trial open, as the one that was used last."""
@@ -96,7 +112,7 @@ class OpenTrials:
         try:
             if trial.step == 0 or not trial.training.stateful:
                 return None
-            meta = {"metrics": dict(trial.metrics), "ended": trial.ended}
+            meta = {"metrics": dict(trial.metrics), "ended": trial.ended, "elapsed_s": trial.elapsed_s}
             return self._checkpoints.stage(trial.number, trial.step, trial.training.save, meta)
         except (Exception, SystemExit) as error:
             return error

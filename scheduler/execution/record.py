@@ -11,6 +11,7 @@ from ..core.state import SweepState
 from ..results import ReportTable, ReportWriter, write_regions, write_trials
 from ..storage import Journal, SweepDirectory
 from .executor import Arrivals
+from .housekeeping import Housekeeping
 from .loop import StopReason
 from .simulated import SimulatedArrivals
 
@@ -47,13 +48,19 @@ class DurableRecord:
         journal: The journal, open.
         writer: The writer of the parts.
         value_types: The value type of each hyperparameter.
+        housekeeping: Deletes checkpoints that are not needed any more; None keeps them all.
     """
 
     def __init__(
-        self, directory: SweepDirectory, journal: Journal, writer: ReportWriter, value_types: Mapping[str, str]
+        self,
+        directory: SweepDirectory,
+        journal: Journal,
+        writer: ReportWriter,
+        value_types: Mapping[str, str],
+        housekeeping: Housekeeping | None = None,
     ) -> None:
         self._directory, self._journal, self._writer = directory, journal, writer
-        self._value_types = value_types
+        self._value_types, self._housekeeping = value_types, housekeeping
         self._pending = _Pending()
         self._committed = 0.0
         self._regions: int | None = None
@@ -80,6 +87,8 @@ class DurableRecord:
         pending = self._pending
         if len(arrivals.reports):
             self._writer.append(arrivals.reports)
+            if self._housekeeping is not None:
+                self._housekeeping.received(arrivals.reports)
             pending.rows_since = now if pending.rows_since is None else pending.rows_since
         if arrivals.outcomes:
             pending.outcomes += arrivals.outcomes
@@ -106,7 +115,12 @@ class DurableRecord:
         return pending.outcomes
 
     def tabulate(self, state: SweepState) -> None:
-        """Replaces trials.parquet and, where there is something new in it, regions.parquet."""
+        """Replaces trials.parquet and, where there is something new in it, regions.parquet; then tidies up."""
+        self._write_tables(state)
+        if self._housekeeping is not None:
+            self._housekeeping.tidy(state)
+
+    def _write_tables(self, state: SweepState) -> None:
         write_trials(self._directory.trials, state.rows, self._value_types, self._directory.staging)
         if self._regions != len(state.insights):
             write_regions(self._directory.regions, state.insights, self._directory.staging)
@@ -115,19 +129,25 @@ class DurableRecord:
     def close(self, state: SweepState, reason: StopReason) -> None:
         """Writes what is left, the table of trials and the reason."""
         self._flush()
-        self.tabulate(state)
+        self._write_tables(state)
         self._journal.append({"type": "closed", "reason": reason.value, "time": time()})
         self._journal.commit()
+        if self._housekeeping is not None:
+            self._housekeeping.finish(state)
 
     def _flush(self) -> None:
         """Writes the part and notes what was written, by which a part that is lost or changed is noticed."""
         self._writer.flush()
         if marks := self._writer.take_marks():
             self._journal.append({"type": "flushed", "parts": [mark.to_json() for mark in marks]})
+        if self._housekeeping is not None:
+            self._housekeeping.flushed()
 
     def release(self) -> None:
         """Closes the journal; what was decided last need not be in it."""
         self._journal.close()
+        if self._housekeeping is not None:
+            self._housekeeping.close()
 
 
 def decided_event(free: int, assignments: Sequence[Assignment], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event
 
-from ...trainers import fuse_trainings
+from ...trainers import FusedTrainings, fuse_trainings
 from ..core.assignment import OutcomeStatus
 from .open_trials import OpenTrials
 from .trial_run import TrialRun, WorkClock
@@ -18,10 +18,12 @@ class Session:
         trials: The trials in this worker's memory.
         paused: Set when work is to end after the step that is being trained.
         watch: Told of each step.
+        every: Steps after which a checkpoint is saved between two rungs; None saves none there.
     """
 
-    def __init__(self, trials: OpenTrials, paused: Event, watch: Watch) -> None:
-        self._trials, self._paused, self._watch, self._clock = trials, paused, watch, WorkClock()
+    def __init__(self, trials: OpenTrials, paused: Event, watch: Watch, every: int | None = None) -> None:
+        self._trials, self._paused, self._watch, self._every = trials, paused, watch, every
+        self._clock = WorkClock()
 
     def train_alone(self, run: TrialRun) -> None:
         """Trains one run to its outcome."""
@@ -55,8 +57,8 @@ class Session:
     def _open(self, runs: Sequence[TrialRun]) -> None:
         for run in runs:
             self._watch.begin([run], 0)
-            run.trial = self._trials.take(run.assignment)
-            run.trial.training.begin(run.assignment.stop)
+            run.open(self._trials.take(run.assignment, run.step))
+            run.opened.training.begin(run.assignment.stop)
             self._watch.end()
             self._clock.divide([run])
 
@@ -67,10 +69,18 @@ class Session:
             self._watch.end()
             self._clock.divide([run])
             run.take(metrics)
+            if run.due and self._at_interval(run.opened.step):
+                self._save([run])
         self._finish([run])
 
     def _advance_fused(self, runs: Sequence[TrialRun]) -> None:
-        fused = fuse_trainings([run.opened.training for run in runs])
+        while runs:
+            runs = self._advance_lanes(fuse_trainings([run.opened.training for run in runs]), runs)
+            self._save(runs)
+            runs = [run for run in runs if run.due]
+
+    def _advance_lanes(self, fused: FusedTrainings, runs: Sequence[TrialRun]) -> Sequence[TrialRun]:
+        """Trains lanes up to where they are to be saved between two rungs, and returns those that come so far."""
         while runs and not self._paused.is_set():
             self._watch.begin(runs, runs[0].opened.step + 1)
             reports = fused.step()
@@ -79,24 +89,40 @@ class Session:
             for run, metrics in zip(runs, reports, strict=True):
                 run.take(metrics)
             lanes = [lane for lane, run in enumerate(runs) if run.due]
-            if len(lanes) == len(runs):
+            save = bool(lanes) and self._at_interval(runs[lanes[0]].opened.step)
+            if len(lanes) == len(runs) and not save:
                 continue
-            if lanes:
+            if lanes and not save:
                 fused.keep(lanes)
             else:
                 fused.part()
+            due = [runs[lane] for lane in lanes]
             self._finish([run for run in runs if not run.due])
-            runs = [runs[lane] for lane in lanes]
+            if save:
+                return due
+            runs = due
         if runs:
             fused.part()
             self._finish(runs)
+        return []
+
+    def _at_interval(self, step: int) -> bool:
+        return self._every is not None and step % self._every == 0
+
+    def _save(self, runs: Sequence[TrialRun]) -> None:
+        """Saves trials between two rungs; one that cannot be saved fails alone."""
+        errors = self._trials.save([run.saving() for run in runs])
+        self._clock.divide(runs)
+        for run, error in zip(runs, errors, strict=True):
+            if error is not None:
+                run.fail(error)
 
     def _finish(self, runs: Sequence[TrialRun]) -> None:
         """Saves the trials that can go on later and settles the outcomes; one that cannot be saved fails alone."""
         if not runs:
             return
         sound = [run for run in runs if run.outcome is None]
-        errors = self._trials.save([run.opened for run in sound])
+        errors = self._trials.save([run.saving() for run in sound])
         self._clock.divide(runs)
         for run, error in zip(sound, errors, strict=True):
             _settle(run, error)

@@ -25,6 +25,7 @@ class EngineSettings:
         rules: What is done about failures, in the order in which it is tried.
         timeout: Seconds that a step, or opening a trial, may take; as long as it takes if None.
         stall_timeout: Seconds that may pass in a step without a sign of life; any number if None.
+        every: Steps after which a checkpoint is saved between two rungs; None saves at rungs and pauses alone.
     """
 
     trainer: Trainer
@@ -35,6 +36,7 @@ class EngineSettings:
     fuse: bool = False
     data: Path | None = None
     target: str | None = None
+    every: int | None = None
     rules: tuple[ErrorRule, ...] = ()
     timeout: float | None = None
     stall_timeout: float | None = None

@@ -65,7 +65,7 @@ class Slot:
         It also notes how far each trial has reported.
         """
         kept = self._fence_reports(reports)
-        self.reported.update(_last_steps(kept))
+        self.reported.update(kept.last_steps())
         return Arrivals(kept, [outcome for outcome in outcomes if self._given(outcome.trial) == outcome.attempt])
 
     def lost(self, status: OutcomeStatus, reason: str, rules: Sequence[ErrorRule] = ()) -> list[Outcome]:
@@ -105,11 +105,3 @@ class Slot:
         given = np.array([-1 if attempt is None else attempt for attempt in attempts], np.int32)
         keep = given[places] == reports.attempt
         return reports if keep.all() else reports.select(keep)
-
-
-def _last_steps(reports: ReportBatch) -> dict[int, int]:
-    """The last step that each trial reports; a trial's reports stand in order."""
-    if not len(reports):
-        return {}
-    ends = np.append(np.flatnonzero(np.diff(reports.trial)), len(reports) - 1)
-    return dict(zip(reports.trial[ends].tolist(), reports.step[ends].tolist(), strict=True))

@@ -41,6 +41,13 @@ class TrialRun:
     out_of_memory: bool = False
     alone: bool = False
 
+    def open(self, trial: OpenTrial) -> None:
+        """Goes on with a trial where it stands; beyond the assignment's start that is work of an attempt cut off."""
+        self.trial = trial
+        if trial.step > max(self.step, self.assignment.start):
+            self.step = trial.step
+            self.elapsed_s = max(self.elapsed_s, trial.elapsed_s - self.assignment.elapsed_s)
+
     @property
     def opened(self) -> OpenTrial:
         """The open trial."""
@@ -50,8 +57,7 @@ class TrialRun:
     @property
     def due(self) -> bool:
         """Whether a step is to be trained next."""
-        trial = self.opened
-        return self.outcome is None and not trial.ended and trial.step < self.assignment.stop
+        return self.outcome is None and not self.opened.ended and self.opened.step < self.assignment.stop
 
     def take(self, metrics: dict[str, float] | None) -> None:
         """Takes what a step has returned: reports it, and ends as DIVERGED where a metric is not finite."""
@@ -66,6 +72,11 @@ class TrialRun:
         self.step = max(self.step, trial.step)
         if bad := [name for name, value in metrics.items() if not isfinite(value)]:
             self.end(OutcomeStatus.DIVERGED, error=f"{bad[0]} is {metrics[bad[0]]} at step {trial.step}")
+
+    def saving(self) -> OpenTrial:
+        """The trial with the time that it took so far, to be saved."""
+        self.opened.elapsed_s = self.assignment.elapsed_s + self.elapsed_s
+        return self.opened
 
     def complete(self) -> None:
         """Ends as COMPLETED with the metric at the last step, or as FAILED where the last report has none."""

@@ -7,7 +7,7 @@ from .reports import ReportTable
 from .results import Results
 from .schema import is_reserved
 from .trials import trials_table, write_trials
-from .writer import ReportWriter, drop_uncovered, marks_to_note
+from .writer import ReportWriter, drop_uncovered, marks_to_note, reported_through
 
 __all__ = [
     "Best",
@@ -20,6 +20,7 @@ __all__ = [
     "marks_to_note",
     "recorded_parts",
     "regions_table",
+    "reported_through",
     "trials_table",
     "write_regions",
     "write_trials",

@@ -171,6 +171,26 @@ def _unreadable(path: Path, error: Exception) -> ResultsError:
     )
 
 
+def reported_through(directory: SweepDirectory, after: Mapping[int, int]) -> dict[int, int]:
+    """For some trials, the step up to which none of their reports is missing.
+
+    Args:
+        directory: The sweep's directory.
+        after: The trials, each with the step from which on to look.
+    """
+    reported: dict[int, set[int]] = {trial: set() for trial in after}
+    for path in report_parts(directory.results) if after else ():
+        keys = pq.read_table(path, columns=["trial", "step"], partitioning=None)
+        trial, step = keys["trial"].to_numpy(), keys["step"].to_numpy()
+        for number in np.intersect1d(trial, list(after)).tolist():
+            reported[number].update(step[trial == number].tolist())
+    through = dict(after)
+    for number, steps in reported.items():
+        while through[number] + 1 in steps:
+            through[number] += 1
+    return through
+
+
 def _is_covered(
     trial: npt.NDArray[np.int32], step: npt.NDArray[np.int64], covered: Mapping[int, int]
 ) -> npt.NDArray[np.bool_]:

@@ -83,6 +83,18 @@ class Checkpoints:
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         return sorted(int(name) for name in names if name.isdecimal())
 
+    def trials(self) -> list[int]:
+        """The trials that have, or had, a checkpoint, ascending."""
+        names = [path.name for path in self.directory.iterdir()] if self.directory.is_dir() else []
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def size(self, trial: int, step: int) -> int:
+        """Bytes of a trial's checkpoint at a step; 0 when there is none."""
+        try:
+            return sum(path.stat().st_size for path in self.path(trial, step).rglob("*") if path.is_file())
+        except FileNotFoundError:  # it is being replaced
+            return 0
+
     def write(self, trial: int, step: int, save: Callable[[Path], bool], meta: Mapping[str, Any]) -> bool:
         """Save a trial's state durably; one that exists at the same step is replaced.
 

@@ -28,6 +28,7 @@ def main(action: str, directory: Path) -> None:
         resource={"unit": "epoch", "min": 1, "max": 9, "eta": 3},
         budget={"trials": 24},
         workers={"cpu": 1, "count": 2},
+        checkpoints={"keep": 2, "every": 2},
         storage=directory.parent,
         name=directory.name,
         seed=5,

@@ -36,8 +36,28 @@ def test_a_minimal_spec_gets_the_documented_defaults() -> None:
     assert (spec.mode, spec.seed, spec.max_failures, spec.storage) == ("min", 0, 1, "sweeps")
     assert (spec.resource.unit, spec.resource.min, spec.resource.eta) == ("epoch", 1, 3)
     assert (spec.workers.cpu, spec.workers.gpu, spec.workers.count, spec.workers.warm) == (1, 0, None, 8)
+    assert (spec.checkpoints.keep, spec.checkpoints.disk, spec.checkpoints.every) == (5, None, None)
     assert spec.controller.name == "coarse_to_fine"
     assert spec.directory == Path("sweeps/digits")
+
+
+@pytest.mark.parametrize(
+    ("disk", "size"),
+    [
+        (7, 7),
+        ("7B", 7),
+        ("500MB", 500_000_000),
+        (" 20 GiB ", 20 * 2**30),
+        ("1.5kb", 1500),
+        ("2KiB", 2048),
+        ("1TB", 10**12),
+    ],
+)
+def test_bytes_may_be_given_as_a_number_or_as_a_text_with_a_unit(disk: int | str, size: int) -> None:
+    spec = SweepSpec.parse({**FIELDS, "checkpoints": {"keep": "all", "disk": disk}})
+    assert spec.checkpoints.disk == size
+    assert SweepSpec.from_yaml(spec.to_yaml()) == spec
+    jsonschema.validate({**FIELDS, "checkpoints": {"keep": "all", "disk": disk, "every": 3}}, spec_schema())
 
 
 @pytest.mark.parametrize(
@@ -59,6 +79,22 @@ def test_a_minimal_spec_gets_the_documented_defaults() -> None:
         ({"workers": {"cpu": 0}}, "workers.cpu: must be greater than 0, got 0."),
         ({"workers": {"gpu": -1}}, "workers.gpu: must be greater than or equal to 0, got -1."),
         ({"workers": {"count": 0}}, "workers.count: must be greater than or equal to 1, got 0."),
+        ({"checkpoints": {"keep": 0}}, "checkpoints.keep: must be all, or a whole number of at least 1, got 0."),
+        (
+            {"checkpoints": {"disk": "20 gigs"}},
+            "checkpoints.disk: must be a number of bytes of at least 1,"
+            """ such as 500000000, "500MB" or "20GiB", got '20 gigs'.""",
+        ),
+        (
+            {"checkpoints": {"disk": 0}},
+            'checkpoints.disk: must be a number of bytes of at least 1, such as 500000000, "500MB" or "20GiB", got 0.',
+        ),
+        ({"checkpoints": {"every": 0}}, "checkpoints.every: must be greater than or equal to 1, got 0."),
+        ({"checkpoints": {"keeps": 3}}, "checkpoints.keeps: there is no such field; did you mean keep."),
+        (
+            {"checkpoints": "all"},
+            "checkpoints: must be a mapping with some of the fields keep, disk, every, got 'all'.",
+        ),
         ({"seed": -1}, "seed: must be greater than or equal to 0, got -1."),
         ({"resource": 9}, "resource: must be a mapping with some of the fields unit, min, max, eta, got 9."),
         ({"space": ["lr"]}, "space: must be a mapping, got ['lr']."),

@@ -86,6 +86,10 @@ def finished_table(directory: Path, table_of: TableOf, check_reports: Callable[[
     assert read_journal(directory / "journal")[-1].get("reason") != "finished", "the sweep was over before it was hit"
     results = Sweep.resume(directory).run()
     check_reports(results)
+    best = results.best
+    kept = {path.parent.name: path for path in (directory / "checkpoints").glob("*/*")}
+    assert len(kept) == 2, "the two best trials have one checkpoint each"
+    assert best.checkpoint == kept[str(best.trial)]
     return table_of(results)
 
 
