@@ -168,14 +168,14 @@ def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> 
     known = recorded_parts(events)
     check_parts(layout, known)
     check_prior(layout, spec, events)
-    recover_checkpoints(layout, state)
-    covered = state.covered()
-    marks = marks_to_note(layout, covered, known)
-    if not events and any(mark.rows for mark in marks):
+    if not events and any(mark.rows for mark in marks_to_note(layout, {}, known)):
         raise JournalError(
             f"{layout.journal} is empty, although there are reports in {layout.results}: put it back from a copy, or"
             f" see what can be repaired with caviar doctor {layout.path}"
         )
+    recover_checkpoints(layout, state)
+    covered = state.covered()
+    marks = marks_to_note(layout, covered, known)
     writer = ReportWriter(layout, value_types, spec.metric, spec.mode)
     for row in state.rows:
         writer.register(row.trial, row.config)
