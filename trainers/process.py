@@ -13,6 +13,7 @@ from typing import Any
 from weakref import WeakSet
 
 from .errors import TrainerError
+from .orphans import adopt, release
 
 GRACE_S = 5.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -69,6 +70,7 @@ class ReportingProcess:
         except OSError as error:
             self._errors.close()
             raise TrainerError(f"the command {self._name!r} cannot be started in {directory}: {error}") from error
+        adopt(self._process.pid)
         _running.add(self)
 
     def next_report(self) -> dict[str, Any] | None:
@@ -104,6 +106,7 @@ class ReportingProcess:
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+        release(self._process.pid)
         _running.discard(self)
         self._errors.close()
 

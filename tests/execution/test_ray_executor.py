@@ -102,6 +102,19 @@ def test_work_that_was_only_queued_at_a_worker_that_died_is_not_held_against_it(
     assert set(reports.trial.tolist()) <= {0}
 
 
+def test_work_is_trained_in_the_order_in_which_it_was_submitted_whichever_call_arrives_first(
+    executor_of: Callable[..., RayExecutor], work: Work
+) -> None:
+    executor = executor_of("names_its_process")
+    (slot,) = executor._slots.values()
+    for trial in range(3):
+        slot.give([work(trial)])
+    for number in (2, 1, 0):
+        slot.actor.submit.remote(number, [[work(number)]])
+    outcomes, _ = finish(executor, 3)
+    assert [outcome.trial for outcome in outcomes] == [0, 1, 2]
+
+
 def test_a_worker_that_dies_fails_the_whole_group_that_it_trained_and_no_other(
     executor_of: Callable[..., RayExecutor], work: Work, tmp_path: Path
 ) -> None:

@@ -152,16 +152,17 @@ def test_reports_and_outcomes_of_superseded_attempts_are_fenced_off(work: Work) 
 
 def test_what_ray_says_of_its_memory_monitor_is_one_sentence_and_a_rule_can_match_it(work: Work) -> None:
     said = (
-        "The actor died unexpectedly before finishing this task.\n\tclass_name: Worker\nThe actor is dead because its"
-        " worker process has died. Worker exit type: NODE_OUT_OF_MEMORY Worker exit detail: Task was killed due to the"
-        " node running low on memory.\nMemory on the node (IP: 10.0.0.1, ID: ab) where the task (actor ID: cd) was"
-        " running was 28.7GB / 30.2GB (0.950), which exceeds the memory usage threshold of 0.95."
+        "1 worker(s) were killed due to the node running low on memory. Memory on the node (IP: 192.0.2.2, ID: 631d)"
+        " was 2.87GB used / 23.54GB limit (0.122075)\nOOM kill reason: Memory usage exceeded threshold of 126382504B\n"
+        "Selected to kill: (Actor(25bf): job ID=01000000, pid=6749, actual memory used=0.10GB, worker ID=596b)\n"
     )
     reason = death_reason(said)
     assert reason == (
-        "Out of memory: Ray's memory monitor killed the worker because its node had too little left:"
-        " 28.7GB / 30.2GB were in use"
+        "Out of memory: Ray's memory monitor killed the worker, which held 0.10GB, since its node had too little left:"
+        " 2.87GB of 23.54GB were in use"
     )
+    bare = death_reason("The actor died.\nWorker exit type: NODE_OUT_OF_MEMORY")
+    assert bare == "Out of memory: Ray's memory monitor killed the worker since its node had too little left"
     slot = Slot(actor=None, asked=0.0)
     slot.give([work(0)])
     slot.give([work(1)])

@@ -125,6 +125,26 @@ def test_bytes_may_be_given_as_a_number_or_as_a_text_with_a_unit(disk: int | str
         ),
         ({"seed": "7"}, "seed: must be a valid integer, got '7'."),
         ({"max_failures": -1}, "max_failures: must be greater than or equal to 0, got -1."),
+        ({"max_preemptions": -1}, "max_preemptions: must be greater than or equal to 0, got -1."),
+        ({"timeout": 0}, "timeout: must be greater than 0, got 0."),
+        ({"stall_timeout": "1 h"}, "stall_timeout: must be a valid number, got '1 h'."),
+        (
+            {"on_error": [{"match": "CUDA", "do": "fail"}, {"match": "(", "do": "stop"}]},
+            "on_error.1.match: must be a regular expression (missing ), unterminated subpattern at position 0),"
+            " got '('.",
+        ),
+        (
+            {"on_error": [{"match": "CUDA", "do": "explode"}]},
+            "on_error.0.do: must be 'retry', 'retry_alone', 'fail' or 'stop', got 'explode'.",
+        ),
+        (
+            {"on_error": [{"mach": "CUDA", "match": "x", "do": "fail"}]},
+            "on_error.0.mach: there is no such field; did you mean match.",
+        ),
+        (
+            {"on_error": {"match": "CUDA", "do": "fail"}},
+            "on_error: must be a list, got {'match': 'CUDA', 'do': 'fail'}.",
+        ),
         ({"space": {}}, "space is empty; name at least one hyperparameter."),
         (
             {"storage": "s3://bucket/x"},
