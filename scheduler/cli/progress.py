@@ -126,7 +126,8 @@ def _counts(spec: SweepSpec, moment: Moment, progress: Progress, left: float | N
 
 def _stopping(moment: Moment) -> str:
     """What a stop waits for: a step that never ends has a name then."""
-    running = sorted(work.trial for work in moment.state.outstanding)
+    # What was given out first is trained: where steps are short, more waits behind it at each worker.
+    running = [work.trial for work in moment.state.outstanding][: moment.workers]
     named = ", ".join(str(trial) for trial in running[:_MOST_NAMED]) + (", …" if len(running) > _MOST_NAMED else "")
     of = f" of trial {named}" if len(running) == 1 else f" of trials {named}" if running else ""
     return f"stopping after the running steps{of} … (Ctrl-C again stops at once)"

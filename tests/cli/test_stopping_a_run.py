@@ -152,7 +152,7 @@ def test_a_terminal_shows_brackets_and_ctrl_c_ends_with_130_and_the_way_on(
     assert "\x1b[" in terminal.seen
     assert re.search(r"\d+/5", terminal.seen), "how full the rungs are"
     terminal.press_ctrl_c()
-    terminal.read_until("stopping")
+    terminal.read_until("stopping after the running steps of trial 2 ")
     (gated / "gate").touch()
     terminal.read_to_end()
     out, _ = terminal.process.communicate()
