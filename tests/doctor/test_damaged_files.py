@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from caviar.scheduler import Results, Sweep
-from caviar.scheduler.doctor import Finding, Severity, examine, repair, salvage
+from caviar.scheduler.doctor import Diagnosis, Finding, Severity, examine, repair, salvage
 from caviar.scheduler.errors import SweepError, SweepLockedError
 from caviar.scheduler.execution.loop import Moment
 from caviar.scheduler.storage import durable, read_journal
@@ -458,7 +458,7 @@ def test_a_trial_that_may_go_on_without_its_checkpoint_is_a_warning(copy_of: Mak
 
 
 def test_while_a_process_runs_the_sweep_it_is_examined_and_not_repaired(originals: Path, tmp_path: Path) -> None:
-    examined = []
+    examined: list[Diagnosis] = []
 
     def look(moment: Moment) -> None:
         if len(examined) < 10:
