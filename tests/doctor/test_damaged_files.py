@@ -197,7 +197,7 @@ CASES: dict[str, tuple[str, Damage, str, str]] = {
     "a changed line": ("stopped", line_changed, JOURNAL, "checksum does not match"),
     "a changed line of a finished sweep": ("finished", line_changed, JOURNAL, "checksum does not match"),
     "a changed line of a sweep that learns": ("learning", line_changed, JOURNAL, "checksum does not match"),
-    "a changed last line feed": ("finished", last_line_feed_changed, JOURNAL, "line feed was changed"),
+    "a changed last line feed": ("finished", last_line_feed_changed, JOURNAL, "line feed is another byte"),
     "a lost end of the journal": ("finished", end_of_the_journal_lost, "trials.parquet", "knows more"),
     "a lost journal": ("stopped", lost(JOURNAL), "journal", "has no events"),
     "a misnamed file of the journal": (
@@ -293,7 +293,11 @@ HARMLESS: dict[str, tuple[Damage, str, str]] = {
     "a torn lock": (added("lock", b'{"pid": 12'), "", ""),
     "a torn log": (added("logs/3.log", b"epoch 1: \xc3"), "", ""),
     "a torn request to stop": (added("stop", b"\0"), "stop", "request to stop"),
-    "a half-written file in staging": (added("staging/trials.parquet.6f2a", b"PAR1"), "staging", "1 files are left"),
+    "a half-written file in staging": (
+        added("staging/trials.parquet.6f2a", b"PAR1"),
+        "staging",
+        "1 half-written files are left",
+    ),
 }
 
 
