@@ -61,5 +61,4 @@ def _missing(layout: SweepDirectory, state: SweepState, good: dict[int, int]) ->
                 layout.checkpoints / str(row.trial),
                 f"trial {row.trial} may go on from step {row.step} and has no checkpoint of it",
                 f"then {row.step - newest:,} steps are trained again; the results stay the same",
-                "nothing",
             )

@@ -9,7 +9,7 @@ from ..storage import Holder
 from .salvage import Salvage
 
 Remedy = Callable[[Salvage], str]
-"""Repairs what was found, and says in one sentence what it did."""
+"""Repairs what was found, and says in one sentence what it did; an empty one where there was nothing to do."""
 
 
 class Severity(str, Enum):
@@ -32,7 +32,7 @@ class Finding:
         path: The file or folder.
         problem: What is wrong with it.
         meaning: What that means for the sweep.
-        advice: What to do where there is no remedy.
+        advice: What to do, where that is not to have it repaired.
         line: The line in the file, from 1, where there is one.
         remedy: Repairs it, where that can be done.
     """
@@ -48,7 +48,7 @@ class Finding:
     @property
     def what_to_do(self) -> str:
         """What a person can do about it."""
-        return "--repair does it" if self.remedy is not None else self.advice
+        return self.advice or ("--repair does it" if self.remedy is not None else "nothing to do")
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,9 +51,10 @@ def stages(layout: SweepDirectory, running: Holder | None) -> Iterator[Sequence[
     journal = scan_journal(layout.journal)
     yield list(journal_findings(layout, journal, running=is_running))
     spec = read_spec(layout)
-    yield list(spec_findings(layout, spec, journal.events))
+    of_spec = list(spec_findings(layout, spec, journal.events))
+    yield of_spec
     state: SweepState | None = None
-    if isinstance(spec, SweepSpec):
+    if isinstance(spec, SweepSpec) and all(finding.severity is not Severity.BROKEN for finding in of_spec):
         prior = [] if spec.warm_start is None else list(prior_findings(layout, spec, journal.events))
         yield prior
         if not prior:

@@ -102,7 +102,7 @@ def _torn(file: JournalFile) -> Finding:
         Severity.NOTE,
         file.path,
         "the last line was not written whole, as when a process is killed",
-        "it was never acknowledged: nothing is lost",
+        "it was never acknowledged: nothing is lost, and the next resume cuts it off",
         line=fault.line,
         remedy=cut,
     )
@@ -129,7 +129,7 @@ def _misplaced(journal: ScannedJournal) -> Finding:
         _restate_parts(journal.events, journal.later_events, salvage)
         for path in reversed(journal.others):
             salvage.move(path)
-        return f"moved {len(journal.others)} files of the journal that do not follow the others"
+        return f"moved {', '.join(path.name for path in journal.others)} of the journal away"
 
     missing = journal.directory / file_name(len(journal.files) + 1)
     return Finding(

@@ -46,8 +46,9 @@ def repair(path: str | Path) -> Repair:
             for finding in findings:
                 assert finding.remedy is not None, "only findings with a remedy are next"
                 tried.add((finding.path, finding.problem))
-                done.append(finding.remedy(salvage))
-                salvage.did(done[-1])
+                if did := finding.remedy(salvage):
+                    done.append(did)
+                    salvage.did(did)
             # The journal is noted in only when it is in order, which is the first thing that is seen to.
             salvage.close()
     return Repair(examine_first, done, salvage.folder, examine(path))

@@ -44,9 +44,6 @@ def _lost(found: ScannedParts, journal: ScannedJournal, cut: int, state: SweepSt
     steps = sum(step - kept.get(trial, 0) for trial, step in state.covered().items())
 
     def cut_journal(salvage: Salvage) -> str:
-        for part in found.good.values():
-            if not _covered(part, kept).all():
-                salvage.keep(part.path)
         return journal.cut(cut, salvage)
 
     return Finding(
@@ -88,10 +85,20 @@ def _twice_in(part: InspectedPart, keep: Flags) -> Finding:
 
 
 def _uncovered(found: ScannedParts, covered: Mapping[int, int]) -> Iterator[Finding]:
-    for part in found.good.values():
-        if count := int(np.count_nonzero(~_covered(part, covered))):
-            meaning = "that work had not ended when the last run did: resume drops them and does it again"
-            yield Finding(Severity.NOTE, part.path, f"no outcome covers {count:,} of its reports", meaning, "nothing")
+    counts = {part.path: int(np.count_nonzero(~_covered(part, covered))) for part in found.good.values()}
+    parts = [path for path, count in counts.items() if count]
+
+    def keep(salvage: Salvage) -> str:
+        if salvage.folder is None:
+            return ""  # nothing was repaired: these are what a killed run leaves
+        for path in parts:
+            salvage.keep(path)
+        return f"kept copies of {len(parts)} parts with reports that the next resume drops"
+
+    if parts:
+        problem = f"no outcome covers {sum(counts.values()):,} of the reports, in {len(parts)} parts"
+        meaning = "work that has not ended, as far as the journal knows: resume drops them and does it again"
+        yield Finding(Severity.NOTE, found.results, problem, meaning, "nothing to do", remedy=keep)
 
 
 def _covered(part: InspectedPart, covered: Mapping[int, int]) -> Flags:

@@ -57,9 +57,10 @@ def restored_spec(layout: SweepDirectory, problem: str, recorded: str | None) ->
         return "wrote sweep.yaml as the journal has it"
 
     meaning = "without it the sweep cannot go on"
-    advice = f"put it back from a copy: the journal does not have it; then caviar doctor {layout.path} again"
-    remedy = None if recorded is None else restore
-    return Finding(Severity.BROKEN, layout.spec, problem, meaning, advice, remedy=remedy)
+    if recorded is None:
+        advice = "put it back from a copy and examine the sweep again: the journal does not have it"
+        return Finding(Severity.BROKEN, layout.spec, problem, meaning, advice)
+    return Finding(Severity.BROKEN, layout.spec, problem, meaning, remedy=restore)
 
 
 def prior_findings(layout: SweepDirectory, spec: SweepSpec, events: Events) -> Iterator[Finding]:
@@ -84,14 +85,12 @@ def prior_findings(layout: SweepDirectory, spec: SweepSpec, events: Events) -> I
             return f"could not make prior.parquet anew, put it back from a copy ({error})"
         return f"made prior.parquet anew from {'' if spec.warm_start is None else spec.warm_start.path}"
 
-    yield Finding(
-        Severity.BROKEN,
-        layout.prior,
-        problem,
-        "without the earlier sweep's results this one would decide something else",
-        "put it back from a copy; the earlier sweep is not there any more, or the journal does not say what it held",
-        remedy=rebuild if recorded_prior(events) is not None and _earlier_is_there(spec) else None,
-    )
+    meaning = "without the earlier sweep's results this one would decide something else"
+    if recorded_prior(events) is not None and _earlier_is_there(spec):
+        yield Finding(Severity.BROKEN, layout.prior, problem, meaning, remedy=rebuild)
+    else:
+        advice = "put it back from a copy: the earlier sweep is gone, or the journal does not say what it held"
+        yield Finding(Severity.BROKEN, layout.prior, problem, meaning, advice)
 
 
 def _earlier_is_there(spec: SweepSpec) -> bool:

@@ -21,11 +21,11 @@ def surroundings_findings(layout: SweepDirectory, running: Holder | None) -> Ite
             "examine it again when it has ended",
         )
     elif layout.stop.exists():
-        yield Finding(Severity.NOTE, layout.stop, "a request to stop is left", "the next resume deletes it", "nothing")
+        yield Finding(Severity.NOTE, layout.stop, "a request to stop is left", "the next resume deletes it")
     left = len(list(layout.staging.iterdir())) if layout.staging.is_dir() else 0
     if left and running is None:
-        meaning = "a killed run left them half-written; the next resume deletes them"
-        yield Finding(Severity.NOTE, layout.staging, f"{left:,} files are left in it", meaning, "nothing")
+        meaning = "a killed run left them; the next resume deletes them"
+        yield Finding(Severity.NOTE, layout.staging, f"{left:,} half-written files are left in it", meaning)
     free = shutil.disk_usage(layout.path).free
     if free < _LITTLE:
         problem = f"only {free / 1e6:,.0f} MB are free on the disk"

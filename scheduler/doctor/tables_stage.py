@@ -41,5 +41,5 @@ def _table(path: Path, fault: str, make: Callable[[], None], *, closed: bool) ->
     # A run replaces the tables each ten seconds and at its end: one that was killed leaves older ones.
     if not closed and fault.startswith(("is missing", "does not say")):
         meaning = "the last run was killed before it could replace it"
-        return Finding(Severity.NOTE, path, fault, meaning, "nothing: the next resume replaces it")
+        return Finding(Severity.NOTE, path, fault, f"{meaning}; the next resume does")
     return Finding(Severity.BROKEN, path, fault, "what is read from it is wrong or missing", remedy=rebuild)

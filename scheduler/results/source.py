@@ -143,7 +143,8 @@ def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
         return pq.read_table(path, columns=columns, partitioning=None)
     except pa.ArrowException as error:
         raise ResultsError(
-            f"{path} cannot be read: {error}. Take it from a copy of the sweep; caviar doctor says what can be repaired."
+            f"{path} cannot be read: {error}. Take it from a copy of the sweep;"
+            " caviar doctor says what can be repaired."
         ) from error
 
 

@@ -132,13 +132,15 @@ def marks_to_note(directory: SweepDirectory, covered: Mapping[int, int], known: 
         known: The parts that the journal knows, by number.
 
     Returns:
-        The marks of the parts that it does not know, and then of those that will be rewritten, as they will be.
+        The marks of the parts that it does not know and of those that will be rewritten; of these also, further on,
+        as they will be.
     """
-    unknown = [mark_of(path) for path in report_parts(directory.results) if _number(path) not in known]
-    changed = [
-        PartMark.of(_number(path), len(table), to_parquet(table)) for path, table, _ in _rewritten(directory, covered)
-    ]
-    return unknown + changed
+    changed = {
+        path: PartMark.of(_number(path), len(table), to_parquet(table))
+        for path, table, _ in _rewritten(directory, covered)
+    }
+    parts = report_parts(directory.results)
+    return [mark_of(path) for path in parts if path in changed or _number(path) not in known] + list(changed.values())
 
 
 def _rewritten(directory: SweepDirectory, covered: Mapping[int, int]) -> Iterator[tuple[Path, pa.Table, int]]:

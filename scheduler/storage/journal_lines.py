@@ -116,6 +116,6 @@ def _fault_at_end(rest: bytes, crc: int, number: int, start: int) -> JournalFaul
         # Checksums add up over the stretches between braces, each of which could be the line's last.
         crc, place = zlib.crc32(rest[place:end], crc), end
         if rest.startswith(_PREFIX % crc) and end + 1 < len(rest):
-            return JournalFault(number, start, "its line feed was changed", False)
+            return JournalFault(number, start, "its line feed is another byte", False)
         crc, place = zlib.crc32(b"}", crc), end + 1
     return JournalFault(number, start, "it was not written whole", True)

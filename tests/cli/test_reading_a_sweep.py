@@ -132,7 +132,7 @@ def test_stop_has_nothing_to_do_where_nothing_runs(folder: Path, caviar: Any) ->
     assert from_json(caviar("stop", "sweeps/small", "--json", cwd=folder)) == {"stopped": False}
 
 
-@pytest.mark.parametrize("command", ["status", "trials", "best", "importance", "report", "resume", "stop"])
+@pytest.mark.parametrize("command", ["status", "trials", "best", "importance", "report", "resume", "stop", "doctor"])
 def test_a_directory_without_a_sweep_is_bad_input(command: str, tmp_path: Path, caviar: Any) -> None:
     run = caviar(command, "nothing", cwd=tmp_path)
     assert run.returncode == 2

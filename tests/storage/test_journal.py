@@ -4,6 +4,7 @@ import json
 import os
 import re
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from caviar.scheduler.errors import JournalError
 from caviar.scheduler.storage import Journal, read_journal
+from caviar.scheduler.storage.journal_lines import line_of
 
 json_values = st.recursive(
     st.none()
@@ -162,6 +164,37 @@ def test_any_flipped_byte_is_refused_with_file_and_line(events: list[dict[str, A
 
         with pytest.raises(JournalError, match=rf"{re.escape(str(path))}, line {line}: .* put the file back"):
             read_journal(Path(folder))
+
+
+@pytest.mark.parametrize(
+    "torn", [b"", b'{"crc32":"00000000","event":{"type":"decided","free":{}'], ids=["whole", "torn"]
+)
+def test_a_flip_of_any_byte_is_refused_and_of_a_torn_line_only_what_was_never_acknowledged_goes(
+    tmp_path: Path, torn: bytes
+) -> None:
+    events: list[dict[str, Any]] = [{"type": "opened"}, {"ended": [{"trial": 3}, {}]}, {"n": {}}]
+    path = write(tmp_path, events)
+    committed = path.read_bytes()
+    for at, byte in enumerate(committed + torn):
+        for other in {byte ^ 1, byte ^ 128, ord("\n"), ord("}")} - {byte}:
+            changed = bytearray(committed + torn)
+            changed[at] = other
+            path.write_bytes(changed)
+            if at < len(committed) or other == ord("\n"):
+                with pytest.raises(JournalError, match=r"000001\.jsonl, line [1-4]: .*caviar doctor"):
+                    read_journal(tmp_path)
+                with pytest.raises(JournalError, match=r"000001\.jsonl, line [1-4]:"):
+                    Journal.open(tmp_path)
+            else:
+                assert read_journal(tmp_path) == events
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("hostile", [b"[" * 5000, b'{"a":1}{', b"[1]", b'"text"', b'{"a":\xff}', b"", b"nan"])
+def test_what_is_no_event_is_refused_even_with_a_right_checksum(tmp_path: Path, hostile: bytes) -> None:
+    (tmp_path / "000001.jsonl").write_bytes(line_of(zlib.crc32(hostile), hostile))
+    with pytest.raises(JournalError, match=r"000001\.jsonl, line 1: it (is no JSON|holds no event)"):
+        read_journal(tmp_path)
 
 
 def test_a_torn_line_in_a_file_that_others_follow_is_refused(tmp_path: Path) -> None:
