@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ...search_spaces import Value
 from ..core.reports import ReportBatch
@@ -15,6 +14,7 @@ from ..storage.durable import list_files, write_file
 from ..storage.layout import SweepDirectory
 from .reports import ReportBuffer
 from .schema import Header, metric_names, reports_schema, to_parquet
+from .sealed import read_sealed
 
 _PREFIX = "part-"
 
@@ -112,13 +112,12 @@ def drop_uncovered(directory: SweepDirectory, covered: Mapping[int, int]) -> int
     """
     dropped = 0
     for path in report_parts(directory.results):
-        keys = pq.read_table(path, columns=["trial", "step"], partitioning=None)
-        keep = _is_covered(keys["trial"].to_numpy(), keys["step"].to_numpy(), covered)
+        table = read_sealed(path)
+        keep = _is_covered(table["trial"].to_numpy(), table["step"].to_numpy(), covered)
         if keep.all():
             continue
         dropped += int(np.count_nonzero(~keep))
-        table = pq.read_table(path, partitioning=None).filter(pa.array(keep))
-        write_file(path, to_parquet(table), directory.staging)
+        write_file(path, to_parquet(table.filter(pa.array(keep))), directory.staging)
     return dropped
 
 
@@ -132,7 +131,7 @@ def _is_covered(
 
 def _continued(first: Path, header: Header) -> pa.Schema:
     """The schema of an existing ledger, if it is one that this sweep can go on with."""
-    schema = pq.read_schema(first)
+    schema = read_sealed(first).schema
     found = Header.from_schema(schema, str(first))
     for name in ("metric", "mode", "value_types"):
         if getattr(found, name) != getattr(header, name):
