@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import InvalidSpecError, ResultsError
-from .sealed import CHECKSUM, UNSEALED, seal
+from .sealed import seal
 
 CONFIG_PREFIX = "config_"
 EXTRA = "extra"
@@ -185,9 +185,8 @@ def to_parquet(table: pa.Table) -> memoryview:
     strings = [name for name, kind in leaves.items() if pa.types.is_string(kind)]
     encodings = {name: _encoding(kind) for name, kind in leaves.items() if name not in strings}
     sink = pa.BufferOutputStream()
-    metadata = {**(table.schema.metadata or {}), CHECKSUM: UNSEALED}
     pq.write_table(
-        table.replace_schema_metadata(metadata),
+        table,
         sink,
         compression="zstd",
         use_dictionary=strings,

@@ -1,7 +1,8 @@
 """Parquet files that carry a checksum of themselves: a flipped bit anywhere is refused instead of read.
 
 Parquet's own checksums are of pages: they leave out the pages' headers and the footer, and DuckDB does not look at
-them. Ours is the CRC-32 of the whole file with zeros in its place, eight hexadecimal digits in the file's metadata.
+them. Ours stands between the last page and the footer, where no reader looks: `CAVIAR32` and eight hexadecimal digits,
+the CRC-32 of everything else in the file.
 """
 
 import zlib
@@ -12,23 +13,17 @@ import pyarrow.parquet as pq
 
 from ..errors import ResultsError
 
-CHECKSUM = "caviar.crc32"
-UNSEALED = "0" * 8
+_MARK = b"CAVIAR32"
+_DIGITS = 8
+_TAIL = 8
+"""Bytes after the footer: its length, and `PAR1`."""
 
-_MARK = CHECKSUM.encode() + b"\x18\x08"
-"""The key as it stands in the footer: what follows is, in Thrift's compact protocol, a string of eight bytes."""
 
-
-def seal(data: bytes | memoryview) -> memoryview:
-    """A Parquet file with its checksum.
-
-    Args:
-        data: The file, whose metadata has `UNSEALED` under the key `CHECKSUM`.
-    """
-    sealed = bytearray(data)
-    place = sealed.rfind(_MARK) + len(_MARK)
-    sealed[place : place + 8] = b"%08x" % _checksum(sealed, place)
-    return memoryview(sealed)
+def seal(data: memoryview) -> memoryview:
+    """A Parquet file with its checksum."""
+    end = _end_of_pages(data)
+    pages, footer = b"".join((data[:end], _MARK)), data[end:]
+    return memoryview(b"".join((pages, b"%08x" % _checksum(pages, footer), footer)))
 
 
 def sealed_bytes(path: Path) -> bytes:
@@ -41,10 +36,13 @@ def sealed_bytes(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from None
-    place = data.rfind(_MARK) + len(_MARK)
-    if place < len(_MARK):
-        raise ResultsError(f"{path} was not written by Caviar: its metadata lacks '{CHECKSUM}'.")
-    if data[place : place + 8] != b"%08x" % _checksum(data, place):
+    if data[-4:] != b"PAR1":
+        raise _unreadable(path, "it is no whole Parquet file")
+    end, whole = _end_of_pages(data), memoryview(data)
+    digits = end - _DIGITS
+    if digits < len(_MARK) or data[digits - len(_MARK) : digits] != _MARK:
+        raise ResultsError(f"{path} was not written by Caviar, or was changed since: its checksum is not there.")
+    if data[digits:end] != b"%08x" % _checksum(whole[:digits], whole[end:]):
         raise _unreadable(path, "its checksum does not match, so it was changed after it was written")
     return data
 
@@ -68,9 +66,13 @@ def read_sealed(path: Path, columns: list[str] | None = None) -> pa.Table:
     return table
 
 
-def _checksum(data: bytes | bytearray, place: int) -> int:
-    whole = memoryview(data)
-    return zlib.crc32(whole[place + 8 :], zlib.crc32(UNSEALED.encode(), zlib.crc32(whole[:place])))
+def _end_of_pages(data: bytes | memoryview) -> int:
+    """Where the footer begins."""
+    return len(data) - _TAIL - int.from_bytes(data[-_TAIL : -_TAIL + 4], "little")
+
+
+def _checksum(pages: bytes | memoryview, footer: memoryview) -> int:
+    return zlib.crc32(footer, zlib.crc32(pages))
 
 
 def _unreadable(path: Path, reason: str) -> ResultsError:
