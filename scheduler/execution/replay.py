@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from ...search_spaces.values import cut, show
 from ..core.assignment import Outcome, OutcomeStatus
 from ..core.proposal import Proposal
 from ..core.state import SweepState
@@ -37,29 +38,52 @@ def replay(events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
     Raises:
         JournalError: The spec or the code decides something else than what was recorded.
     """
-    runs, seconds, began, last, reason = 0, 0.0, 0.0, 0.0, None
-    for event in events:
+    history = _Replay(state)
+    for number, event in enumerate(events, start=1):
+        try:
+            history.take(event)
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError) as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise JournalError(
+                f"Event {number} of the journal cannot be replayed ({cut(reason, 200)}): resume with the spec and the"
+                " versions that wrote it (see sweep.yaml), or put the journal back from a copy."
+            ) from error
+    state.requeue()
+    return history.history()
+
+
+class _Replay:
+    """A state on its way through a journal, and what else the events tell."""
+
+    def __init__(self, state: SweepState) -> None:
+        self._state = state
+        self._runs, self._seconds, self._began, self._last = 0, 0.0, 0.0, 0.0
+        self._reason: str | None = None
+
+    def history(self) -> History:
+        return History(self._runs, self._seconds + self._last - self._began, self._reason)
+
+    def take(self, event: Mapping[str, Any]) -> None:
         kind = event["type"]
         if kind == "opened":
-            state.requeue()
-            seconds += last - began
-            runs, began, last, reason = runs + 1, event["time"], event["time"], None
+            self._state.requeue()
+            self._seconds += self._last - self._began
+            self._runs, self._reason = self._runs + 1, None
+            self._began = self._last = float(event["time"])
         elif kind == "decided":
-            _redecide(event, state)
+            _redecide(event, self._state)
         elif kind == "proposed":
-            state.accept(Proposal.from_json(event["proposal"]))
+            self._state.accept(Proposal.from_json(event["proposal"]))
         elif kind == "ended":
             for outcome in event["outcomes"]:
-                state.handle(Outcome(**{**outcome, "status": OutcomeStatus(outcome["status"])}))
-            last = event.get("time", last)
+                self._state.handle(Outcome(**{**outcome, "status": OutcomeStatus(outcome["status"])}))
+            self._last = float(event.get("time", self._last))
         elif kind == "closed":
-            last, reason = event["time"], event["reason"]
+            self._last, self._reason = float(event["time"]), event["reason"]
         else:
             raise JournalError(
-                f"The journal has an event of type {kind!r}, which this version does not know: update Caviar."
+                f"The journal has an event of type {show(kind)}, which this version does not know: update Caviar."
             )
-    state.requeue()
-    return History(runs, seconds + last - began, reason)
 
 
 def _redecide(event: Mapping[str, Any], state: SweepState) -> None:
@@ -74,10 +98,11 @@ def _redecide(event: Mapping[str, Any], state: SweepState) -> None:
         recorded = event["configs"].get(str(work.trial))
         if recorded is not None and orjson.dumps(recorded) != orjson.dumps(dict(work.config)):
             raise JournalError(
-                f"The journal says that trial {work.trial} is {recorded} where this spec makes it {dict(work.config)}:"
+                f"The journal says that trial {work.trial} is {show(recorded)} where this spec makes it"
+                f" {show(dict(work.config))}:"
                 " resume with the spec and the versions that wrote it (see sweep.yaml)."
             )
 
 
 def _trials(assignments: Sequence[Sequence[int]]) -> str:
-    return ", ".join(str(assignment[0]) for assignment in assignments[:10]) or "none"
+    return ", ".join(show(assignment[0]) for assignment in assignments[:10]) or "none"

@@ -166,8 +166,17 @@ def _read_file(path: Path, *, is_last: bool) -> Iterator[Event]:
                 f"put the file back from a copy, or delete this line and all that follow, later files included, "
                 f"and resume; the work they record is then done again."
             )
-        event: Event = orjson.loads(encoded)
-        yield event
+        yield _decode(encoded, f"{path}, line {number}")
+
+
+def _decode(encoded: bytes, place: str) -> Event:
+    try:
+        event = orjson.loads(encoded)
+    except orjson.JSONDecodeError:
+        event = None
+    if not isinstance(event, dict) or not isinstance(event.get("type", ""), str):
+        raise JournalError(f"{place}: this is no event that Caviar wrote: put the file back from a copy.")
+    return event
 
 
 def _cut_torn_line(path: Path) -> None:
