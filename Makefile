@@ -7,7 +7,7 @@ MYPY = if [ -x $(BIN)/mypy ]; then $(BIN)/mypy; else echo "mypy is left out on P
 PACKAGES := scheduler search_spaces trainers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench dev clean
+.PHONY: help demo test check bench fuzz dev clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -30,6 +30,9 @@ check: .venv/installed .dev/caviar  ## Lint, check the format, the types, the im
 
 bench: .venv/installed-bench  ## Measure the throughput beside Ray Tune's
 	$(BIN)/python benchmarks/throughput.py
+
+fuzz: .venv/installed  ## Read 100,000 hostile specs, journals and Parquet files
+	nice -n 19 $(BIN)/python tests/fuzz/harness.py --report benchmarks/results/fuzzing.md
 
 dev: .venv/installed .dev/caviar  ## Set up .venv, what type checkers need, and the pre-commit hooks
 	$(BIN)/pre-commit install

@@ -158,7 +158,7 @@ def _measured(layout: SweepDirectory, spec: SweepSpec, workers: MeasuringExecuto
 
 def _has_decided(layout: SweepDirectory) -> bool:
     """Whether a sweep got as far as its first decision: one that did not leaves nothing that a new one would lose."""
-    return any(event["type"] == "decided" for event in read_journal(layout.journal))
+    return any(event.get("type") == "decided" for event in read_journal(layout.journal))
 
 
 def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> DurableRecord:

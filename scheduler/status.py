@@ -93,7 +93,8 @@ def sweep_status(path: str | Path) -> SweepStatus:
 
 
 def _condition(history: History) -> SweepCondition:
-    return SweepCondition.KILLED if history.reason is None else SweepCondition(StopReason(history.reason).value)
+    reasons = {reason.value for reason in StopReason}
+    return SweepCondition(history.reason) if history.reason in reasons else SweepCondition.KILLED
 
 
 def _marked(rows: Sequence[TrialRow], events: Sequence[Mapping[str, Any]]) -> list[TrialRow]:

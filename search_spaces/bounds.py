@@ -40,7 +40,7 @@ def checked_bounds(kind: str, low: object, high: object) -> tuple[float, float]:
     for name, bound in (("low", low), ("high", high)):
         if not is_finite(bound):
             raise InvalidSpaceError(f"{kind} needs a finite number for {name}, got {show(bound)}")
-    first, last = float(low), float(high)
+    first, last = float(low), float(high)  # type: ignore[arg-type]
     if first >= last:
         raise InvalidSpaceError(
             f"{kind} needs low < high, got low {show(low)} and high {show(high)}; use constant for a single value"

@@ -1,11 +1,15 @@
 """What a step reports, made float."""
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from ..search_spaces.values import show
 from .errors import TrainerError
+
+_LONGEST = 200
 
 
 def to_metrics(report: object, source: str) -> dict[str, float]:
@@ -27,15 +31,22 @@ def to_metrics(report: object, source: str) -> dict[str, float]:
         )
     if not report:
         raise TrainerError(f"{source} reported an empty dict: a report holds at least one metric")
-    return {
-        name: value if type(value) is float and type(name) is str else _to_float(name, value, source)
-        for name, value in report.items()
-    }
+    for name in report:
+        if not isinstance(name, str) or not _can_name_a_column(name):
+            raise TrainerError(
+                f"{source} reported a metric named {show(name)}: a metric's name is a non-empty string of one line,"
+                f" of at most {_LONGEST} characters"
+            )
+    return {name: value if type(value) is float else _to_float(name, value, source) for name, value in report.items()}
 
 
-def _to_float(name: object, value: Any, source: str) -> float:
-    if not isinstance(name, str) or not name:
-        raise TrainerError(f"{source} reported a metric named {name!r}: a metric's name is a non-empty string")
+@lru_cache(1024)
+def _can_name_a_column(name: str) -> bool:
+    odd = any(mark < " " or mark == "\x7f" or "\ud800" <= mark <= "\udfff" for mark in name)
+    return 0 < len(name) <= _LONGEST and not odd
+
+
+def _to_float(name: str, value: Any, source: str) -> float:
     if not isinstance(value, int | float) and getattr(value, "shape", None) == () and hasattr(value, "item"):
         value = value.item()
     if not isinstance(value, int | float | np.floating):

@@ -10,6 +10,7 @@ from math import ceil
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 
 from ..errors import WorkerError
 from .executor import WorkerResources
@@ -53,14 +54,15 @@ def _connect() -> None:
 def _start(cpus: float) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     handler = signal.getsignal(signal.SIGTERM)
-    ray.init(
-        address="local",
-        num_cpus=max(cores, ceil(cpus)),
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=_OBJECT_STORE_BYTES,
-    )
+    with _on_loopback():
+        ray.init(
+            address="local",
+            num_cpus=max(cores, ceil(cpus)),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=_OBJECT_STORE_BYTES,
+        )
     if handler is not None and threading.current_thread() is threading.main_thread():
         # Ray's own handler ends the process at once; the sweep's lets it stop in order.
         signal.signal(signal.SIGTERM, handler)
@@ -70,6 +72,21 @@ def node_lives(node: str) -> bool:
     """Whether a node of the cluster is alive, by its id."""
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     return any(one["NodeID"] == node and one["Alive"] for one in nodes)
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Lets the Ray that is started meanwhile listen on the loopback alone, as it does on macOS and Windows.
+
+    It would listen on all interfaces. There is no public setting for this: `_node_ip_address="127.0.0.1"` is replaced
+    by the machine's address.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def worker_resources(cpu: float, gpu: float, count: int | None) -> WorkerResources:

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from ...search_spaces.values import cut, show
 from ..core.assignment import ErrorAction, Outcome, OutcomeStatus
 from ..core.proposal import Proposal
 from ..core.state import SweepState
@@ -56,7 +57,7 @@ def replay(events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
     except JournalError as error:
         raise ReplayError(reached, str(error)) from error
     except _UNREADABLE as error:
-        found = f"{type(error).__name__}: {error}"
+        found = cut(" ".join(f"{type(error).__name__}: {error}".split()), 200)
         raise ReplayError(reached, f"The journal has an event that cannot be followed ({found}).") from error
 
 
@@ -67,7 +68,8 @@ def _replay(events: Iterable[Mapping[str, Any]], state: SweepState) -> History:
         if kind == "opened":
             state.requeue()
             seconds += last - began
-            runs, began, last, reason = runs + 1, event["time"], event["time"], None
+            runs, reason = runs + 1, None
+            began = last = float(event["time"])
         elif kind == "decided":
             _redecide(event, state)
         elif kind == "proposed":
@@ -75,12 +77,12 @@ def _replay(events: Iterable[Mapping[str, Any]], state: SweepState) -> History:
         elif kind == "ended":
             for outcome in event["outcomes"]:
                 state.handle(_outcome(outcome))
-            last = event.get("time", last)
+            last = float(event.get("time", last))
         elif kind == "closed":
-            last, reason = event["time"], event["reason"]
+            last, reason = float(event["time"]), event["reason"]
         elif kind not in _OF_PARTS:
             raise JournalError(
-                f"The journal has an event of type {kind!r}, which this version does not know: update Caviar."
+                f"The journal has an event of type {show(kind)}, which this version does not know: update Caviar."
             )
     state.requeue()
     return History(runs, seconds + last - began, reason)
@@ -104,10 +106,11 @@ def _redecide(event: Mapping[str, Any], state: SweepState) -> None:
         recorded = event["configs"].get(str(work.trial))
         if recorded is not None and orjson.dumps(recorded) != orjson.dumps(dict(work.config)):
             raise JournalError(
-                f"The journal says that trial {work.trial} is {recorded} where this spec makes it {dict(work.config)}:"
+                f"The journal says that trial {work.trial} is {show(recorded)} where this spec makes it"
+                f" {show(dict(work.config))}:"
                 " resume with the spec and the versions that wrote it (see sweep.yaml)."
             )
 
 
 def _trials(assignments: Sequence[Sequence[int]]) -> str:
-    return ", ".join(str(assignment[0]) for assignment in assignments[:10]) or "none"
+    return ", ".join(show(assignment[0]) for assignment in assignments[:10]) or "none"

@@ -1,5 +1,6 @@
 """A trial's log: what its code prints goes to `logs/<trial>.log`, a file that exists only if something was printed."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -40,14 +41,28 @@ class TrialLog(TextIOBase):
         if self._path is None:
             return (sys.__stderr__ or sys.stderr).write(text)
         if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+            try:
+                self._file = _opened(self._path)
+            except OSError as error:
+                sink = sys.__stderr__ or sys.stderr
+                sink.write(
+                    f"{self._path}: what this trial prints cannot be kept ({error.strerror}); it follows here.\n"
+                )
+                self._path = None
+                return sink.write(text)
         return self._file.write(text)
 
     def flush(self) -> None:
         """Writes out what is buffered."""
         if self._file is not None:
             self._file.flush()
+
+
+def _opened(path: Path) -> TextIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not through a link: in a directory from somebody else it may lead to any file of this person's.
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    return os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace", buffering=1)
 
 
 _LOG = TrialLog()

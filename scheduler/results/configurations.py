@@ -10,6 +10,8 @@ import orjson
 import pyarrow as pa
 
 from ...search_spaces import Value
+from ...search_spaces.values import show
+from ..errors import ResultsError
 from .schema import CONFIG_PREFIX, config_fields
 
 
@@ -78,7 +80,15 @@ def configuration_of(row: Mapping[str, Any], value_types: Mapping[str, str]) -> 
     """The configuration in one row of a table: plain Python values, JSON parsed, inactive names absent."""
     values = {name: row[CONFIG_PREFIX + name] for name in value_types}
     return {
-        name: json.loads(value) if value_types[name] == "json" else value
+        name: _from_json(name, value) if value_types[name] == "json" else value
         for name, value in values.items()
         if value is not None
     }
+
+
+def _from_json(name: str, text: str) -> Value:
+    try:
+        value: Value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ResultsError(f"{CONFIG_PREFIX}{name} holds {show(text)}, which is no JSON.") from None
+    return value

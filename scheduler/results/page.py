@@ -88,7 +88,9 @@ def write_page(results: Results, path: str | Path) -> None:
     text = _page(sweep, results.best, plotly_js)
     path = Path(path)
     draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text, encoding="utf-8")
+    draft.unlink(missing_ok=True)
+    with draft.open("x", encoding="utf-8") as file:
+        file.write(text)
     draft.replace(path)
 
 

@@ -5,13 +5,12 @@ from math import nan
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ..errors import ResultsError
 from ..storage.durable import write_file
 from .configurations import configuration_of, configuration_table
 from .rungs import TrialResults
-from .schema import Header, config_fields, to_parquet
+from .schema import Header, check_columns, config_fields, to_parquet
+from .sealed import read_sealed
 
 
 def write_prior(path: Path, prior: Sequence[TrialResults], header: Header, staging: Path) -> None:
@@ -40,14 +39,9 @@ def read_prior(path: Path) -> list[TrialResults]:
     Raises:
         ResultsError: The file is not there or cannot be read.
     """
-    try:
-        table = pq.read_table(path, partitioning=None)
-    except (OSError, pa.ArrowException) as error:
-        raise ResultsError(
-            f"{path} cannot be read: {error}. Take it from a copy of the sweep, or see what can be repaired with"
-            f" caviar doctor {path.parent}"
-        ) from error
+    table = read_sealed(path)
     header = Header.from_schema(table.schema, str(path))
+    check_columns(table, _schema(header), str(path))
     found: list[TrialResults] = []
     for row in table.to_pylist():
         config, value = configuration_of(row, header.value_types), row[header.metric]

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import InvalidSpecError, ResultsError
+from .sealed import seal
 
 CONFIG_PREFIX = "config_"
 EXTRA = "extra"
@@ -105,12 +106,17 @@ class Header:
         """
         metadata = schema.metadata or {}
         try:
-            metric, mode, value_types, written_by = (
+            metric, mode, types, written_by = (
                 metadata[f"caviar.{key}".encode()].decode() for key in ("metric", "mode", "value_types", "version")
             )
+            value_types = json.loads(types)
         except KeyError as error:
             raise ResultsError(f"{source} was not written by Caviar: its metadata lacks {error}.") from None
-        return cls(metric, mode, json.loads(value_types), written_by)
+        except (ValueError, RecursionError):
+            raise ResultsError(f"{source} was not written by Caviar: its metadata is not text and JSON.") from None
+        if mode not in {"min", "max"} or not _are_types(value_types) or schema.get_field_index(metric) < 0:
+            raise ResultsError(f"{source} was not written by Caviar: its metadata does not fit its columns.")
+        return cls(metric, mode, value_types, written_by)
 
     def to_metadata(self) -> dict[str, str]:
         """The header as key-value metadata of an Arrow schema."""
@@ -120,6 +126,23 @@ class Header:
             "caviar.mode": self.mode,
             "caviar.value_types": json.dumps(dict(self.value_types)),
         }
+
+
+def _are_types(value_types: object) -> bool:
+    return isinstance(value_types, dict) and all(
+        isinstance(kind, str) and kind in _ARROW_TYPES for kind in value_types.values()
+    )
+
+
+def check_columns(table: pa.Table, expected: pa.Schema, source: str) -> pa.Table:
+    """The table, if it has the columns that it should.
+
+    Raises:
+        ResultsError: It has others.
+    """
+    if table.schema.equals(expected):
+        return table
+    raise ResultsError(f"{source} was not written by Caviar for this sweep: it has other columns.")
 
 
 def is_reserved(metric: str) -> bool:
@@ -157,7 +180,7 @@ def metric_names(schema: pa.Schema) -> list[str]:
 
 
 def to_parquet(table: pa.Table) -> memoryview:
-    """A table as the bytes of a Parquet file: zstd, and for every type the encoding that suits it."""
+    """A table as the bytes of a Parquet file: zstd, for every type the encoding that suits it, and a checksum."""
     leaves = {name: kind for field in table.schema for name, kind in _leaves(field)}
     strings = [name for name, kind in leaves.items() if pa.types.is_string(kind)]
     encodings = {name: _encoding(kind) for name, kind in leaves.items() if name not in strings}
@@ -168,8 +191,9 @@ def to_parquet(table: pa.Table) -> memoryview:
         compression="zstd",
         use_dictionary=strings,
         column_encoding=encodings,
+        write_page_checksum=True,  # for other readers; ours have the checksum of the whole file
     )
-    return memoryview(sink.getvalue())
+    return seal(memoryview(sink.getvalue()))
 
 
 def _leaves(field: pa.Field) -> list[tuple[str, pa.DataType]]:

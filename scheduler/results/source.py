@@ -6,12 +6,12 @@ from typing import Literal, Protocol
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..errors import ResultsError
 from ..storage.layout import SweepDirectory
 from .reports import expand_extra
-from .schema import REGIONS_SCHEMA, Header, trials_schema
+from .schema import REGIONS_SCHEMA, Header, check_columns, metric_names, reports_schema, trials_schema
+from .sealed import read_sealed, sealed_bytes
 from .writer import report_parts
 
 _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [("trial", "ascending"), ("step", "ascending")]
@@ -50,7 +50,7 @@ class DirectorySource:
     def __init__(self, path: Path) -> None:
         self._directory = SweepDirectory(path)
         first = self._parts()[0]
-        self.header = Header.from_schema(_read(first, columns=[]).schema, str(first))
+        self.header = Header.from_schema(read_sealed(first).schema, str(first))
 
     @property
     def path(self) -> Path:
@@ -61,30 +61,44 @@ class DirectorySource:
         """`trials.parquet`; a table without rows if the file is not there."""
         if not self._directory.trials.is_file():
             return trials_schema(self.header.value_types).empty_table()
-        return _read(self._directory.trials).sort_by("trial")
+        return self._checked(self._directory.trials, trials_schema(self.header.value_types)).sort_by("trial")
 
     def reports(self) -> pa.Table:
         """The rows of all parts by trial and step, with a column a metric."""
-        tables = [_read(part) for part in self._parts()]
+        tables = [self._part(part) for part in self._parts()]
+        for part, table in zip(self._parts(), tables, strict=False):
+            check_columns(table, tables[0].schema, str(part))
         return expand_extra(pa.concat_tables(tables).sort_by(_ORDER))
 
     def regions(self) -> pa.Table:
         """`regions.parquet`; a table without rows if the file is not there."""
         if not self._directory.regions.is_file():
             return REGIONS_SCHEMA.empty_table()
-        return _read(self._directory.regions)
+        return self._checked(self._directory.regions, REGIONS_SCHEMA)
 
     def define_views(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Define the views on the files themselves: a query reads only the columns it names."""
-        _create_view(connection, "reports", self._parts())
+        parts = self._parts()
+        for part in parts:
+            sealed_bytes(part)
+        _create_view(connection, "reports", parts)
         for name, path, read in (
             ("trials", self._directory.trials, self.trials),
             ("regions", self._directory.regions, self.regions),
         ):
             if path.is_file():
+                sealed_bytes(path)
                 _create_view(connection, name, [path])
             else:
                 connection.register(name, read())
+
+    def _part(self, path: Path) -> pa.Table:
+        table = read_sealed(path)
+        header = Header.from_schema(table.schema, str(path))
+        return check_columns(table, reports_schema(header, metric_names(table.schema)), str(path))
+
+    def _checked(self, path: Path, expected: pa.Schema) -> pa.Table:
+        return check_columns(read_sealed(path), expected, str(path))
 
     def _parts(self) -> list[Path]:
         parts = report_parts(self._directory.results)
@@ -136,16 +150,6 @@ class TableSource:
         if callable(self._made):
             self._made = self._made()
         return self._made.sort_by(_ORDER)
-
-
-def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
-    try:
-        return pq.read_table(path, columns=columns, partitioning=None)
-    except pa.ArrowException as error:
-        raise ResultsError(
-            f"{path} cannot be read: {error}. Take it from a copy of the sweep;"
-            " caviar doctor says what can be repaired."
-        ) from error
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, name: str, files: list[Path]) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ...search_spaces import Value
 from ..core.reports import ReportBatch
@@ -16,6 +15,7 @@ from ..storage.layout import SweepDirectory
 from .part_marks import PartMark, mark_of, part_number, part_path
 from .reports import ReportBuffer
 from .schema import Header, metric_names, reports_schema, to_parquet
+from .sealed import read_sealed
 
 
 class ReportWriter:
@@ -146,31 +146,10 @@ def marks_to_note(directory: SweepDirectory, covered: Mapping[int, int], known: 
 def _rewritten(directory: SweepDirectory, covered: Mapping[int, int]) -> Iterator[tuple[Path, pa.Table, int]]:
     """The parts that hold uncovered reports, each without them, and how many they are."""
     for path in report_parts(directory.results):
-        keys = _read(path, ["trial", "step"])
+        keys = read_sealed(path, ["trial", "step"])
         keep = _is_covered(keys["trial"].to_numpy(), keys["step"].to_numpy(), covered)
         if not keep.all():
-            yield path, _read(path).filter(pa.array(keep)), int(np.count_nonzero(~keep))
-
-
-def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
-    try:
-        return pq.read_table(path, columns=columns, partitioning=None)
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from None
-
-
-def _schema(path: Path) -> pa.Schema:
-    try:
-        return pq.read_schema(path)
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: Exception) -> ResultsError:
-    return ResultsError(
-        f"{path} cannot be read ({error}): put it back from a copy, or see what can be repaired with"
-        f" caviar doctor {path.parent.parent}"
-    )
+            yield path, read_sealed(path).filter(pa.array(keep)), int(np.count_nonzero(~keep))
 
 
 def reported_through(directory: SweepDirectory, after: Mapping[int, int]) -> dict[int, int]:
@@ -182,7 +161,7 @@ def reported_through(directory: SweepDirectory, after: Mapping[int, int]) -> dic
     """
     reported: dict[int, set[int]] = {trial: set() for trial in after}
     for path in report_parts(directory.results) if after else ():
-        keys = pq.read_table(path, columns=["trial", "step"], partitioning=None)
+        keys = read_sealed(path, ["trial", "step"])
         trial, step = keys["trial"].to_numpy(), keys["step"].to_numpy()
         for number in np.intersect1d(trial, list(after)).tolist():
             reported[number].update(step[trial == number].tolist())
@@ -203,7 +182,7 @@ def _is_covered(
 
 def _continued(first: Path, header: Header) -> pa.Schema:
     """The schema of an existing ledger, if it is one that this sweep can go on with."""
-    schema = _schema(first)
+    schema = read_sealed(first).schema
     found = Header.from_schema(schema, str(first))
     for name in ("metric", "mode", "value_types"):
         if getattr(found, name) != getattr(header, name):

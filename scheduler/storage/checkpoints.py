@@ -227,11 +227,23 @@ def _verify(folder: Path, trial: int, step: int) -> dict[str, Any]:
         raise ValueError(f"{_MANIFEST} was changed")
     if (content["trial"], content["step"]) != (trial, step):
         raise ValueError(f"it was written for trial {content['trial']}, step {content['step']}")
+    _check_names(folder, set(content["files"]))
     for name, fingerprint in content["files"].items():
         if _fingerprint(folder / name) != fingerprint:
             raise ValueError(f"{name} was changed")
-    meta: dict[str, Any] = content["meta"]
+    meta = content["meta"]
+    if not isinstance(meta, dict):
+        raise TypeError("its notes are no mapping")
     return meta
+
+
+def _check_names(folder: Path, names: set[str]) -> None:
+    """Refuses files that nobody wrote down, and names and links that lead elsewhere: a checkpoint is its own files."""
+    found = {path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()}
+    if links := sorted(path.name for path in (folder, *found) if path.is_symlink()):
+        raise ValueError(f"{links[0]} is a link")
+    if others := names ^ {path.relative_to(folder).as_posix() for path in found if path != folder / _MANIFEST}:
+        raise ValueError(f"{min(others)!r} is not both in the folder and in its {_MANIFEST}")
 
 
 def _digest(content: dict[str, Any]) -> str:

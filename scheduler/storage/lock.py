@@ -11,7 +11,7 @@ from types import TracebackType
 
 import orjson
 
-from ..errors import SweepLockedError
+from ..errors import SweepError, SweepLockedError
 
 _ATTEMPTS, _PAUSE_S = 20, 0.01
 
@@ -52,8 +52,11 @@ class SweepLock:
 
         Raises:
             SweepLockedError: Another process has it; the message names the process, its machine and since when.
+            SweepError: It is a link to some other file, which would be overwritten.
         """
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        if self._path.is_symlink():
+            raise SweepError(f"{self._path} is a link, and the lock has to be a file: remove it.")
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         # Whoever asks for the holder has the lock for an instant, so one refusal does not mean that a sweep runs.
         for attempt in range(_ATTEMPTS):
             if _try_lock(descriptor, fcntl.LOCK_EX):

@@ -1,11 +1,14 @@
 """A checkpoint is what was saved, or it is passed over."""
 
+import hashlib
 import logging
 import pickle
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -200,5 +203,60 @@ def test_a_checkpoint_of_another_trial_does_not_count(checkpoints: Checkpoints) 
     checkpoints.path(0, 3).rename(checkpoints.path(1, 3))
 
     found = checkpoints.newest(1)
+    assert found is not None
+    assert found.step == 1
+
+
+def forge(checkpoint: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Changes what a manifest says, and makes its own digest fit again."""
+    manifest = checkpoint / "manifest.json"
+    content = orjson.loads(manifest.read_bytes())
+    del content["sha256"]
+    change(content)
+    digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    manifest.write_bytes(orjson.dumps({"sha256": digest, **content}))
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    return {"size": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+FORGERIES: dict[str, Callable[[dict[str, Any], Path], object]] = {
+    "a file above the folder": lambda of, secret: of["files"].update({"../../../../secret": fingerprint(secret)}),
+    "a file by its absolute path": lambda of, secret: of["files"].update({str(secret): fingerprint(secret)}),
+    "no files": lambda of, secret: of.pop("files"),
+    "files that are no mapping": lambda of, secret: of.update(files=["state.json"]),
+    "no notes": lambda of, secret: of.update(meta=None),
+    "no step": lambda of, secret: of.pop("step"),
+    "a file less": lambda of, secret: of["files"].pop("state.json"),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_a_forged_manifest_makes_an_older_one_count(checkpoints: Checkpoints, tmp_path: Path, forgery: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    checkpoints.write(0, 1, saving("one"), {})
+    checkpoints.write(0, 3, saving("three"), {})
+    forge(checkpoints.path(0, 3), lambda content: FORGERIES[forgery](content, secret))
+
+    found = checkpoints.newest(0)
+
+    assert found is not None
+    assert found.step == 1
+
+
+@pytest.mark.parametrize("place", ["state.json", "model", "more", "."])
+def test_a_link_in_a_checkpoint_is_not_followed(checkpoints: Checkpoints, tmp_path: Path, place: str) -> None:
+    checkpoints.write(0, 1, saving("one"), {})
+    checkpoints.write(0, 3, saving("three"), {})
+    path = checkpoints.path(0, 3) / place
+    target = (tmp_path / "elsewhere").resolve()
+    if path.exists():
+        path.rename(target)
+    path.symlink_to(target)
+
+    found = checkpoints.newest(0)
+
     assert found is not None
     assert found.step == 1
