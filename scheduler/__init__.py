@@ -1,7 +1,15 @@
 """Sweeps: what runs, where and for how long, and what came of it."""
 
 from .core.schedule import BracketPlan, Plan
-from .errors import InvalidSpecError, JournalError, ResultsError, SweepError, SweepLockedError, WorkerError
+from .errors import (
+    InvalidSpecError,
+    JournalError,
+    ResultsError,
+    StorageError,
+    SweepError,
+    SweepLockedError,
+    WorkerError,
+)
 from .execution.loop import Moment, StopReason
 from .results import Best, Results
 from .spec import SweepSpec
@@ -17,6 +25,7 @@ __all__ = [
     "Results",
     "ResultsError",
     "StopReason",
+    "StorageError",
     "Sweep",
     "SweepError",
     "SweepLockedError",

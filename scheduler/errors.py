@@ -19,6 +19,10 @@ class JournalError(SweepError):
     """The journal cannot be trusted: a line other than a torn last one fails its checksum, or a replay disagrees."""
 
 
+class StorageError(SweepError):
+    """The sweep's directory cannot be written, and waiting is of no use or has lasted too long."""
+
+
 class ResultsError(SweepError):
     """A result set cannot be read, or holds nothing that answers the question."""
 

@@ -27,12 +27,14 @@ from .spec_parts import (
     CheckpointsSpec,
     ControllerSpec,
     FuseSpec,
+    Number,
     ProposerSpec,
     ResourceSpec,
     SpecPart,
     WarmStartSpec,
     WorkersSpec,
 )
+from .storage import STORAGE_TIMEOUT_S
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a name that becomes a path looks like."""
@@ -63,6 +65,7 @@ class SweepSpec(SpecPart):
         max_failures: How often a failed trial is started again.
         checkpoints: Which checkpoints are kept, and when more are saved than at rungs and pauses.
         storage: The folder in which the sweep's directory lies.
+        storage_timeout: Seconds to wait for storage that cannot be written.
         versions: The versions that ran it, written by Caviar.
     """
 
@@ -85,6 +88,7 @@ class SweepSpec(SpecPart):
     max_failures: Annotated[int, Field(ge=0, strict=True)] = 1
     checkpoints: CheckpointsSpec = CheckpointsSpec()
     storage: str = Field("sweeps", min_length=1)
+    storage_timeout: Annotated[Number, Field(ge=0)] = STORAGE_TIMEOUT_S
     versions: dict[str, str] = Field(default_factory=dict)
 
     @classmethod

@@ -14,6 +14,7 @@ from .open_trials import OpenTrial, OpenTrials, close
 from .report_queue import ReportQueue
 from .session import Session
 from .settings import EngineSettings
+from .storage_wait import StorageWait
 from .trial_log import captured_output
 from .trial_run import TrialRun
 
@@ -32,10 +33,17 @@ class Engine:
         self._trials = OpenTrials(settings)
         self._warm = settings.warm
         self._paused = Event()
+        self._storage = StorageWait(self._layout.path, self._paused)
+
+    @property
+    def waiting(self) -> str | None:
+        """What cannot be written at present and why, for which the running group waits; None while it does not."""
+        return self._storage.reason
 
     def pause(self) -> None:
         """Makes the running group, and all later ones, end after the step that is being trained."""
         self._paused.set()
+        self._reports.open_wide()
 
     def run(self, group: Sequence[Assignment]) -> list[Outcome]:
         """Trains a group of assignments to their end; nothing that the training code does gets past this.
@@ -88,10 +96,13 @@ class Engine:
             for part in self._train_fused(runs) if self._settings.fuse else [[run] for run in runs]:
                 self._train(part)
 
+    def _session(self) -> Session:
+        return Session(self._trials, self._storage, self._paused, self._settings.every)
+
     def _train_alone(self, run: TrialRun) -> None:
         with captured_output(self._layout.log(run.assignment.trial)):
             try:
-                Session(self._trials, self._paused, self._settings.every).train_alone(run)
+                self._session().train_alone(run)
             except (Exception, SystemExit) as error:
                 run.fail(error)
             finally:
@@ -106,7 +117,7 @@ class Engine:
         """
         with captured_output(self._layout.log(runs[0].assignment.trial)):
             try:
-                Session(self._trials, self._paused, self._settings.every).train_fused(runs)
+                self._session().train_fused(runs)
             except (Exception, SystemExit) as error:
                 left = [run for run in runs if run.outcome is None]
                 names = ", ".join(str(run.assignment.trial) for run in left)

@@ -46,6 +46,7 @@ class _Slot:
         group_of: The group of each trial in `work`.
         reported: The step of the last report of each trial in `work` that has reported.
         ready: Whether it has answered once.
+        waiting: What it could not write when it answered last, and why.
     """
 
     actor: Any
@@ -53,6 +54,7 @@ class _Slot:
     group_of: dict[int, int] = field(default_factory=dict)
     reported: dict[int, int] = field(default_factory=dict)
     ready: bool = False
+    waiting: str | None = None
 
     def give(self, group: Sequence[Assignment]) -> None:
         """Notes a group that the worker is to train."""
@@ -149,7 +151,8 @@ class RayExecutor:
         arrivals = [self._take(poll) for poll in ready]
         reports = ReportBatch.concatenate([arrived.reports for arrived in arrivals if len(arrived.reports)])
         outcomes = [outcome for arrived in arrivals for outcome in arrived.outcomes]
-        return Arrivals(reports, outcomes, self._proposals.take())
+        waiting = next((slot.waiting for slot in self._slots.values() if slot.waiting is not None), None)
+        return Arrivals(reports, outcomes, self._proposals.take(), waiting)
 
     def group_size(self, assignments: Sequence[Assignment]) -> int:
         """How many trials of a lane to train together, measured by one of the workers.
@@ -214,7 +217,7 @@ class RayExecutor:
             return self._replace(slot, error)
         except RayTaskError as error:
             raise WorkerError(f"A worker failed outside of training code: {error}") from error
-        slot.ready, self._stillborn = True, 0
+        slot.ready, slot.waiting, self._stillborn = True, arrived.waiting, 0
         self._slots[slot.actor.poll.remote(self._poll_s)] = slot
         self._note(slot, arrived)
         return arrived

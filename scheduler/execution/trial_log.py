@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from io import TextIOBase
 from pathlib import Path
 from typing import TextIO
@@ -13,11 +13,16 @@ class TrialLog(TextIOBase):
 
     A worker has one for all of its trials: a logging handler that the first trial made keeps writing to it, and its
     lines have to reach the trial that logs them. Outside of a trial it is the process's own standard error.
+
+    What cannot be written, because the disk is full or gone, is dropped, and a line says so once it can be: a trial
+    does not fail for what it prints.
     """
 
     def __init__(self) -> None:
         self._path: Path | None = None
         self._file: TextIO | None = None
+        self._dropped: str | None = None
+        """Why text was dropped since the last that was written."""
 
     @contextmanager
     def open(self, path: Path) -> Iterator[None]:
@@ -26,10 +31,8 @@ class TrialLog(TextIOBase):
         try:
             yield
         finally:
-            self._path = None
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+            self._path = self._dropped = None
+            self._close()
 
     def writable(self) -> bool:
         """True: it is written like standard output."""
@@ -39,15 +42,40 @@ class TrialLog(TextIOBase):
         """Writes text; a line is in the file as soon as it ends."""
         if self._path is None:
             return (sys.__stderr__ or sys.stderr).write(text)
-        if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
-        return self._file.write(text)
+        try:
+            file = self._opened(self._path)
+            if self._dropped is not None:
+                file.write(f"[text is missing here that could not be written: {self._dropped}]\n")
+                file.flush()
+                self._dropped = None
+            file.write(text)
+        except OSError as error:
+            self._drop(error)
+        return len(text)
 
     def flush(self) -> None:
         """Writes out what is buffered."""
-        if self._file is not None:
-            self._file.flush()
+        try:
+            if self._file is not None:
+                self._file.flush()
+        except OSError as error:
+            self._drop(error)
+
+    def _opened(self, path: Path) -> TextIO:
+        if self._file is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+        return self._file
+
+    def _drop(self, error: OSError) -> None:
+        self._dropped = error.strerror or str(error)
+        self._close()
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):
+                file.close()
 
 
 _LOG = TrialLog()

@@ -79,7 +79,7 @@ class Worker:
             outcomes = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
             if self._crash is not None and not outcomes:
                 raise self._crash
-        return Arrivals(self._reports.take(), outcomes)
+        return Arrivals(self._reports.take(), outcomes, waiting=self._engine.waiting)
 
     def group_size(self, assignments: Sequence[Assignment], share: float) -> int:
         """How many trials to train together; see `Engine.group_size`. Called before any work is submitted."""
