@@ -166,19 +166,24 @@ class SweepLoop:
 
     def _close(self) -> StopReason:
         """Records the end; while the storage cannot be written, a request to stop ends the wait for it."""
-        while True:
-            self._handle(self._record.commit(self._executor.now()))
-            reason = StopReason.FINISHED if self._stopping is None or self._state.finished else self._stopping
-            if self._record.writable:
-                self._record.close(self._state, reason)
-            if self._record.writable:
-                return reason
-            while not self._record.due(self._executor.now(), idle=True):
-                if self._interrupts.requested():
-                    _logger.warning("What could not be written will be done again when the sweep is resumed.")
-                    return StopReason.INTERRUPTED
-                self._look_up()
-                time.sleep(_IDLE_WAIT_S)
+        while (reason := self._try_to_close()) is None:
+            if self._interrupts.requested():
+                _logger.warning("What could not be written will be done again when the sweep is resumed.")
+                return StopReason.INTERRUPTED
+            self._look_up()
+            time.sleep(_IDLE_WAIT_S)
+        return reason
+
+    def _try_to_close(self) -> StopReason | None:
+        """Records the end and its reason; None where the storage cannot be written, or is not to be tried again yet."""
+        now = self._executor.now()
+        if not self._record.writable and not self._record.due(now, idle=True) and not self._interrupts.requested():
+            return None
+        self._handle(self._record.commit(now))
+        reason = StopReason.FINISHED if self._stopping is None or self._state.finished else self._stopping
+        if self._record.writable:
+            self._record.close(self._state, reason)
+        return reason if self._record.writable else None
 
     def _assign(self) -> None:
         wanted = self._state.wanted
