@@ -35,6 +35,10 @@ class ReplayError(JournalError):
         self.event = event
 
 
+class StorageError(SweepError):
+    """The sweep's directory cannot be written, and waiting is of no use or has lasted too long."""
+
+
 class ResultsError(SweepError):
     """A result set cannot be read, or holds nothing that answers the question."""
 

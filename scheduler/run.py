@@ -191,4 +191,4 @@ def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> 
         spec.mode,
         between=spec.checkpoints.every is not None,
     )
-    return DurableRecord(layout, journal, writer, value_types, housekeeping)
+    return DurableRecord(layout, journal, writer, value_types, housekeeping, spec.storage_timeout)

@@ -39,6 +39,7 @@ from .spec_parts import (
     WorkersSpec,
     one_line,
 )
+from .storage import STORAGE_TIMEOUT_S
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a name that becomes a path looks like."""
@@ -73,6 +74,7 @@ class SweepSpec(SpecPart):
         stall_timeout: Seconds that may pass in a step without a sign of life; any number if None.
         checkpoints: Which checkpoints are kept, and when more are saved than at rungs and pauses.
         storage: The folder in which the sweep's directory lies.
+        storage_timeout: Seconds to wait for storage that cannot be written.
         versions: The versions that ran it, written by Caviar.
     """
 
@@ -99,6 +101,7 @@ class SweepSpec(SpecPart):
     timeout: Annotated[Number, Field(gt=0)] | None = None
     stall_timeout: Annotated[Number, Field(gt=0)] | None = None
     storage: Text = "sweeps"
+    storage_timeout: Annotated[Number, Field(ge=0)] = STORAGE_TIMEOUT_S
     versions: dict[Text, Text] = Field(default_factory=dict)
 
     @classmethod

@@ -13,7 +13,7 @@ from .lessons import Lessons, lessons_of, state_warnings
 from .progress import Progress, ProgressMeter
 from .run import load_spec, new_state, replay_in
 from .spec import SweepSpec
-from .storage import Holder, SweepDirectory, holder, read_journal
+from .storage import Holder, SweepDirectory, holder, is_full, read_journal
 from .storage.paths import given_path
 from .warm_start import saved_prior
 
@@ -88,8 +88,15 @@ def sweep_status(path: str | Path) -> SweepStatus:
         progress=ProgressMeter(spec).measure(rows, state.spent),
         best=state.best,
         lessons=lessons_of(spec, state),
-        warnings=state_warnings(spec, state),
+        warnings=(*state_warnings(spec, state), *_storage_warnings(layout, held_by)),
     )
+
+
+def _storage_warnings(layout: SweepDirectory, held_by: Holder | None) -> list[str]:
+    """A sweep on a full disk cannot write that it waits."""
+    if held_by is None or not is_full(layout.path):
+        return []
+    return [f"the disk of {layout.path} is full: the sweep is paused, or will be soon, until there is space"]
 
 
 def _condition(history: History) -> SweepCondition:

@@ -22,7 +22,7 @@ from .provenance import installed_versions
 from .results import ReportTable, Results, regions_table, trials_table
 from .run import load_spec, new_state, run_in_directory
 from .spec import SweepSpec, read_spec_file
-from .storage import SweepDirectory
+from .storage import STORAGE_TIMEOUT_S, SweepDirectory
 from .storage.paths import given_path
 from .validation import find_data
 from .warm_start import located, prior_of, saved_prior
@@ -60,6 +60,7 @@ class Sweep:
         stall_timeout: Seconds that may pass in a step without a sign of life; any number if None.
         checkpoints: Any of `keep` (of how many best trials they are kept, or "all"), `disk` (bytes that they may take,
             such as "20GiB") and `every` (steps after which one is saved between two rungs).
+        storage_timeout: Seconds to wait for storage that cannot be written, because the disk is full or gone.
 
     Raises:
         InvalidSpecError: A field is not what it may be.
@@ -92,6 +93,7 @@ class Sweep:
         target: str | None = None,
         fuse: str | int | Mapping[str, Any] = "auto",
         checkpoints: Mapping[str, Any] | None = None,
+        storage_timeout: float = STORAGE_TIMEOUT_S,
     ) -> None:
         self._trainer = load_trainer(trainer)
         if isinstance(space, SearchSpace) and isinstance(constraints, list | tuple):
@@ -121,6 +123,7 @@ class Sweep:
                 "target": target,
                 "fuse": fuse,
                 "checkpoints": checkpoints or {},
+                "storage_timeout": storage_timeout,
             }
         )
         self._spec = _completed(spec, self._trainer, None)

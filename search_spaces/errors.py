@@ -11,6 +11,7 @@ CaviarError
     ├── JournalError
     │   └── ReplayError
     ├── SweepStoppedError
+    ├── StorageError
     ├── ResultsError
     └── WorkerError
 ```

@@ -38,6 +38,7 @@ class RunProgress:
         self._last_line_s: float | None = None
         self._last: tuple[Moment, Progress] | None = None
         self._stopping = False
+        self._waiting: str | None = None
         self._proposal: int | None = None
         """The proposal that was told of last."""
 
@@ -58,10 +59,12 @@ class RunProgress:
             self._show(live_view(self._spec, moment, progress, left))
             return
         due = self._last_line_s is None or moment.elapsed_s - self._last_line_s >= _LINE_EVERY_S
-        if due or moment.stopping != self._stopping:
+        changed = moment.stopping != self._stopping or (moment.waiting is None) != (self._waiting is None)
+        if due or changed:
             self._show(line_view(self._spec, moment, progress, left))
             self._show_new_lessons(moment)
             self._last_line_s, self._stopping = moment.elapsed_s, moment.stopping
+            self._waiting = moment.waiting
 
     def tell_end(self) -> None:
         """Says in one line what the run did, once it has ended."""
@@ -101,6 +104,8 @@ def line_view(spec: SweepSpec, moment: Moment, progress: Progress, left: float |
 def live_view(spec: SweepSpec, moment: Moment, progress: Progress, left: float | None) -> RenderableType:
     """A moment on some lines: what is spent, the brackets that are open with their rungs, the incumbent."""
     title = Text.assemble((spec.name, "bold"), (f"  {_stopping(moment)}" if moment.stopping else "", "yellow"))
+    if moment.waiting is not None:
+        title.append(f"  paused: {moment.waiting}", "yellow")
     parts: list[RenderableType] = [title, Text(" · ".join(_counts(spec, moment, progress, left)))]
     if progress.brackets:
         parts += ["", bracket_view(progress, spec.resource.unit, _BRACKETS_SHOWN)]
@@ -121,6 +126,8 @@ def _counts(spec: SweepSpec, moment: Moment, progress: Progress, left: float | N
     ]
     if moment.stopping:
         return [*words, _stopping(moment)]
+    if moment.waiting is not None:
+        return [*words, f"paused: {moment.waiting}"]
     return words if left is None else [*words, f"about {show_duration(left)} left"]
 
 

@@ -17,6 +17,7 @@ from .out_of_memory import free_memory
 from .report_queue import ReportQueue
 from .session import Session
 from .settings import EngineSettings
+from .storage_wait import StorageWait
 from .trial_output import TrialOutput
 from .trial_run import TrialRun
 from .watch import Overdue, Watch
@@ -40,10 +41,17 @@ class Engine:
         self._output = TrialOutput(self._watch.heard)
         self._runs: Sequence[TrialRun] = ()
         """The group that is being trained."""
+        self._storage = StorageWait(self._layout.path, self._paused)
+
+    @property
+    def waiting(self) -> str | None:
+        """What cannot be written at present and why, for which the running group waits; None while it does not."""
+        return self._storage.reason
 
     def pause(self) -> None:
         """Makes the running group, and all later ones, end after the step that is being trained."""
         self._paused.set()
+        self._reports.open_wide()
 
     def run(self, group: Sequence[Assignment]) -> list[Outcome]:
         """Trains a group of assignments to their end; nothing that the training code does gets past this.
@@ -113,6 +121,9 @@ class Engine:
             for part in self._train_fused(runs) if self._settings.fuse else [[run] for run in runs]:
                 self._train(part)
 
+    def _session(self) -> Session:
+        return Session(self._trials, self._storage, self._paused, self._watch, self._settings.every)
+
     def _train_alone(self, run: TrialRun) -> None:
         with self._captured([run]):
             if run.alone:
@@ -120,7 +131,7 @@ class Engine:
                 self._trials.trim(0)
                 free_memory()
             try:
-                Session(self._trials, self._paused, self._watch, self._settings.every).train_alone(run)
+                self._session().train_alone(run)
             except (Exception, SystemExit) as error:
                 run.fail(error)
             finally:
@@ -138,7 +149,7 @@ class Engine:
         halves = list[Sequence[TrialRun]]()
         with self._captured(runs):
             try:
-                Session(self._trials, self._paused, self._watch, self._settings.every).train_fused(runs)
+                self._session().train_fused(runs)
             except (Exception, SystemExit) as error:
                 left = [run for run in runs if run.outcome is None]
                 names = ", ".join(str(run.assignment.trial) for run in left)

@@ -17,11 +17,13 @@ class Arrivals:
         reports: All reports, including every report of the assignments in `outcomes`.
         outcomes: The assignments that have ended.
         proposals: The proposals that have been made.
+        waiting: What a worker cannot write at present and why, which it waits for; None while none waits.
     """
 
     reports: ReportBatch
     outcomes: Sequence[Outcome]
     proposals: Sequence[Proposal] = ()
+    waiting: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class Interrupts:
 
     def requested(self) -> bool:
         """Whether the sweep should stop."""
-        return self.signal is not None or (self._stop_file is not None and self._stop_file.exists())
+        return self.signal is not None or (self._stop_file is not None and _exists(self._stop_file))
 
     @contextmanager
     def listening(self) -> Iterator["Interrupts"]:
@@ -64,3 +64,11 @@ class Interrupts:
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is a file; storage that is gone has none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False

@@ -7,6 +7,7 @@ decision was based on.
 """
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -43,6 +44,18 @@ class StopReason(str, Enum):
 class Record(Protocol):
     """What keeps a sweep's decisions, reports and outcomes."""
 
+    @property
+    def waiting(self) -> str | None:
+        """What cannot be written at present, by this process or by a worker, and why; None while everything can."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether what is decided now can be recorded soon."""
+
+    @property
+    def full(self) -> bool:
+        """Whether more reports wait for the storage than should be kept in memory."""
+
     def decided(self, free: int, assignments: Sequence[Assignment]) -> None:
         """Notes a decision, before it is carried out."""
 
@@ -56,13 +69,16 @@ class Record(Protocol):
         """Whether it is time to commit; `idle` says that a worker waits for work."""
 
     def commit(self, now: float) -> Sequence[Outcome]:
-        """Makes everything noted durable and returns the outcomes that this settles, in order."""
+        """Makes everything noted durable and returns the outcomes that this settles, in order.
+
+        While the storage cannot be written there are none, and `due` says when to try again.
+        """
 
     def tabulate(self, state: SweepState) -> None:
         """Replaces the table of trials that people read meanwhile."""
 
     def close(self, state: SweepState, reason: StopReason) -> None:
-        """Notes why the run ended and writes the last table of trials; nothing follows."""
+        """Notes why the run ended and writes the last table of trials; called again where that is not `writable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +90,14 @@ class Moment:
         workers: Workers that are ready.
         elapsed_s: Seconds since the run began.
         stopping: Whether the run has been asked to stop.
+        waiting: What cannot be written at present and why, such as a file on a full disk; None while everything can.
     """
 
     state: SweepState
     workers: int
     elapsed_s: float
     stopping: bool
+    waiting: str | None = None
 
 
 Observer = Callable[[Moment], None]
@@ -111,6 +129,8 @@ class SweepLoop:
         self._began = executor.now()
         self._tabulated = self._observed = -inf
         self._stopping: StopReason | None = None
+        self._ended: set[int] = set()
+        """Trials whose outcomes have arrived and are not handled yet."""
         self._asked: int | None = None
         """The number of the proposal that was asked for last."""
 
@@ -119,21 +139,53 @@ class SweepLoop:
         while not self._state.finished:
             if self._settle(idle=False):
                 continue
-            if self._stopping is None:
+            if self._stopping is None and self._record.writable:
                 self._assign()
             idle = self._stopping is not None or self._executor.idle()
             if idle and self._settle(idle=True):
                 continue
-            if self._stopping is not None and not self._state.outstanding:
+            if self._stopping is not None and (not self._state.outstanding or self._stuck):
                 break
-            arrivals = self._executor.wait(_IDLE_WAIT_S if idle else _WAIT_S)
-            self._record.received(arrivals, self._executor.now())
-            self._accept(arrivals.proposals)
+            self._wait(_IDLE_WAIT_S if idle else _WAIT_S)
             self._look_up()
-        reason = StopReason.FINISHED if self._stopping is None or self._state.finished else self._stopping
-        self._record.close(self._state, reason)
+        reason = self._close()
         self._tell()
         return reason
+
+    @property
+    def _stuck(self) -> bool:
+        """Whether all work has ended and only its outcomes wait for the storage."""
+        return not self._record.writable and all(work.trial in self._ended for work in self._state.outstanding)
+
+    def _wait(self, timeout: float) -> None:
+        if self._record.full and self._stopping is None:
+            time.sleep(timeout)  # workers that nobody asks end up waiting too
+            return
+        arrivals = self._executor.wait(timeout)
+        self._ended.update(outcome.trial for outcome in arrivals.outcomes)
+        self._record.received(arrivals, self._executor.now())
+        self._accept(arrivals.proposals)
+
+    def _close(self) -> StopReason:
+        """Records the end; while the storage cannot be written, a request to stop ends the wait for it."""
+        while (reason := self._try_to_close()) is None:
+            if self._interrupts.requested():
+                _logger.warning("What could not be written will be done again when the sweep is resumed.")
+                return StopReason.INTERRUPTED
+            self._look_up()
+            time.sleep(_IDLE_WAIT_S)
+        return reason
+
+    def _try_to_close(self) -> StopReason | None:
+        """Records the end and its reason; None where the storage cannot be written, or is not to be tried again yet."""
+        now = self._executor.now()
+        if not self._record.writable and not self._record.due(now, idle=True) and not self._interrupts.requested():
+            return None
+        self._handle(self._record.commit(now))
+        reason = StopReason.FINISHED if self._stopping is None or self._state.finished else self._stopping
+        if self._record.writable:
+            self._record.close(self._state, reason)
+        return reason if self._record.writable else None
 
     def _assign(self) -> None:
         wanted = self._state.wanted
@@ -153,16 +205,20 @@ class SweepLoop:
             self._state.accept(proposal)
 
     def _settle(self, *, idle: bool) -> bool:
-        """Commits when it is time, lets the state act on what is durable, and says whether it did."""
+        """Commits when it is time, lets the state act on what is durable, and says whether it could."""
         now = self._executor.now()
         if not self._record.due(now, idle=idle):
             return False
-        for outcome in self._record.commit(now):
+        self._handle(self._record.commit(now))
+        self._stop_if_asked(now)
+        return self._record.writable
+
+    def _handle(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            self._ended.discard(outcome.trial)
             self._state.handle(outcome)
             if outcome.action is ErrorAction.STOP and self._interrupts.failure is None:
                 self._interrupts.failure = _stop_sentence(outcome)
-        self._stop_if_asked(now)
-        return True
 
     def _look_up(self) -> None:
         """What happens now and then: requests to stop, the table of trials, the observer."""
@@ -192,7 +248,8 @@ class SweepLoop:
             return
         elapsed = self._executor.now() - self._began
         try:
-            self._observe(Moment(self._state, self._executor.workers, elapsed, self._stopping is not None))
+            stopping = self._stopping is not None
+            self._observe(Moment(self._state, self._executor.workers, elapsed, stopping, self._record.waiting))
         except Exception:
             _logger.exception("The observer of the sweep failed: the sweep goes on unobserved.")
             self._observe = None

@@ -137,7 +137,8 @@ class RayExecutor:
         arrivals += [self._give_up(poll) for poll in self._unanswered()]
         reports = ReportBatch.concatenate([arrived.reports for arrived in arrivals if len(arrived.reports)])
         outcomes = [outcome for arrived in arrivals for outcome in arrived.outcomes]
-        return Arrivals(reports, outcomes, self._proposals.take())
+        waiting = next((slot.waiting for slot in self._slots.values() if slot.waiting is not None), None)
+        return Arrivals(reports, outcomes, self._proposals.take(), waiting)
 
     def group_size(self, assignments: Sequence[Assignment]) -> int:
         """How many trials of a lane to train together, measured by one of the workers.
@@ -205,6 +206,7 @@ class RayExecutor:
         if slot.doubted is not None:
             return self._preempt(slot, "The worker was out of reach for a while.")
         slot.node, self._stillborn = answer.node, 0
+        slot.waiting = answer.waiting
         arrived = slot.fence(answer.reports, answer.outcomes)
         self._note(slot, arrived)
         if answer.stuck:

@@ -1,6 +1,8 @@
 """Keeping what happens: durably in a sweep's directory, or in memory for simulations."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import time
 from typing import Any
@@ -9,13 +11,16 @@ from ..core.assignment import Assignment, Outcome
 from ..core.proposal import Proposal
 from ..core.state import SweepState
 from ..results import ReportTable, ReportWriter, write_regions, write_trials
-from ..storage import Journal, SweepDirectory
+from ..storage import STORAGE_TIMEOUT_S, Journal, Outage, SweepDirectory
 from .executor import Arrivals
 from .housekeeping import Housekeeping
 from .loop import StopReason
 from .simulated import SimulatedArrivals
 
+_logger = logging.getLogger(__name__)
+
 _FLUSH_ROWS = 20_000
+_MOST_ROWS = 10 * _FLUSH_ROWS
 _FLUSH_S = 10.0
 _OUTCOME_S = 1.0
 _DECISION_S = 1.0
@@ -49,6 +54,7 @@ class DurableRecord:
         writer: The writer of the parts.
         value_types: The value type of each hyperparameter.
         housekeeping: Deletes checkpoints that are not needed any more; None keeps them all.
+        storage_timeout: Seconds to wait for storage that cannot be written, at least 0.
     """
 
     def __init__(
@@ -58,13 +64,36 @@ class DurableRecord:
         writer: ReportWriter,
         value_types: Mapping[str, str],
         housekeeping: Housekeeping | None = None,
+        storage_timeout: float = STORAGE_TIMEOUT_S,
     ) -> None:
         self._directory, self._journal, self._writer = directory, journal, writer
         self._value_types, self._housekeeping = value_types, housekeeping
         self._pending = _Pending()
+        self._journaled: list[Outcome] = []
+        """Outcomes that stand in the journal's buffer."""
         self._committed = 0.0
+        self._outage = Outage(directory.path, storage_timeout)
+        self._workers_outage = Outage(directory.path, storage_timeout)
+        """That of workers which cannot save a checkpoint."""
+        self._stale_tables = False
+        self._closing = False
         self._regions: int | None = None
         """Of how many proposals the table of regions tells; None before it is written."""
+
+    @property
+    def waiting(self) -> str | None:
+        """What cannot be written at present, by this process or by a worker, and why."""
+        return self._outage.reason or self._workers_outage.reason
+
+    @property
+    def writable(self) -> bool:
+        """Whether what is decided now can be recorded soon."""
+        return self._outage.reason is None
+
+    @property
+    def full(self) -> bool:
+        """Whether more reports wait for the storage than should be kept in memory."""
+        return not self.writable and self._writer.rows_buffered >= _MOST_ROWS
 
     def decided(self, free: int, assignments: Sequence[Assignment]) -> None:
         """Notes a decision; new trials with their configurations."""
@@ -81,9 +110,14 @@ class DurableRecord:
 
     def received(self, arrivals: Arrivals, now: float) -> None:
         """Buffers reports and outcomes; decisions become durable soon, so that others see what is being trained."""
-        if self._journal.pending and now - self._committed > _DECISION_S:
-            self._journal.commit()
-            self._committed = now
+        if self.writable and self._journal.pending and now - self._committed > _DECISION_S:
+            with self._trying():
+                self._journal.commit()
+                self._committed = now
+        if arrivals.waiting is not None:
+            self._workers_outage.waits(arrivals.waiting)
+        else:
+            self._workers_outage.worked()
         pending = self._pending
         if len(arrivals.reports):
             self._writer.append(arrivals.reports)
@@ -95,7 +129,9 @@ class DurableRecord:
             pending.outcome_since = now if pending.outcome_since is None else pending.outcome_since
 
     def due(self, now: float, *, idle: bool) -> bool:
-        """Whether rows or outcomes have waited long enough."""
+        """Whether rows or outcomes have waited long enough, or it is time to try again what could not be written."""
+        if not self.writable:
+            return self._outage.due
         rows_since, outcome_since = self._pending.rows_since, self._pending.outcome_since
         if self._writer.rows_buffered >= _FLUSH_ROWS or (rows_since is not None and now - rows_since >= _FLUSH_S):
             return True
@@ -104,19 +140,34 @@ class DurableRecord:
         return now - outcome_since >= _OUTCOME_S or (idle and now - self._committed >= _IDLE_S)
 
     def commit(self, now: float) -> Sequence[Outcome]:
-        """Writes the part, then the journal, and returns the outcomes."""
-        self._flush()
-        pending, self._pending = self._pending, _Pending()
-        if pending.outcomes:
-            outcomes = [_compact(outcome) for outcome in pending.outcomes]
-            self._journal.append({"type": "ended", "time": time(), "outcomes": outcomes})
-        self._journal.commit()
-        self._committed = now
-        return pending.outcomes
+        """Writes the part, then the journal, and returns the outcomes; none while the storage cannot be written.
+
+        Raises:
+            StorageError: The storage could not be written for too long, or waiting is of no use.
+        """
+        settled: list[Outcome] = []
+        with self._trying():
+            self._flush()
+            if self._pending.outcomes:
+                outcomes = [_compact(outcome) for outcome in self._pending.outcomes]
+                self._journal.append({"type": "ended", "time": time(), "outcomes": outcomes})
+                self._journaled += self._pending.outcomes
+            self._pending = _Pending()
+            self._journal.commit()
+            self._committed = now
+            settled, self._journaled = self._journaled, []
+        return settled
 
     def tabulate(self, state: SweepState) -> None:
         """Replaces trials.parquet and, where there is something new in it, regions.parquet; then tidies up."""
-        self._write_tables(state)
+        if self.writable:
+            try:
+                self._write_tables(state)
+                self._stale_tables = False
+            except OSError as error:
+                if not self._stale_tables:
+                    _logger.warning("The table of trials stays as it is for now: %s.", error)
+                self._stale_tables = True
         if self._housekeeping is not None:
             self._housekeeping.tidy(state)
 
@@ -127,12 +178,19 @@ class DurableRecord:
             self._regions = len(state.insights)
 
     def close(self, state: SweepState, reason: StopReason) -> None:
-        """Writes what is left, the table of trials and the reason."""
-        self._flush()
-        self._write_tables(state)
-        self._journal.append({"type": "closed", "reason": reason.value, "time": time()})
-        self._journal.commit()
-        if self._housekeeping is not None:
+        """Writes what is left, the table of trials and the reason; called again where the storage could not be written.
+
+        Raises:
+            StorageError: The storage could not be written for too long, or waiting is of no use.
+        """
+        with self._trying():
+            self._flush()
+            self._write_tables(state)
+            if not self._closing:
+                self._journal.append({"type": "closed", "reason": reason.value, "time": time()})
+                self._closing = True
+            self._journal.commit()
+        if self.writable and self._housekeeping is not None:
             self._housekeeping.finish(state)
 
     def _flush(self) -> None:
@@ -145,9 +203,22 @@ class DurableRecord:
 
     def release(self) -> None:
         """Closes the journal; what was decided last need not be in it."""
-        self._journal.close()
+        try:
+            self._journal.close()
+        except OSError as error:
+            _logger.warning("What happened last is not recorded and will be done again: %s.", error)
         if self._housekeeping is not None:
             self._housekeeping.close()
+
+    @contextmanager
+    def _trying(self) -> Iterator[None]:
+        """Writes something, and waits for another time if the storage does not let it."""
+        try:
+            yield
+        except OSError as error:
+            self._outage.failed(error)
+        else:
+            self._outage.worked()
 
 
 def decided_event(free: int, assignments: Sequence[Assignment], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,6 +243,20 @@ class MemoryRecord:
     def __init__(self, reports: ReportTable) -> None:
         self._reports = reports
         self._outcomes: list[Outcome] = []
+
+    @property
+    def waiting(self) -> None:
+        """None: memory can be written."""
+
+    @property
+    def writable(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def full(self) -> bool:
+        """False."""
+        return False
 
     def decided(self, free: int, assignments: Sequence[Assignment]) -> None:
         """Does nothing: the configurations are taken from the state at the end."""

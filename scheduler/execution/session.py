@@ -7,6 +7,7 @@ from threading import Event
 from ...trainers import FusedTrainings, fuse_trainings
 from ..core.assignment import OutcomeStatus
 from .open_trials import OpenTrials
+from .storage_wait import StorageWait
 from .trial_run import TrialRun, WorkClock
 from .watch import Watch
 
@@ -16,13 +17,16 @@ class Session:
 
     Args:
         trials: The trials in this worker's memory.
+        storage: Waits where they cannot be saved.
         paused: Set when work is to end after the step that is being trained.
         watch: Told of each step.
         every: Steps after which a checkpoint is saved between two rungs; None saves none there.
     """
 
-    def __init__(self, trials: OpenTrials, paused: Event, watch: Watch, every: int | None = None) -> None:
-        self._trials, self._paused, self._watch, self._every = trials, paused, watch, every
+    def __init__(
+        self, trials: OpenTrials, storage: StorageWait, paused: Event, watch: Watch, every: int | None = None
+    ) -> None:
+        self._trials, self._storage, self._paused, self._watch, self._every = trials, storage, paused, watch, every
         self._clock = WorkClock()
 
     def train_alone(self, run: TrialRun) -> None:
@@ -111,33 +115,35 @@ class Session:
 
     def _save(self, runs: Sequence[TrialRun]) -> None:
         """Saves trials between two rungs; one that cannot be saved fails alone."""
-        errors = self._trials.save([run.saving() for run in runs])
-        self._clock.divide(runs)
-        for run, error in zip(runs, errors, strict=True):
-            if error is not None:
+        for run, error in zip(runs, self._saved(runs), strict=True):
+            if error is not None and not self._storage.to_blame(error):
                 run.fail(error)
+
+    def _saved(self, runs: Sequence[TrialRun]) -> list[BaseException | None]:
+        """Saves trials; the time that they wait for the storage is nobody's training."""
+        try:
+            return self._storage.save(self._trials.save, [run.saving() for run in runs])
+        finally:
+            self._clock.divide(runs, self._storage.waited())
 
     def _finish(self, runs: Sequence[TrialRun]) -> None:
         """Saves the trials that can go on later and settles the outcomes; one that cannot be saved fails alone."""
         if not runs:
             return
         sound = [run for run in runs if run.outcome is None]
-        errors = self._trials.save([run.saving() for run in sound])
-        self._clock.divide(runs)
-        for run, error in zip(sound, errors, strict=True):
-            _settle(run, error)
+        for run, error in zip(sound, self._saved(sound), strict=True):
+            self._settle(run, error)
         for run in runs:
             if run.outcome is not None and run.outcome.status in {OutcomeStatus.COMPLETED, OutcomeStatus.INTERRUPTED}:
                 self._trials.put_back(run.opened)
             else:
                 run.close()
 
-
-def _settle(run: TrialRun, error: BaseException | None) -> None:
-    """The outcome of a run whose trial was saved, or could not be."""
-    if error is not None:
-        run.fail(error)
-    elif run.due:
-        run.end(OutcomeStatus.INTERRUPTED)
-    else:
-        run.complete()
+    def _settle(self, run: TrialRun, error: BaseException | None) -> None:
+        """The outcome of a run whose trial was saved, or could not be: without room it is to be trained here again."""
+        if error is not None and not self._storage.to_blame(error):
+            run.fail(error)
+        elif error is not None or run.due:
+            run.end(OutcomeStatus.INTERRUPTED)
+        else:
+            run.complete()

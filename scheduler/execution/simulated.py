@@ -86,6 +86,7 @@ class SimulatedArrivals(Arrivals):
         object.__setattr__(self, "stretches", stretches)
         object.__setattr__(self, "outcomes", outcomes)
         object.__setattr__(self, "proposals", ())
+        object.__setattr__(self, "waiting", None)
 
     @property
     def reports(self) -> ReportBatch:

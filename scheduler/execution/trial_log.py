@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from io import TextIOBase
 from pathlib import Path
 from typing import TextIO
@@ -14,11 +14,16 @@ class TrialLog(TextIOBase):
 
     A worker has one for all of its trials: a logging handler that the first trial made keeps writing to it, and its
     lines have to reach the trial that logs them. Outside of a trial it is the process's own standard error.
+
+    What cannot be written, because the disk is full or gone, is dropped, and a line says so once it can be: a trial
+    does not fail for what it prints.
     """
 
     def __init__(self) -> None:
         self._path: Path | None = None
         self._file: TextIO | None = None
+        self._dropped: str | None = None
+        """Why text was dropped since the last that was written."""
 
     @contextmanager
     def open(self, path: Path) -> Iterator[None]:
@@ -27,10 +32,8 @@ class TrialLog(TextIOBase):
         try:
             yield
         finally:
-            self._path = None
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+            self._path = self._dropped = None
+            self._close()
 
     def writable(self) -> bool:
         """True: it is written like standard output."""
@@ -40,22 +43,39 @@ class TrialLog(TextIOBase):
         """Writes text; a line is in the file as soon as it ends."""
         if self._path is None:
             return (sys.__stderr__ or sys.stderr).write(text)
-        if self._file is None:
-            try:
-                self._file = _opened(self._path)
-            except OSError as error:
-                sink = sys.__stderr__ or sys.stderr
-                sink.write(
-                    f"{self._path}: what this trial prints cannot be kept ({error.strerror}); it follows here.\n"
-                )
-                self._path = None
-                return sink.write(text)
-        return self._file.write(text)
+        try:
+            file = self._open_file(self._path)
+            if self._dropped is not None:
+                file.write(f"[text is missing here that could not be written: {self._dropped}]\n")
+                file.flush()
+                self._dropped = None
+            file.write(text)
+        except OSError as error:
+            self._drop(error)
+        return len(text)
 
     def flush(self) -> None:
         """Writes out what is buffered."""
-        if self._file is not None:
-            self._file.flush()
+        try:
+            if self._file is not None:
+                self._file.flush()
+        except OSError as error:
+            self._drop(error)
+
+    def _open_file(self, path: Path) -> TextIO:
+        if self._file is None:
+            self._file = _opened(path)
+        return self._file
+
+    def _drop(self, error: OSError) -> None:
+        self._dropped = error.strerror or str(error)
+        self._close()
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):
+                file.close()
 
 
 def _opened(path: Path) -> TextIO:

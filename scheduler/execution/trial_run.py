@@ -139,9 +139,9 @@ class WorkClock:
     def __init__(self) -> None:
         self._last = time.perf_counter()
 
-    def divide(self, runs: Sequence[TrialRun]) -> None:
-        """Gives each run an equal share of the time since the last call."""
+    def divide(self, runs: Sequence[TrialRun], idle_s: float = 0.0) -> None:
+        """Gives each run an equal share of the time since the last call, but for seconds in which nothing was done."""
         now = time.perf_counter()
-        share, self._last = (now - self._last) / max(1, len(runs)), now
+        share, self._last = (now - self._last - idle_s) / max(1, len(runs)), now
         for run in runs:
             run.elapsed_s += share

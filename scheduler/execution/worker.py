@@ -46,12 +46,14 @@ class Answer:
         outcomes: The assignments that have ended.
         node: The id of the worker's node.
         stuck: Whether a step takes too long: the worker trains nothing any more and is to be replaced.
+        waiting: What cannot be written at present and why, for which the running group waits.
     """
 
     reports: ReportBatch
     outcomes: Sequence[Outcome]
     node: str
     stuck: bool
+    waiting: str | None
 
 
 class Worker:
@@ -111,7 +113,7 @@ class Worker:
             if self._crash is not None and not outcomes:
                 raise self._crash
         late = self._engine.overdue()
-        return Answer(self._reports.take(), [*outcomes, *late], self._node, bool(late))
+        return Answer(self._reports.take(), [*outcomes, *late], self._node, bool(late), self._engine.waiting)
 
     def group_size(self, assignments: Sequence[Assignment], share: float) -> int:
         """How many trials to train together; see `Engine.group_size`. Called before any work is submitted."""

@@ -78,5 +78,6 @@ def _checksum(pages: bytes | memoryview, footer: memoryview) -> int:
 def _unreadable(path: Path, reason: str) -> ResultsError:
     sweep = path.parent.parent if path.parent.name == "results" else path.parent
     return ResultsError(
-        f"{path} cannot be read: {reason}. Put it back from a copy, or see what can be repaired with caviar doctor {sweep}"
+        f"{path} cannot be read: {reason}. Put it back from a copy, or see what can be repaired with"
+        f" caviar doctor {sweep}"
     )

@@ -5,8 +5,10 @@ step and what else the caller wants to know about it. A checkpoint appears in on
 is passed over. Nothing is unpickled here: what the files mean is the trainer's affair.
 """
 
+import errno
 import hashlib
 import logging
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,7 @@ import orjson
 
 from ..errors import SweepError
 from .durable import make_directory, publish, staged_path, sync
+from .outages import is_full, is_outage
 
 _logger = logging.getLogger(__name__)
 
@@ -133,6 +136,10 @@ class Checkpoints:
         saved = False
         try:
             saved = save(folder)
+        except Exception as error:
+            if is_full(self.staging) and not is_outage(error, self.staging):  # torch says it without an error number
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+            raise
         finally:
             if not saved:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -13,6 +13,7 @@ stops the sweep. `journal_lines` reads the lines.
 import logging
 import os
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,7 +36,11 @@ class Journal:
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor: int | None = descriptor
-        self._lines: list[bytes] = []
+        self._pending: tuple[int, list[bytes]] = 0, []
+        """The bytes that are committed, and the lines that follow them: one value, which Ctrl-C cannot split."""
+        self._sound = True
+        """Whether the file ends where the committed bytes do."""
+        self._closed = False
         self._crc = 0
 
     @classmethod
@@ -62,7 +67,7 @@ class Journal:
     @property
     def pending(self) -> bool:
         """Whether events wait for a commit."""
-        return bool(self._lines)
+        return bool(self._pending[1])
 
     def append(self, event: Event) -> None:
         """Add an event to what the next commit writes.
@@ -74,50 +79,67 @@ class Journal:
         Raises:
             JournalError: The journal is closed.
         """
-        if self._descriptor is None:
+        if self._closed:
             raise JournalError(f"{self._path} is closed: nothing can be added to it.")
         encoded = _encode(event)
         self._crc = zlib.crc32(encoded, self._crc)
-        self._lines.append(line_of(self._crc, encoded))
+        self._pending[1].append(line_of(self._crc, encoded))
 
     def commit(self) -> None:
         """Write the pending events in one piece and wait until they are on the disk.
 
+        After a failure the events are still pending, and the next commit writes them again from where the committed
+        ones end. It does so after a failed flush as well: the system may have dropped the bytes then and would call the
+        next flush a success, but bytes that are written anew are flushed anew.
+
         Raises:
-            JournalError: They cannot be written, for example because the disk is full. The journal is closed then,
-                and holds everything that was committed before.
+            OSError: They cannot be written, for example because the disk is full. What was committed before is there.
+            JournalError: The file is not there any more as it was committed.
         """
-        if not self._lines or self._descriptor is None:
+        committed, lines = self._pending
+        if not lines or self._closed:
             return
-        data, written = memoryview(b"".join(self._lines)), False
+        data = b"".join(lines)
         try:
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-            os.fsync(self._descriptor)
-            written = True
+            if not self._sound:
+                self._mend(committed)
+            self._write(data)
         except OSError as error:
-            raise JournalError(
-                f"{self._path} cannot be written ({error.strerror}): remove the cause and resume the sweep; "
-                f"nothing that was recorded before is lost."
-            ) from error
-        finally:
-            # Lines that may be in the file must not be written a second time, whatever came in between: Ctrl-C too.
-            self._lines.clear()
-            if not written:
-                self._release()
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
+        self._pending, self._sound = (committed + len(data), []), True
 
     def close(self) -> None:
         """Commit what is pending and close the file; closing twice is harmless."""
         try:
             self.commit()
         finally:
+            self._closed = True
             self._release()
 
+    def _write(self, data: bytes) -> None:
+        assert self._descriptor is not None, "it is opened again before it is written again"
+        self._sound, rest = False, memoryview(data)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+        os.fsync(self._descriptor)
+
+    def _mend(self, committed: int) -> None:
+        """Opens the file again, which a server that came back may demand, and cuts off what a failed commit left."""
+        self._release()
+        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND)
+        size = os.fstat(self._descriptor).st_size
+        if size < committed:
+            raise JournalError(
+                f"{self._path} has {size} bytes where {committed} were recorded: put the file back from a copy, or"
+                f" resume the sweep from what is left."
+            )
+        os.ftruncate(self._descriptor, committed)
+
     def _release(self) -> None:
-        self._lines.clear()
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            with suppress(OSError):  # of storage that is gone; what counts was flushed
+                os.close(descriptor)
 
     def __enter__(self) -> "Journal":
         return self

@@ -217,3 +217,47 @@ def test_outcomes_that_arrive_together_are_handled_in_their_order(work: Callable
     state = ListeningState(make_controller(search), "min", 0)
     SweepLoop(state, BatchingExecutor(curve, "loss", 3), record, Interrupts()).run()
     assert handled == [0, 1, 2]
+
+
+class FullRecord(ListeningRecord):
+    """A record on a disk that is full for a while: from the first commit on, until it was tried some times."""
+
+    def __init__(self, tries: int) -> None:
+        super().__init__()
+        self.tries = tries
+        self._full = False
+
+    @property
+    def waiting(self) -> str | None:  # type: ignore[override]
+        return "the disk is full" if self._full else None
+
+    @property
+    def writable(self) -> bool:
+        return not self._full
+
+    def commit(self, now: float) -> Sequence[Outcome]:
+        self._full = self.tries > 0
+        self.tries -= 1
+        return [] if self._full else super().commit(now)
+
+    def decided(self, free: int, assignments: Sequence[Assignment]) -> None:
+        assert self.writable, "nothing is decided that cannot be recorded"
+        super().decided(free, assignments)
+
+
+def test_while_nothing_can_be_recorded_nothing_is_decided_and_afterwards_all_is_as_ever() -> None:
+    undisturbed, state, record = new_state(), new_state(), FullRecord(tries=30)
+    moments: list[str | None] = []
+    SweepLoop(undisturbed, executor(), ListeningRecord(), Interrupts()).run()
+    loop = SweepLoop(state, executor(), record, Interrupts(), observe=lambda moment: moments.append(moment.waiting))
+    assert loop.run() is StopReason.FINISHED
+    assert {row.trial: row.value for row in state.rows} == {row.trial: row.value for row in undisturbed.rows}
+    assert "the disk is full" in moments
+    assert moments[-1] is None
+
+
+def test_a_request_to_stop_ends_a_wait_for_storage_that_would_never_end(tmp_path: Path) -> None:
+    (tmp_path / "stop").touch()
+    state, record = new_state(), FullRecord(tries=10**9)
+    assert SweepLoop(state, executor(), record, Interrupts(tmp_path / "stop")).run() is StopReason.INTERRUPTED
+    assert record.reason is None, "the end could not be recorded"

@@ -1,5 +1,6 @@
 """The durable record: what is on the disk when an outcome is handed on, and when that happens."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -11,11 +12,12 @@ from caviar.scheduler.core.controllers import Search, make_controller
 from caviar.scheduler.core.reports import ReportBatch
 from caviar.scheduler.core.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
+from caviar.scheduler.errors import StorageError
 from caviar.scheduler.execution.executor import Arrivals
 from caviar.scheduler.execution.loop import StopReason
 from caviar.scheduler.execution.record import DurableRecord
 from caviar.scheduler.results import ReportWriter
-from caviar.scheduler.storage import Journal, SweepDirectory, read_journal
+from caviar.scheduler.storage import Journal, Outage, SweepDirectory, read_journal
 from caviar.search_spaces import SearchSpace, Uniform
 
 Work = Callable[..., Assignment]
@@ -90,7 +92,7 @@ def test_when_the_part_cannot_be_written_no_outcome_is_handed_on_or_journaled(
     record.received(Arrivals(reports(assignment, [1]), [completed(assignment)]), now=1.0)
     layout.staging.rmdir()
     layout.staging.touch()
-    with pytest.raises(OSError, match="staging"):
+    with pytest.raises(StorageError, match=r"staging.* cannot be written \(Not a directory\): remove the cause"):
         record.commit(2.0)
     record.release()
     assert "ended" not in [event["type"] for event in read_journal(layout.journal)]
@@ -185,3 +187,108 @@ def test_a_decision_is_on_the_disk_soon_while_nothing_ends(
     record.decided(1, [work()])
     record.received(Arrivals(nothing(), []), now=2.0)
     assert [event["type"] for event in read_journal(layout.journal)] == ["decided"]
+
+
+@pytest.fixture
+def full_disk(layout: SweepDirectory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """No file can be synced until the function is called."""
+    flush = os.fsync
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    yield lambda: monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "fsync", flush)
+
+
+@pytest.mark.parametrize("parts", [True, False], ids=["the part fails first", "the journal fails"])
+def test_what_a_full_disk_does_not_take_waits_and_is_handed_on_once_in_order_when_there_is_space(
+    record: DurableRecord,
+    layout: SweepDirectory,
+    work: Work,
+    full_disk: Callable[[], None],
+    caplog: pytest.LogCaptureFixture,
+    parts: bool,
+) -> None:
+    first, second = work(0), work(1)
+    record.decided(2, [first, second])
+    record.received(Arrivals(reports(first, [1, 2]) if parts else nothing(), [completed(first)]), now=0.0)
+    assert record.commit(1.0) == []
+    assert not record.writable
+    assert record.waiting is not None
+    assert record.waiting.endswith("cannot be written (No space left on device); waiting for space")
+    record.received(Arrivals(reports(second, [1]) if parts else nothing(), [completed(second)]), now=5.0)
+    assert record.commit(6.0) == []
+    full_disk()
+    assert record.commit(7.0) == [completed(first), completed(second)]
+    assert record.writable
+    assert record.commit(8.0) == []
+    ended = [event["outcomes"] for event in read_journal(layout.journal) if event["type"] == "ended"]
+    assert [outcome["trial"] for outcomes in ended for outcome in outcomes] == [0, 1]
+    assert sum(part_rows(layout)) == (3 if parts else 0)
+    messages = [message.message.split(": ")[0] for message in caplog.records]
+    assert messages == ["paused", "going on"]
+
+
+def test_the_next_try_is_due_later_each_time_and_gives_up_in_the_end_with_one_sentence(
+    layout: SweepDirectory,
+) -> None:
+    clock = [0.0]
+    outage = Outage(layout.path, 60.0, lambda: clock[0])
+    waits = []
+    full = OSError(28, "No space left on device", "a/000001.jsonl")
+    while clock[0] < 60:
+        outage.failed(full)
+        began = clock[0]
+        while not outage.due:
+            clock[0] += 0.5
+        waits.append(clock[0] - began)
+    with pytest.raises(StorageError) as given_up:
+        outage.failed(full)
+    assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
+    assert str(given_up.value) == (
+        "a/000001.jsonl cannot be written (No space left on device) for 60 s (storage_timeout): make room and resume"
+        " the sweep; nothing that was recorded before is lost."
+    )
+
+
+def test_a_run_whose_storage_stays_full_ends_and_what_was_recorded_before_can_be_read(
+    layout: SweepDirectory, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer, journal = ReportWriter(layout, VALUE_TYPES, "loss"), Journal.open(layout.journal)
+    record = DurableRecord(layout, journal, writer, VALUE_TYPES, storage_timeout=0.0)
+    record.decided(1, [work()])
+    record.commit(0.0)
+    record.received(Arrivals(reports(work(), [1]), [completed(work())]), now=0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(122, "Disk quota exceeded")))
+        with pytest.raises(StorageError, match=r"cannot be written \(Disk quota exceeded\) for 0 s"):
+            record.commit(1.0)
+        record.release()
+    assert [event["type"] for event in read_journal(layout.journal)] == ["decided"]
+
+
+def test_too_many_reports_for_the_memory_are_told_only_while_nothing_can_be_written(
+    record: DurableRecord, work: Work, full_disk: Callable[[], None]
+) -> None:
+    record.decided(1, [work()])
+    record.received(Arrivals(reports(work(), range(1, 200_001)), []), now=0.0)
+    assert not record.full
+    record.commit(0.0)
+    assert record.full
+    full_disk()
+    record.commit(1.0)
+    assert not record.full
+
+
+def test_a_worker_that_waits_is_told_of_and_leaves_this_process_its_decisions(
+    record: DurableRecord, work: Work, caplog: pytest.LogCaptureFixture
+) -> None:
+    waiting = "x/staging cannot be written (Input/output error); waiting for it to come back"
+    for _ in range(2):
+        record.received(Arrivals(nothing(), [], waiting=waiting), now=0.0)
+    assert (record.waiting, record.writable) == (waiting, True)
+    record.received(Arrivals(nothing(), []), now=1.0)
+    assert record.waiting is None
+    assert [message.message.split(": ")[0] for message in caplog.records] == ["paused", "going on"]

@@ -5,6 +5,7 @@ import os
 import re
 import tempfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,9 @@ def test_a_closed_journal_takes_no_more_events(tmp_path: Path) -> None:
         journal.append({})
 
 
-def test_a_full_disk_is_reported_and_loses_nothing_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_full_disk_cuts_off_is_written_once_when_there_is_space_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     journal = Journal.open(tmp_path)
     journal.append({"n": 1})
     journal.commit()
@@ -112,15 +115,111 @@ def test_a_full_disk_is_reported_and_loses_nothing_committed(tmp_path: Path, mon
             raise OSError(28, "No space left on device")
         return write_bytes(descriptor, data[: len(data) // 2])
 
-    monkeypatch.setattr(os, "write", half)
-    with pytest.raises(JournalError, match=r"000001\.jsonl cannot be written \(No space left on device\)"):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", half)
+        for _ in range(2):
+            with pytest.raises(OSError, match=r"No space left on device: '.*000001\.jsonl'"):
+                journal.commit()
+    assert journal.pending
+    assert read_journal(tmp_path) == [{"n": 1}]
+    journal.append({"n": 3})
+    journal.commit()
+    journal.close()
+    assert read_journal(tmp_path) == [{"n": 1}, {"n": 2}, {"n": 3}]
+
+
+def test_lines_whose_flush_failed_are_written_anew_before_the_next_flush(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    write_bytes, fsync, truncate = os.write, os.fsync, os.ftruncate
+
+    def failing(descriptor: int) -> None:
+        calls.append("fsync")
+        if calls.count("fsync") == 1:
+            raise OSError(5, "Input/output error")
+        fsync(descriptor)
+
+    journal = Journal.open(tmp_path)
+    journal.append({"n": 1})
+    monkeypatch.setattr(os, "fsync", failing)
+
+    def noted(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*of: Any) -> Any:
+            calls.append(name)
+            return call(*of)
+
+        return run
+
+    monkeypatch.setattr(os, "write", noted("write", write_bytes))
+    monkeypatch.setattr(os, "ftruncate", noted("truncate", truncate))
+    with pytest.raises(OSError, match="Input/output error"):
         journal.commit()
+    journal.commit()
     monkeypatch.undo()
     journal.close()
-
+    assert calls == ["write", "fsync", "truncate", "write", "fsync"]
     assert read_journal(tmp_path) == [{"n": 1}]
-    write(tmp_path, [{"n": 3}])
-    assert read_journal(tmp_path) == [{"n": 1}, {"n": 3}]
+
+
+def test_a_journal_on_storage_that_was_away_is_opened_again_unless_it_came_back_shorter(tmp_path: Path) -> None:
+    folder, away = tmp_path / "journal", tmp_path / "away"
+    journal = Journal.open(folder)
+    journal.append({"n": 1})
+    journal.commit()
+    journal.append({"n": 2})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "write", lambda *_: (_ for _ in ()).throw(OSError(116, "Stale file handle")))
+        with pytest.raises(OSError, match="Stale file handle"):
+            journal.commit()
+    folder.rename(away)
+    with pytest.raises(FileNotFoundError, match="000001"):
+        journal.commit()
+    away.rename(folder)
+    journal.commit()
+    assert read_journal(folder) == [{"n": 1}, {"n": 2}]
+    journal.append({"n": 3})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+        with pytest.raises(OSError, match="Input/output error"):
+            journal.commit()
+    os.truncate(folder / "000001.jsonl", 10)
+    with pytest.raises(JournalError, match=r"000001\.jsonl has 10 bytes where \d+ were recorded: put the file back"):
+        journal.commit()
+
+
+faults = st.lists(st.tuples(st.sampled_from(["write", "half", "fsync", "ftruncate", "ok"]), st.booleans()), max_size=12)
+
+
+@settings(deadline=None, max_examples=100)
+@given(faults)
+def test_whatever_fails_and_however_often_each_event_is_there_once_and_in_order(
+    faults: list[tuple[str, bool]],
+) -> None:
+    calls = {name: getattr(os, name) for name in ("write", "fsync", "ftruncate")}
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        journal, committed = Journal.open(Path(folder)), 0
+        for number, (fault, interrupted) in enumerate(faults):
+            journal.append({"n": number})
+            error: BaseException = KeyboardInterrupt() if interrupted else OSError(28, "No space left on device")
+
+            def broken(*of: Any, fault: str = fault, error: BaseException = error) -> None:
+                if fault == "half":
+                    calls["write"](of[0], of[1][: len(of[1]) // 2])
+                raise error
+
+            name = "write" if fault == "half" else fault
+            with patch.context() as once:
+                if name != "ok":
+                    once.setattr(os, name, broken)
+                try:
+                    journal.commit()
+                    committed = number + 1
+                except (OSError, KeyboardInterrupt):
+                    assert journal.pending
+            assert [event["n"] for event in read_journal(Path(folder))][:committed] == list(range(committed))
+        journal.close()
+        assert read_journal(Path(folder)) == [{"n": number} for number in range(len(faults))]
 
 
 @settings(deadline=None, max_examples=50)

@@ -1,0 +1,62 @@
+"""A worker that waits for storage which cannot be written: the trial that wants to be saved is not to blame for it."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Event
+
+from ..storage import is_outage, outage_words, pauses
+from .open_trials import OpenTrial
+
+Errors = list[BaseException | None]
+
+
+class StorageWait:
+    """Saves trials, and where the storage cannot be written tries again; `reason` may be read from another thread.
+
+    Args:
+        folder: The folder that is written to.
+        paused: Set when work is to end, which ends the wait.
+    """
+
+    def __init__(self, folder: Path, paused: Event) -> None:
+        self._folder, self._paused = folder, paused
+        self.reason: str | None = None
+        """What cannot be written and why; None while nobody waits."""
+        self._waited_s = 0.0
+
+    def waited(self) -> float:
+        """Seconds that were waited since this was asked last."""
+        waited, self._waited_s = self._waited_s, 0.0
+        return waited
+
+    def to_blame(self, error: BaseException) -> bool:
+        """Whether it is the storage that is to blame for an error."""
+        return is_outage(error, self._folder)
+
+    def save(self, save: Callable[[Sequence[OpenTrial]], Errors], trials: Sequence[OpenTrial]) -> Errors:
+        """Saves trials, those for which there was no room again and again until there is, or until work is to end.
+
+        Args:
+            save: Saves trials and returns for each what went wrong.
+            trials: The trials.
+
+        Returns:
+            For each what went wrong; None where it is saved.
+        """
+        errors = save(trials)
+        try:
+            for pause in pauses():
+                left = [place for place, error in enumerate(errors) if error is not None and self.to_blame(error)]
+                if not left or self._paused.is_set():
+                    return errors
+                self.reason = outage_words(errors[left[0]])
+                began = time.perf_counter()
+                self._paused.wait(pause)
+                self._waited_s += time.perf_counter() - began
+                again = save([trials[place] for place in left])
+                for place, error in zip(left, again, strict=True):
+                    errors[place] = error
+            raise AssertionError("there is always another pause")
+        finally:
+            self.reason = None
