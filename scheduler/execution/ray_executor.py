@@ -173,9 +173,10 @@ class RayExecutor:
         closing += [poll for poll, slot in self._slots.items() if not slot.ready]
         if closing:
             ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_S)
-        for slot in self._slots.values():
+        for slot in (*self._slots.values(), *self._doubted):
             ray.kill(slot.actor)
         self._slots.clear()
+        self._doubted.clear()
 
     def _add_worker(self) -> None:
         actor: Any = self._actor_class.remote(self._settings)

@@ -8,7 +8,7 @@ import pytest
 from caviar.scheduler import Results
 from caviar.scheduler.status import SweepCondition, sweep_status
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SPEC = """\
 name: licensed
