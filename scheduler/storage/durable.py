@@ -7,6 +7,7 @@ has returned from survives a power failure.
 
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -25,8 +26,11 @@ def write_file(path: Path, data: bytes | memoryview, staging: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         publish(staged, path)
-    except BaseException:
-        staged.unlink(missing_ok=True)
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # writing to an open file does not say to which
+        with suppress(OSError):  # of storage that is gone
+            staged.unlink()
         raise
 
 
