@@ -24,7 +24,7 @@ PROGRAM = Path(sys.executable).with_name("caviar")
 _FAULTS = Path(__file__).with_name("faults")
 _ROOT = Path(__file__).parents[2]
 _LOOK_S = 0.01
-_RUN_S = 90.0
+_RUN_S = 120.0
 """A run that takes longer hangs: alone it takes a few seconds."""
 _LEFT_S = 15.0
 
