@@ -55,7 +55,6 @@ def _tuner(folder: Path, seed: int) -> tune.Tuner:
             name="tune",
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=3),
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
         ),
     )
 
@@ -80,7 +79,8 @@ def _print(grid: tune.ResultGrid) -> None:
     reports, ended = [], 0
     for result in (grid[number] for number in range(len(grid))):
         frame = result.metrics_dataframe
-        rows = [] if frame is None else frame[["x", "step"]].to_numpy().tolist()
+        # A trial that has not reported has a table without columns.
+        rows = [] if frame is None or "step" not in frame else frame[["x", "step"]].to_numpy().tolist()
         reports += [[x, int(step)] for x, step in rows]
         ended += any(int(step) == STEPS for _, step in rows)
     print(json.dumps({"reports": reports, "ended": ended}))
