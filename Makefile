@@ -7,7 +7,7 @@ MYPY = if [ -x $(BIN)/mypy ]; then $(BIN)/mypy; else echo "mypy is left out on P
 PACKAGES := scheduler search_spaces trainers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench fuzz dev clean
+.PHONY: help demo test check chaos fuzz bench dev clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -21,6 +21,9 @@ demo: .venv/installed  ## Run examples/digits.yaml, print the best configuration
 
 test: .venv/installed  ## Run all tests
 	$(BIN)/pytest
+
+chaos: .venv/installed  ## Kill processes of real sweeps two hundred times; SEED=2 takes other moments
+	$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --output benchmarks/results/chaos.md
 
 check: .venv/installed .dev/caviar  ## Lint, check the format, the types, the import rules and the wheel's contents
 	$(BIN)/ruff check .
