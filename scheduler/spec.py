@@ -15,8 +15,8 @@ from ..search_spaces.strict_yaml import dump_yaml, load_yaml
 from ..trainers.command import FACTS, Command
 from .core.controllers import GRID_POINTS, ControllerName, Search, bracket_schedule
 from .core.grouping import ALONE, Grouping
+from .core.revision import Mode
 from .core.schedule import Budget, Resource
-from .core.state import Mode
 from .errors import InvalidSpecError
 from .results import is_reserved
 from .spec_errors import explain
