@@ -9,7 +9,7 @@ from ..search_spaces import SearchSpace
 from .core.learning import ENOUGH_RESULTS
 from .core.observations import Observations
 from .errors import ResultsError
-from .run import load_spec, load_state
+from .run import load_state, ran_spec
 
 Method = Literal["model", "fanova", "ped_anova"]
 
@@ -32,7 +32,7 @@ def importance(path: str | Path, method: Method = "model") -> dict[str, float]:
     """
     if method not in get_args(Method):
         raise ResultsError(f"There is no method {method!r}: it must be {', '.join(get_args(Method))}.")
-    spec = load_spec(Path(path))
+    spec = ran_spec(Path(path))
     space, (state, _) = spec.search_space, load_state(Path(path), spec)
     observations = state.observations()
     if observations.finite < ENOUGH_RESULTS:

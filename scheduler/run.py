@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -10,6 +11,7 @@ from ..trainers import Trainer
 from .core.controllers import make_controller
 from .core.observations import Observations
 from .core.state import SweepState
+from .edits import Reviser, check_edits, edited_event, edits_between, first_spec, last_spec
 from .errors import SweepError, WorkerError
 from .execution.executor import MeasuringExecutor
 from .execution.interrupts import Interrupts
@@ -17,9 +19,11 @@ from .execution.loop import Observer, StopReason, SweepLoop
 from .execution.record import DurableRecord
 from .execution.replay import History, replay
 from .fusing import fusing_sentence, sample_group, with_group_size
-from .results import ReportWriter, drop_uncovered
+from .results import ReportWriter, drop_uncovered, write_trials
+from .results.restating import conform_reports, merged_types
 from .spec import SweepSpec
 from .storage import Journal, SweepDirectory, SweepLock, read_journal, write_file
+from .storage.journal import Event
 from .warm_start import save_prior, saved_prior
 from .workers import workers_on_demand
 
@@ -51,16 +55,43 @@ def load_spec(path: Path) -> SweepSpec:
     return SweepSpec.from_yaml(text, str(file))
 
 
+def ran_spec(path: Path) -> SweepSpec:
+    """The spec that a sweep's last run had; sweep.yaml differs from it where somebody has edited it since.
+
+    Raises:
+        SweepError: There is no sweep.
+        JournalError: The journal cannot be trusted.
+    """
+    return last_spec(read_journal(SweepDirectory(path).journal)) or load_spec(path)
+
+
 def load_state(path: Path, spec: SweepSpec) -> tuple[SweepState, History]:
     """The state that a sweep's journal leads to; reads only.
+
+    Args:
+        path: The sweep's directory.
+        spec: Its spec, where the journal does not tell with which one it began.
 
     Raises:
         JournalError: The journal cannot be trusted.
         ResultsError: The results of the earlier sweep that it starts from are not there any more.
     """
-    layout = SweepDirectory(path)
-    state = new_state(spec, saved_prior(layout, spec))
-    return state, replay(read_journal(layout.journal), state)
+    state, history, _ = replayed(SweepDirectory(path), read_journal(SweepDirectory(path).journal), spec)
+    return state, history
+
+
+def replayed(layout: SweepDirectory, events: Sequence[Event], spec: SweepSpec) -> tuple[SweepState, History, Reviser]:
+    """The state that a journal leads to, and what has it go on with an edited spec; reads only.
+
+    Args:
+        layout: The sweep's directory.
+        events: Its journal.
+        spec: Its spec, where the journal does not tell with which one it began.
+    """
+    first = first_spec(events) or spec
+    state = new_state(first, saved_prior(layout, first))
+    revise = Reviser(state, first, layout)
+    return state, replay(events, state, revise), revise
 
 
 def run_in_directory(
@@ -83,12 +114,20 @@ def run_in_directory(
     _create(layout)
     with SweepLock(layout.lock), interrupts.listening(), workers_on_demand(spec, trainer) as workers:
         _prepare(layout, spec, resumed=resumed)
+        events = read_journal(layout.journal)
+        ran = (last_spec(events) or load_spec(layout.path)) if events else None
+        if ran is not None:
+            check_edits(ran, spec, layout)
         if spec.fuse.size == "auto":
             spec = _measured(layout, spec, workers())
         elif spec.fuse.size > 1 and not resumed:
             _logger.info("%s", fusing_sentence(spec))
-        state, history = load_state(layout.path, spec)
-        record = _open_record(layout, spec, state)
+        state, history, revise = replayed(layout, events, ran or spec)
+        drop_uncovered(layout, state.covered())
+        edited = None if ran is None or not edits_between(ran, spec) else edited_event(ran, spec, state, layout)
+        if edited is not None:
+            revise(edited)
+        record = _open_record(layout, ran or spec, spec, state, edited)
         try:
             if state.finished:
                 record.close(state, StopReason.FINISHED)
@@ -142,14 +181,23 @@ def _has_decided(layout: SweepDirectory) -> bool:
     return any(event["type"] == "decided" for event in read_journal(layout.journal))
 
 
-def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> DurableRecord:
-    """Opens journal and parts for this run; reports that no recorded outcome covers are dropped first."""
-    value_types = spec.search_space.value_types
-    drop_uncovered(layout, state.covered())
+def _open_record(
+    layout: SweepDirectory, began: SweepSpec, spec: SweepSpec, state: SweepState, edited: Event | None
+) -> DurableRecord:
+    """Opens journal and parts for this run."""
+    value_types = merged_types(layout, spec.search_space.value_types)
+    journal = Journal.open(layout.journal)
+    journal.append({"type": "opened", "time": time.time(), "versions": spec.versions, "spec": began.to_yaml()})
+    journal.commit()
+    if edited is not None:
+        write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
+        write_trials(layout.trials, state.rows, value_types, layout.staging)
+    conform_reports(layout, value_types, (spec.metric, spec.mode), state.rows)
+    if edited is not None:
+        # Last: what a crash leaves half done before this line is an edit of sweep.yaml, which the next run finds.
+        journal.append({**edited, "time": time.time()})
+        journal.commit()
     writer = ReportWriter(layout, value_types, spec.metric, spec.mode)
     for row in state.rows:
         writer.register(row.trial, row.config)
-    journal = Journal.open(layout.journal)
-    journal.append({"type": "opened", "time": time.time(), "versions": spec.versions})
-    journal.commit()
     return DurableRecord(layout, journal, writer, value_types)

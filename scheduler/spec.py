@@ -30,6 +30,7 @@ from .spec_parts import (
     SpecPart,
     WarmStartSpec,
     WorkersSpec,
+    check_assumed,
 )
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -56,6 +57,7 @@ class SweepSpec(SpecPart):
         controller: Which controller decides.
         proposer: What proposes configurations from results; what suits the controller if None.
         warm_start: The earlier sweep from whose results the proposer learns too.
+        assume: Values of hyperparameters for the trials that did not have them, where the spec of a sweep is edited.
         fuse: Which trials of a lane are trained as one model.
         seed: From which every random choice follows.
         max_failures: How often a failed trial is started again.
@@ -77,6 +79,7 @@ class SweepSpec(SpecPart):
     controller: ControllerSpec = ControllerSpec()
     proposer: ProposerSpec | None = None
     warm_start: WarmStartSpec | None = None
+    assume: dict[str, Any] = Field(default_factory=dict)
     fuse: FuseSpec = FuseSpec()
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
     max_failures: Annotated[int, Field(ge=0, strict=True)] = 1
@@ -250,6 +253,7 @@ class SweepSpec(SpecPart):
             self._check_fused_names()
             if self.warm_start is not None:
                 self.warm_start.check(self.search_space)
+            check_assumed("assume", self.assume, self.search_space)
             first = next(bracket_schedule(self.search), None)
         except CaviarError as error:
             raise ValueError(str(error)) from None

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from .core.trial import TrialRow, TrialState
+from .edits import last_spec
 from .execution.loop import StopReason
-from .execution.replay import History, replay
+from .execution.replay import History
 from .lessons import Lessons, lessons_of, state_warnings
 from .progress import Progress, ProgressMeter
-from .run import load_spec, new_state
+from .run import load_spec, replayed
 from .spec import SweepSpec
 from .storage import Holder, SweepDirectory, holder, read_journal
-from .warm_start import saved_prior
 
 
 class SweepCondition(str, Enum):
@@ -70,10 +70,11 @@ def sweep_status(path: str | Path) -> SweepStatus:
         ResultsError: The results of the earlier sweep that it starts from are not there any more.
     """
     layout = SweepDirectory(Path(path))
-    spec = load_spec(layout.path)
+    written = load_spec(layout.path)
     held_by = holder(layout.lock)
-    events, state = read_journal(layout.journal), new_state(spec, saved_prior(layout, spec))
-    history = replay(events, state)
+    events = read_journal(layout.journal)
+    spec = last_spec(events) or written
+    state, history, _ = replayed(layout, events, spec)
     rows = _marked(state.rows, events) if held_by else state.rows
     return SweepStatus(
         directory=layout.path,
@@ -82,7 +83,7 @@ def sweep_status(path: str | Path) -> SweepStatus:
         holder=held_by,
         runs=history.runs,
         seconds=history.seconds,
-        progress=ProgressMeter(spec).measure(rows, state.spent),
+        progress=ProgressMeter(spec, schedule=state.schedule()).measure(rows, state.spent),
         best=state.best,
         lessons=lessons_of(spec, state),
         warnings=state_warnings(spec, state),

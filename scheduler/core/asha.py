@@ -188,6 +188,11 @@ class AshaController:
         if isfinite(self._trials) and (missing := int(self._trials) - len(self._points)) > 0:
             yield self._plan(missing)
 
+    def schedule(self) -> Iterator[BracketPlan]:
+        """The one bracket with all of its trials; where only the time is limited, the smallest that has all rungs."""
+        smallest = self._eta ** (len(self._levels) - 1)
+        yield self._ended or self._plan(int(self._trials) if isfinite(self._trials) else smallest)
+
     @property
     def unfinished(self) -> Sequence[int]:
         """Bracket 0 while something of it may follow, without new trials."""

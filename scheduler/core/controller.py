@@ -75,6 +75,9 @@ class Controller(Protocol):
     def coming(self) -> Iterator[BracketPlan]:
         """The brackets that are still to be opened, without opening them; endless where only the time is limited."""
 
+    def schedule(self) -> Iterator[BracketPlan]:
+        """The brackets that have been opened and those still to be; endless where only the time is limited."""
+
     @property
     def unfinished(self) -> Sequence[int]:
         """Numbers of the brackets that have been opened and are not finished."""

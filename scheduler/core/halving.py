@@ -96,6 +96,10 @@ class HalvingController:
         following = () if self._following is None else (self._following,)
         return chain(list(self._coming), following, rest)
 
+    def schedule(self) -> Iterator[BracketPlan]:
+        """The brackets that have been opened and those that are still to be."""
+        return chain(self.plans, self.coming())
+
     @property
     def finished(self) -> bool:
         """Whether every bracket of the schedule has been opened and is finished."""

@@ -114,6 +114,15 @@ class SweepState:
         """The brackets that are still to be opened; endless where only the time is limited."""
         return self._controller.coming()
 
+    def schedule(self) -> Iterator[BracketPlan]:
+        """The brackets that have been opened and those that are still to be; endless where only time is limited."""
+        return self._controller.schedule()
+
+    @property
+    def unfinished(self) -> Sequence[int]:
+        """Numbers of the brackets that have been opened and are not finished."""
+        return self._controller.unfinished
+
     def revise(self, revision: Revision) -> None:
         """Goes on with another search, metric or number of failures; nothing may be outstanding."""
         rows, change = self.rows, revision.change

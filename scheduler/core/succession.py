@@ -11,7 +11,7 @@ mode is another one, or the full resource is.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from math import isfinite
 
 import numpy as np
@@ -183,6 +183,11 @@ class Succession:
     def coming(self) -> Iterator[BracketPlan]:
         """The brackets that are still to be opened."""
         return self._parts[-1].controller.coming()
+
+    def schedule(self) -> Iterator[BracketPlan]:
+        """The brackets that have been opened and those that are still to be."""
+        last = self._parts[-1]
+        return chain(self.plans[: last.bracket], last.controller.schedule())
 
     @property
     def unfinished(self) -> Sequence[int]:

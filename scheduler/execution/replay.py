@@ -1,6 +1,6 @@
 """Replaying a journal: a fresh state is taken through the recorded decisions and outcomes, and must decide the same."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +27,15 @@ class History:
     reason: str | None = None
 
 
-def replay(events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
+def replay(
+    events: Sequence[Mapping[str, Any]], state: SweepState, revise: Callable[[Mapping[str, Any]], None] | None = None
+) -> History:
     """Takes a fresh state to where the journal ends; work without an outcome is queued again.
 
     Args:
         events: The journal, in order.
-        state: A state with a controller made from the same spec.
+        state: A state with a controller made from the spec that the sweep began with.
+        revise: Has the state go on with the spec of an event of the type `edited`.
 
     Raises:
         JournalError: The spec or the code decides something else than what was recorded.
@@ -52,6 +55,8 @@ def replay(events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
             for outcome in event["outcomes"]:
                 state.handle(Outcome(**{**outcome, "status": OutcomeStatus(outcome["status"])}))
             last = event.get("time", last)
+        elif kind == "edited" and revise is not None:
+            revise(event)
         elif kind == "closed":
             last, reason = event["time"], event["reason"]
         else:
