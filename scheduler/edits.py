@@ -6,6 +6,7 @@ events the later ones. `sweep.yaml` holds the one that the next run is to have.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any
 
 from .core.revision import Revision, RungValue, results_of
@@ -57,6 +58,7 @@ def check_edits(old: SweepSpec, new: SweepSpec, directory: SweepDirectory) -> No
         f"{edit.field}: the sweep has {edit.old!r} and cannot go on with {edit.new!r}; {way_out}."
         for edit in edits_between(old, new)
         if any(edit.field == fixed or edit.field.startswith(f"{fixed}.") for fixed in _FIXED)
+        and not (edit.field == "trainer" and _moved(edit))
     ]
     types = old.search_space.value_types
     wrong += [
@@ -67,6 +69,12 @@ def check_edits(old: SweepSpec, new: SweepSpec, directory: SweepDirectory) -> No
     ]
     if wrong:
         raise InvalidSpecError("\n".join(wrong))
+
+
+def _moved(edit: Edit) -> bool:
+    """Whether the training code has the same file's name and its own, in another folder."""
+    texts = edit.old, edit.new
+    return all(isinstance(text, str) for text in texts) and len({PurePath(text).name for text in texts}) == 1
 
 
 def first_spec(events: Sequence[Mapping[str, Any]]) -> SweepSpec | None:

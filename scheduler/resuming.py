@@ -97,7 +97,7 @@ def _check_place(layout: SweepDirectory, fields: Mapping[str, Any]) -> None:
 def _fields_of(spec_file: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a spec's file that replace a sweep's, with absolute paths."""
     given = override(read_spec_file(spec_file), values)
-    spec, folder = SweepSpec.parse({"name": "sweep", **given}), spec_file.parent
+    spec, folder = SweepSpec.parse({"name": "sweep", "trainer": None, **given}), spec_file.parent
     fields = {name: value for name, value in spec.model_dump(mode="json").items() if name not in _PLACE}
     fields |= {name: given[name] for name in _PLACE if name in values}
     if spec.trainer is not None:

@@ -168,7 +168,7 @@ class Sweep:
             )
         loaded = load_trainer(trainer if trainer is not None else spec.trainer or "")
         check_proposer(spec)
-        if "trainer" in fields:
+        if isinstance(trainer, str | Mapping):
             spec = spec.model_copy(update={"trainer": loaded.reference})
         sweep = cls._of(loaded, followed_fusing(layout, spec, loaded))
         sweep._resumed = True
