@@ -31,6 +31,7 @@ class ResumePreview:
         resource: Steps that would be trained, at most; None where only the time is limited.
         step_seconds: What a step took so far, in seconds; None before any was trained.
         seconds: Expected time of training, divided by the workers; None where it is not known.
+        earlier_s: Seconds that the sweep's runs have taken.
         planned: All brackets of the sweep, those that were opened first; endless where only the time is limited.
     """
 
@@ -44,6 +45,7 @@ class ResumePreview:
     resource: int | None
     step_seconds: float | None
     seconds: float | None
+    earlier_s: float
     planned: Iterator[BracketPlan]
 
 
@@ -62,15 +64,15 @@ def preview_resume(spec: SweepSpec) -> ResumePreview:
     events = read_journal(layout.journal)
     ran = (last_spec(events) or load_spec(layout.path)) if events else spec
     check_edits(ran, spec, layout)
-    state, _, revise = replayed(layout, events, ran)
+    state, history, revise = replayed(layout, events, ran)
     merged_types(layout, spec.search_space.value_types)
     edits = edits_between(ran, spec)
     if edits:
         revise(edited_event(ran, spec, state, layout))
-    return _previewed(spec, state, edits)
+    return _previewed(spec, state, edits, history.seconds)
 
 
-def _previewed(spec: SweepSpec, state: SweepState, edits: Sequence[Edit]) -> ResumePreview:
+def _previewed(spec: SweepSpec, state: SweepState, edits: Sequence[Edit], earlier_s: float) -> ResumePreview:
     rows = state.rows
     states = Counter(row.state.value for row in rows)
     done = sum(states[ended.value] for ended in _DONE)
@@ -95,6 +97,7 @@ def _previewed(spec: SweepSpec, state: SweepState, edits: Sequence[Edit]) -> Res
         resource=resource,
         step_seconds=step_seconds,
         seconds=seconds,
+        earlier_s=earlier_s,
         planned=state.schedule(),
     )
 

@@ -15,7 +15,6 @@ from ..lessons import results_warnings
 from ..results import Results
 from ..results.rows import metrics_at
 from ..resuming import edited_fields
-from ..status import sweep_status
 from ..stopping import stop_sweep
 from ..storage import SweepDirectory
 from ..sweep import Sweep
@@ -77,7 +76,7 @@ def resume(
         return
     for edit in preview.edits:
         note(f"edited: {edit_words(edit)}")
-    _run(sweep, earlier_s=sweep_status(directory).seconds, schedule=preview.planned, json=json)
+    _run(sweep, earlier_s=preview.earlier_s, schedule=preview.planned, json=json)
 
 
 @app.command()

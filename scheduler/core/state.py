@@ -17,7 +17,7 @@ from .proposal import Insight, Proposal, Request
 from .revision import Mode, Revision
 from .schedule import BracketPlan
 from .seeds import derived_seed
-from .succession import succeed, unconditional
+from .succession import succeed
 from .trial import TrialRow, TrialState
 
 
@@ -132,9 +132,10 @@ class SweepState:
         self._sign, self._max_failures = (1.0 if revision.mode == "min" else -1.0), revision.max_failures
         if change.restated is not None or change.before.space != change.after.space:
             self._current = max(proposal, len(self._controller.plans))
-        new = unconditional(change, change.before.space.names)
         for row in rows:
-            self._rows[row.trial] = replace(revision.restated(row), config={**new, **row.config})
+            self._rows[row.trial] = replace(
+                revision.restated(row), config={**successor.assumed.get(row.trial, {}), **row.config}
+            )
         self._stop(successor.ended)
         self._states.update(dict.fromkeys(successor.waiting, TrialState.PAUSED))
         self._states.update(dict.fromkeys(successor.stopped, TrialState.STOPPED))

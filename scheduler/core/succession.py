@@ -78,7 +78,7 @@ class _Part:
         trial: The number of its first trial in the sweep.
         bracket: The number of its first bracket.
         proposal: The number of its first proposal.
-        names: The hyperparameters that its trials have.
+        assumed: Values that its trials are taken to have, of hyperparameters that came later.
     """
 
     controller: Controller
@@ -86,15 +86,21 @@ class _Part:
     trial: int
     bracket: int
     proposal: int
-    names: frozenset[str]
+    assumed: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def names(self) -> set[str]:
+        """The hyperparameters that its trials have."""
+        return {*self.search.space.names, *self.assumed}
 
     def numbered(self, start: Start) -> Start:
-        """A start in the numbers of the sweep."""
+        """A start in the numbers of the sweep, with the values that are assumed."""
         return replace(
             start,
             trial=start.trial + self.trial,
             bracket=start.bracket + self.bracket,
             group=start.group + self.trial,
+            config={**self.assumed, **start.config},
         )
 
 
@@ -107,8 +113,7 @@ class Succession:
     """
 
     def __init__(self, first: Controller, search: Search) -> None:
-        self._parts = [_Part(first, search, 0, 0, 0, frozenset(search.space.names))]
-        self._assumed: dict[str, Value] = {}
+        self._parts = [_Part(first, search, 0, 0, 0)]
         self._restated: list[Result] = []
         """Results of the parts whose own results are of another metric."""
         self._live = 0
@@ -151,7 +156,7 @@ class Succession:
             decided = part.controller.decide(free) if free > 0 else []
             free -= sum(1 for _ in groupby(start.group for start in decided))
             starts += map(part.numbered, decided)
-        return [replace(start, config={**self._assumed, **start.config}) for start in starts]
+        return starts
 
     def handle(self, trial: int, rung: int, loss: float) -> Verdict:
         """Takes a trial's result at a rung."""
@@ -246,10 +251,8 @@ class Succession:
             own=len(own),
         )
         self._assume(change)
-        names = frozenset(change.after.space.names)
-        self._parts.append(
-            _Part(make_controller(search), search, self._next_trial(rows), len(plans), max(len(plans), proposal), names)
-        )
+        first = self._next_trial(rows)
+        self._parts.append(_Part(make_controller(search), search, first, len(plans), max(len(plans), proposal)))
         self._own = own
 
     def _part_of(self, trial: int) -> _Part:
@@ -263,12 +266,15 @@ class Succession:
         worst = [result for result in self.results() if not isfinite(result[2])]
         self._restated, self._live = [*restated, *worst], len(self._parts)
 
+    def assumed(self, trial: int) -> Mapping[str, Value]:
+        """The values that a trial is taken to have, of hyperparameters that came after it."""
+        return self._part_of(trial).assumed
+
     def _assume(self, change: Change) -> None:
         """Gives the trials that are begun the values that are assumed for them."""
-        names = frozenset().union(*(part.names for part in self._parts))
-        new = unconditional(change, names)
-        self._assumed |= new
-        self._parts = [replace(part, names=part.names | new.keys()) for part in self._parts]
+        self._parts = [
+            replace(part, assumed={**part.assumed, **_unconditional(change, part.names)}) for part in self._parts
+        ]
 
     def _learnt(self, change: Change, rows: Sequence[TrialRow]) -> Observations:
         """All results so far in the space of the next controller, as far as they can be there."""
@@ -280,7 +286,7 @@ class Succession:
         return Observations.concatenate(parts)
 
 
-def unconditional(change: Change, known: Collection[str]) -> dict[str, Value]:
+def _unconditional(change: Change, known: Collection[str]) -> dict[str, Value]:
     """The assumed values of names that are new and belong to every configuration."""
     domains = change.after.space.domains
     return {
@@ -319,12 +325,14 @@ class Successor:
         ended: The brackets that end at once.
         waiting: Trials that may be promoted, although they were stopped if the budget was spent.
         stopped: Trials that waited for a promotion and will have none.
+        assumed: By trial, values of hyperparameters that came after it.
     """
 
     controller: Controller
     ended: frozenset[int] = frozenset()
     waiting: frozenset[int] = frozenset()
     stopped: frozenset[int] = frozenset()
+    assumed: Mapping[int, Mapping[str, Value]] = field(default_factory=dict)
 
 
 def succeed(controller: Controller, change: Change, rows: Sequence[TrialRow], proposal: int) -> Successor:
@@ -346,7 +354,8 @@ def succeed(controller: Controller, change: Change, rows: Sequence[TrialRow], pr
     if not (change.budget_alone and succession.rebudget(change.after)):
         succession.append(change, rows, proposal)
     waiting, stopped = (frozenset(succession.waiting(finished=finished)) for finished in (False, True))
-    return Successor(succession.single or succession, frozenset(ended), waiting, stopped)
+    assumed = {row.trial: succession.assumed(row.trial) for row in rows}
+    return Successor(succession.single or succession, frozenset(ended), waiting, stopped, assumed)
 
 
 def _ended(succession: Succession, change: Change, rows: Sequence[TrialRow]) -> dict[int, BracketPlan]:

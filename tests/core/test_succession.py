@@ -184,6 +184,14 @@ def test_a_new_hyperparameter_has_its_assumed_value_in_the_trials_that_are_begun
     assert len({row.config["dropout"] for row in rows if row.bracket >= opened}) > 5
 
 
+def test_a_value_is_assumed_for_no_trial_of_a_space_without_the_hyperparameter(drive: Drive, work: Work) -> None:
+    state, more = advance(state_of(BASE), work, 14), CHANGES["one more"]
+    revised(state, BASE, more, dropout=0.25)
+    begun, without = len(state.plans), replace(BASE, budget=Budget(trials=40))
+    rows = drive(revised(state, more, without, dropout=0.25), work, 2)
+    assert {row.config.get("dropout") for row in rows if row.bracket >= begun} == {None}
+
+
 def test_with_another_metric_open_brackets_end_and_rows_and_incumbent_are_told_in_it(drive: Drive, work: Work) -> None:
     state = advance(state_of(BASE), work, 20)
     values = {row.trial: [RungValue(row.rung, row.step, 100.0 + row.trial)] for row in state.rows if row.rung >= 0}
