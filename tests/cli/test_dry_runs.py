@@ -26,5 +26,5 @@ def test_a_dry_run_says_what_would_follow_and_refuses_what_cannot_change(finishe
 
     refused = caviar("resume", sweep, "--set", "seed=1", "--dry-run", cwd=folder)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.startswith("error: seed: the sweep has 0 and cannot go on with 1; run a new sweep with warm")
+    assert "error: seed: the sweep has 0 and cannot go on with 1; run a new sweep with warm_start: " in refused.stderr
     assert {path: path.read_bytes() for path in (folder / sweep).rglob("*") if path.is_file()} == before
