@@ -14,7 +14,7 @@ from .core.state import SweepState
 from .core.succession import Change
 from .errors import InvalidSpecError
 from .results.restating import values_at_rungs
-from .spec import SweepSpec
+from .spec import SweepSpec, read_fields
 from .storage import SweepDirectory
 from .warm_start import carried_prior
 
@@ -42,7 +42,8 @@ class Edit:
 
 def edits_between(old: SweepSpec, new: SweepSpec) -> list[Edit]:
     """The fields in which two specs of a sweep differ, in the order of the spec."""
-    before, after = (dict(_flat(spec.model_dump(mode="json"))) for spec in (old, new))
+    # As they are written: a spec that was made in Python may have other numbers and sequences for the same text.
+    before, after = (dict(_flat(read_fields(spec.to_yaml(), "the spec"))) for spec in (old, new))
     names = dict.fromkeys([*before, *after])
     return [Edit(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)]
 
