@@ -10,7 +10,7 @@ from ..search_spaces.values import show
 from .core.learning import ENOUGH_RESULTS
 from .core.observations import Observations
 from .errors import ResultsError
-from .run import load_spec, load_state
+from .run import load_state, ran_spec
 from .storage.paths import given_path
 
 Method = Literal["model", "fanova", "ped_anova"]
@@ -35,7 +35,7 @@ def importance(path: str | Path, method: Method = "model") -> dict[str, float]:
     if method not in get_args(Method):
         raise ResultsError(f"There is no method {show(method)}: it must be {', '.join(get_args(Method))}.")
     directory = given_path(path, "the sweep's directory")
-    spec = load_spec(directory)
+    spec = ran_spec(directory)
     space, (state, _) = spec.search_space, load_state(directory, spec)
     observations = state.observations()
     if observations.finite < ENOUGH_RESULTS:

@@ -38,10 +38,10 @@ class Lessons:
 
 def lessons_of(spec: SweepSpec, state: SweepState) -> Lessons:
     """What the search has learnt, by the last proposal of the state."""
-    if not state.insights:
+    if not state.latest_insights:
         return Lessons(_before_the_first(spec, state))
-    number = max(state.insights)
-    insight = state.insights[number]
+    number = max(state.latest_insights)
+    insight = state.latest_insights[number]
     kind = "proposal" if spec.controller.name == "asha" else "bracket"
     return Lessons(
         describe_region(spec.search_space, insight.region),
@@ -60,7 +60,7 @@ def state_warnings(spec: SweepSpec, state: SweepState) -> tuple[str, ...]:
         for row in state.rows
         if row.best_value is not None and isfinite(row.best_value)
     )
-    shares = state.insights[max(state.insights)].shares if state.insights else None
+    shares = state.latest_insights[max(state.latest_insights)].shares if state.latest_insights else None
     return _warnings(edges(spec.search_space, [config for _, _, config in ranked], shares))
 
 

@@ -1,7 +1,7 @@
 """How far a sweep is: its brackets with their rungs, and what it has spent of what it may spend."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -76,12 +76,13 @@ class ProgressMeter:
     Args:
         spec: The sweep's spec.
         earlier_s: Seconds that earlier runs of the sweep took.
+        schedule: Its brackets, where they follow from more than the spec; those of the spec if None.
     """
 
-    def __init__(self, spec: SweepSpec, earlier_s: float = 0.0) -> None:
+    def __init__(self, spec: SweepSpec, earlier_s: float = 0.0, schedule: Iterator[BracketPlan] | None = None) -> None:
         self._hours = spec.budget.hours
         self._earlier_s = earlier_s
-        self._schedule = bracket_schedule(spec.search)
+        self._schedule = bracket_schedule(spec.search) if schedule is None else schedule
         self._plans: list[BracketPlan] = []
         self._ends = spec.controller.name == "grid" or bool(spec.budget.trials or spec.budget.resource)
         if self._ends:

@@ -1,30 +1,25 @@
 """Running a sweep in its directory: take the lock, replay what happened, train what is left."""
 
 import logging
-import time
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from pathlib import Path
-from typing import Any
 
 from ..trainers import Trainer
 from .core.controllers import make_controller
 from .core.observations import Observations
 from .core.state import SweepState
+from .edits import Reviser, check_edits, edited_event, edits_between, first_spec, last_spec
 from .errors import JournalError, ReplayError, SweepError, WorkerError
 from .execution.executor import MeasuringExecutor
-from .execution.housekeeping import Housekeeping
 from .execution.interrupts import Interrupts
 from .execution.loop import Observer, StopReason, SweepLoop
-from .execution.record import DurableRecord
-from .execution.replay import History, replay
+from .execution.replay import Events, History, replay
 from .fusing import fusing_sentence, sample_group, with_group_size
-from .recovery import recover_checkpoints
-from .results import ReportWriter, check_parts, drop_uncovered, marks_to_note, recorded_parts
+from .opening import Opening, open_record, recover
 from .spec import SweepSpec
-from .storage import Checkpoints, Journal, SweepDirectory, SweepLock, event_place, read_journal, write_file
-from .warm_start import check_prior, prior_mark, save_prior, saved_prior
+from .storage import SweepDirectory, SweepLock, event_place, read_journal, write_file
+from .warm_start import save_prior, saved_prior
 from .workers import workers_on_demand
 
 _logger = logging.getLogger(__name__)
@@ -57,29 +52,59 @@ def load_spec(path: Path) -> SweepSpec:
     return SweepSpec.from_yaml(text, str(file))
 
 
+def ran_spec(path: Path) -> SweepSpec:
+    """The spec that a sweep's last run had; sweep.yaml differs from it where somebody has edited it since.
+
+    Raises:
+        SweepError: There is no sweep.
+        JournalError: The journal cannot be trusted.
+    """
+    return last_spec(read_journal(SweepDirectory(path).journal)) or load_spec(path)
+
+
 def load_state(path: Path, spec: SweepSpec) -> tuple[SweepState, History]:
     """The state that a sweep's journal leads to; reads only.
+
+    Args:
+        path: The sweep's directory.
+        spec: Its spec, where the journal does not tell with which one it began.
 
     Raises:
         JournalError: The journal cannot be trusted.
         ResultsError: The results of the earlier sweep that it starts from are not there any more.
     """
-    layout = SweepDirectory(path)
-    state = new_state(spec, saved_prior(layout, spec))
-    return state, replay_in(layout, read_journal(layout.journal), state)
+    state, history, _ = replay_in(SweepDirectory(path), read_journal(SweepDirectory(path).journal), spec)
+    return state, history
 
 
-def replay_in(layout: SweepDirectory, events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
-    """Takes a fresh state to where the journal ends.
+def replay_in(layout: SweepDirectory, events: Events, spec: SweepSpec) -> tuple[SweepState, History, Reviser]:
+    """What `replayed` says.
 
     Raises:
-        JournalError: The replay cannot follow it; the message names the file and the line and says what to do.
+        JournalError: The replay cannot follow the journal; the message names the file and the line and what to do.
     """
     try:
-        return replay(events, state)
+        return replayed(layout, events, spec)
     except ReplayError as error:
         path, line = event_place(layout.journal, error.event)
         raise JournalError(f"{path}, line {line}: {error} What can be repaired: caviar doctor {layout.path}") from error
+
+
+def replayed(layout: SweepDirectory, events: Events, spec: SweepSpec) -> tuple[SweepState, History, Reviser]:
+    """The state that a journal leads to, and what has it go on with an edited spec; reads only.
+
+    Args:
+        layout: The sweep's directory.
+        events: Its journal.
+        spec: Its spec, where the journal does not tell with which one it began.
+
+    Raises:
+        ReplayError: The replay cannot follow the journal.
+    """
+    first = first_spec(events) or spec
+    state = new_state(first, saved_prior(layout, first))
+    revise = Reviser(state, first, layout)
+    return state, replay(events, state, revise), revise
 
 
 def run_in_directory(
@@ -102,12 +127,20 @@ def run_in_directory(
     _create(layout)
     with SweepLock(layout.lock), interrupts.listening(), workers_on_demand(spec, trainer) as workers:
         _prepare(layout, spec, resumed=resumed)
+        events = read_journal(layout.journal)
+        ran = (last_spec(events) or load_spec(layout.path)) if events else None
+        if ran is not None:
+            check_edits(ran, spec, layout)
         if spec.fuse.size == "auto":
             spec = _measured(layout, spec, workers())
         elif spec.fuse.size > 1 and not resumed:
             _logger.info("%s", fusing_sentence(spec))
-        state, history = load_state(layout.path, spec)
-        record = _open_record(layout, spec, state)
+        state, history, revise = replay_in(layout, events, ran or spec)
+        marks = recover(layout, ran or spec, events, state)
+        edited = None if ran is None or not edits_between(ran, spec) else edited_event(ran, spec, state, layout)
+        if edited is not None:
+            revise(edited)
+        record = open_record(layout, spec, state, Opening(ran or spec, marks, edited))
         try:
             if state.finished:
                 record.close(state, StopReason.FINISHED)
@@ -159,36 +192,3 @@ def _measured(layout: SweepDirectory, spec: SweepSpec, workers: MeasuringExecuto
 def _has_decided(layout: SweepDirectory) -> bool:
     """Whether a sweep got as far as its first decision: one that did not leaves nothing that a new one would lose."""
     return any(event.get("type") == "decided" for event in read_journal(layout.journal))
-
-
-def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> DurableRecord:
-    """Opens journal and parts for this run; reports that no recorded outcome covers are dropped first."""
-    value_types = spec.search_space.value_types
-    events = read_journal(layout.journal)
-    known = recorded_parts(events)
-    check_parts(layout, known)
-    check_prior(layout, spec, events)
-    if not events and any(mark.rows for mark in marks_to_note(layout, {}, known)):
-        raise JournalError(
-            f"{layout.journal} is empty, although there are reports in {layout.results}: put it back from a copy, or"
-            f" see what can be repaired with caviar doctor {layout.path}"
-        )
-    recover_checkpoints(layout, state)
-    covered = state.covered()
-    marks = marks_to_note(layout, covered, known)
-    writer = ReportWriter(layout, value_types, spec.metric, spec.mode)
-    for row in state.rows:
-        writer.register(row.trial, row.config)
-    journal = Journal.open(layout.journal)
-    opened = {"type": "opened", "time": time.time(), "versions": spec.versions}
-    opened |= {"spec": layout.spec.read_text(encoding="utf-8"), "parts": [mark.to_json() for mark in marks]}
-    journal.append(opened | prior_mark(layout, spec))
-    journal.commit()
-    drop_uncovered(layout, covered)
-    housekeeping = Housekeeping(
-        Checkpoints(layout.checkpoints, layout.staging),
-        spec.checkpoints.retention,
-        spec.mode,
-        between=spec.checkpoints.every is not None,
-    )
-    return DurableRecord(layout, journal, writer, value_types, housekeeping, spec.storage_timeout)

@@ -16,8 +16,8 @@ from ..search_spaces.values import cut, plain, show
 from ..trainers.command import FACTS, Command
 from .core.controllers import GRID_POINTS, ControllerName, Search, bracket_schedule
 from .core.grouping import ALONE, Grouping
+from .core.revision import Mode
 from .core.schedule import Budget, Resource
-from .core.state import Mode
 from .errors import InvalidSpecError
 from .results import is_reserved
 from .spec_errors import explain
@@ -37,6 +37,7 @@ from .spec_parts import (
     Text,
     WarmStartSpec,
     WorkersSpec,
+    check_assumed,
     one_line,
 )
 from .storage import STORAGE_TIMEOUT_S
@@ -65,6 +66,7 @@ class SweepSpec(SpecPart):
         controller: Which controller decides.
         proposer: What proposes configurations from results; what suits the controller if None.
         warm_start: The earlier sweep from whose results the proposer learns too.
+        assume: Values of hyperparameters for the trials that did not have them, where the spec of a sweep is edited.
         fuse: Which trials of a lane are trained as one model.
         seed: From which every random choice follows.
         max_failures: How often a failed trial is started again.
@@ -92,6 +94,7 @@ class SweepSpec(SpecPart):
     controller: ControllerSpec = ControllerSpec()
     proposer: ProposerSpec | None = None
     warm_start: WarmStartSpec | None = None
+    assume: dict[str, Any] = Field(default_factory=dict)
     fuse: FuseSpec = FuseSpec()
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
     max_failures: Annotated[int, Field(ge=0, le=MOST, strict=True)] = 1
@@ -273,6 +276,7 @@ class SweepSpec(SpecPart):
             self._check_fused_names()
             if self.warm_start is not None:
                 self.warm_start.check(self.search_space)
+            check_assumed("assume", self.assume, self.search_space)
             first = next(bracket_schedule(self.search), None)
         except CaviarError as error:
             raise ValueError(str(error)) from None

@@ -183,6 +183,29 @@ class ProposerSpec(SpecPart):
         return self
 
 
+def check_assumed(field: str, assumed: Mapping[str, Any], space: SearchSpace) -> None:
+    """Refuses to assume what is outside of a search space.
+
+    Args:
+        field: The field that has the values.
+        assumed: Values by hyperparameter.
+        space: The search space.
+
+    Raises:
+        InvalidSpecError: A name is unknown, or a value is not one that it may take.
+    """
+    for name, value in assumed.items():
+        if name not in space.domains:
+            raise InvalidSpecError(
+                f"{field}.{name}: there is no such hyperparameter, got {value!r}; the space has"
+                f" {', '.join(space.names)}."
+            )
+        try:
+            space.domains[name].encode([value])
+        except InvalidSpaceError as error:
+            raise InvalidSpecError(f"{field}.{name}: {error}.") from None
+
+
 class WarmStartSpec(SpecPart):
     """An earlier sweep from whose results a model learns, and values of hyperparameters that it did not have yet."""
 
@@ -205,16 +228,7 @@ class WarmStartSpec(SpecPart):
         Raises:
             InvalidSpecError: A name is unknown, or a value is not one that it may take.
         """
-        for name, value in self.assume.items():
-            if name not in space.domains:
-                raise InvalidSpecError(
-                    f"warm_start.assume.{cut(name)}: there is no such hyperparameter, got {show(value)};"
-                    f" the space has {', '.join(space.names)}."
-                )
-            try:
-                space.domains[name].encode([value])
-            except InvalidSpaceError as error:
-                raise InvalidSpecError(f"warm_start.assume.{name}: {error}.") from None
+        check_assumed("warm_start.assume", self.assume, space)
 
 
 class ErrorRuleSpec(SpecPart):

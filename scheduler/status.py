@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from .core.trial import TrialRow, TrialState
+from .edits import last_spec
 from .execution.loop import StopReason
 from .execution.replay import History
 from .lessons import Lessons, lessons_of, state_warnings
 from .progress import Progress, ProgressMeter
-from .run import load_spec, new_state, replay_in
+from .run import load_spec, replay_in
 from .spec import SweepSpec
 from .storage import Holder, SweepDirectory, holder, is_full, read_journal
 from .storage.paths import given_path
-from .warm_start import saved_prior
 
 
 class SweepCondition(str, Enum):
@@ -73,10 +73,11 @@ def sweep_status(path: str | Path) -> SweepStatus:
         ResultsError: The results of the earlier sweep that it starts from are not there any more.
     """
     layout = SweepDirectory(given_path(path, "the sweep's directory"))
-    spec = load_spec(layout.path)
+    written = load_spec(layout.path)
     held_by = holder(layout.lock)
-    events, state = read_journal(layout.journal), new_state(spec, saved_prior(layout, spec))
-    history = replay_in(layout, events, state)
+    events = read_journal(layout.journal)
+    spec = last_spec(events) or written
+    state, history, _ = replay_in(layout, events, spec)
     rows = _marked(state.rows, events) if held_by else state.rows
     return SweepStatus(
         directory=layout.path,
@@ -85,7 +86,7 @@ def sweep_status(path: str | Path) -> SweepStatus:
         holder=held_by,
         runs=history.runs,
         seconds=history.seconds,
-        progress=ProgressMeter(spec).measure(rows, state.spent),
+        progress=ProgressMeter(spec, schedule=state.schedule()).measure(rows, state.spent),
         best=state.best,
         lessons=lessons_of(spec, state),
         warnings=(*state_warnings(spec, state), *_storage_warnings(layout, held_by)),

@@ -17,9 +17,11 @@ from .execution.record import MemoryRecord
 from .execution.simulated import Curve, SimulatedExecutor, StepCost, one_second, rare_collections
 from .fusing import resolve_fusing, with_fusing
 from .planning import plan_sweep
+from .preview import ResumePreview, preview_resume
 from .proposing import check_proposer, make_proposer
 from .provenance import installed_versions
 from .results import ReportTable, Results, regions_table, trials_table
+from .resuming import followed_fusing, resumed_spec
 from .run import load_spec, new_state, run_in_directory
 from .spec import SweepSpec, read_spec_file
 from .storage import STORAGE_TIMEOUT_S, SweepDirectory
@@ -164,29 +166,32 @@ class Sweep:
         return cls.from_spec(spec, path.parent)
 
     @classmethod
-    def resume(cls, path: str | Path, trainer: TrainerLike | None = None) -> "Sweep":
+    def resume(cls, path: str | Path, trainer: TrainerLike | None = None, **fields: Any) -> "Sweep":
         """A sweep that ran before, to go on from where its directory says it was.
 
         Args:
             path: The sweep's directory.
             trainer: The training code, where the directory has no name for it: a function of a notebook.
+            fields: Fields of the spec that replace those in sweep.yaml from now on. `run` refuses those that a sweep
+                cannot go on with.
 
         Raises:
             SweepError: There is no sweep.
-            InvalidSpecError: Its data are not there any more.
+            InvalidSpecError: A field is not what it may be, or its data are not there any more.
+            JournalError: The journal cannot be trusted.
             TrainerError: The training code cannot be used.
         """
         layout = SweepDirectory(given_path(path, "the sweep's directory").resolve())
-        spec = load_spec(layout.path)
+        spec = resumed_spec(layout, fields)
         if trainer is None and spec.trainer is None:
             raise SweepError(
                 f"{layout.path}: its training code has no name to find it by; use Sweep.resume(path, trainer=train)."
             )
         loaded = load_trainer(trainer if trainer is not None else spec.trainer or "")
-        find_data(spec.data, None)
         check_proposer(spec)
-        where = {"name": layout.path.name, "storage": str(layout.path.parent)}
-        sweep = cls._of(loaded, resolve_fusing(spec.model_copy(update=where), loaded))
+        if isinstance(trainer, str | Mapping):
+            spec = spec.model_copy(update={"trainer": loaded.reference})
+        sweep = cls._of(loaded, followed_fusing(layout, spec, loaded))
         sweep._resumed = True
         return sweep
 
@@ -273,6 +278,18 @@ class Sweep:
             InvalidSpecError: The budget is one of hours alone and the cost of a step is not known.
         """
         return plan_sweep(self._spec, step_seconds, workers)
+
+    def preview(self) -> ResumePreview:
+        """What a sweep from `Sweep.resume` would do, without training and without changing anything.
+
+        Raises:
+            SweepError: The sweep has not run yet.
+            InvalidSpecError: A field was changed that cannot change.
+            JournalError: The journal cannot be trusted.
+        """
+        if not self._resumed:
+            raise SweepError(f"{self.directory}: this sweep has not run yet; plan() says what it will run.")
+        return preview_resume(self._spec)
 
     @classmethod
     def _of(cls, trainer: Trainer, spec: SweepSpec) -> "Sweep":

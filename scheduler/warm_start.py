@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..search_spaces import Value
 from .core.observations import Observations
 from .core.transfer import Transfer
 from .errors import InvalidSpecError, ResultsError
@@ -134,6 +135,34 @@ def check_prior(layout: SweepDirectory, spec: SweepSpec, events: Sequence[Mappin
             f"{layout.prior} is not the file that the sweep began with: put it back from a copy, or see what can be"
             f" repaired with caviar doctor {layout.path}"
         )
+
+
+def carried_prior(layout: SweepDirectory, first: SweepSpec, spec: SweepSpec) -> Observations | None:
+    """What `save_prior` copied, as a sweep sees it whose spec was edited since; None where there is nothing to use.
+
+    Args:
+        layout: The sweep's directory.
+        first: The spec that the sweep began with.
+        spec: The spec that it goes on with.
+
+    Raises:
+        ResultsError: The copy is not there or cannot be read.
+    """
+    if first.warm_start is None or first.metric != spec.metric:
+        return None
+    transfer = Transfer(spec.search_space, first.search_space.names, _unknown(first, spec), spec.seed)
+    trials = read_prior(layout.prior)
+    kept = [
+        TrialResults(trial.trial, config, values)
+        for trial, there in zip(trials, transfer([trial.config for trial in trials]), strict=True)
+        if (values := {step: value for step, value in trial.values.items() if step <= spec.resource.max})
+        for config in there.configs
+    ]
+    return _observations(kept, spec) if kept else None
+
+
+def _unknown(first: SweepSpec, spec: SweepSpec) -> dict[str, Value]:
+    return {name: value for name, value in spec.assume.items() if name not in first.space}
 
 
 def _check_comparable(results: Results, spec: SweepSpec) -> None:

@@ -1,5 +1,6 @@
 """Progress of a run on standard error: a live display on a terminal, a line now and then elsewhere."""
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from ..core.schedule import BracketPlan
 from ..core.trial import TrialRow
 from ..execution.loop import Moment
 from ..lessons import lessons_of
@@ -27,10 +29,11 @@ class RunProgress:
     Args:
         spec: The sweep's spec.
         earlier_s: Seconds that earlier runs of the sweep took.
+        schedule: Its brackets, where they follow from more than the spec.
     """
 
-    def __init__(self, spec: SweepSpec, earlier_s: float = 0.0) -> None:
-        self._spec, self._meter = spec, ProgressMeter(spec, earlier_s)
+    def __init__(self, spec: SweepSpec, earlier_s: float = 0.0, schedule: Iterator[BracketPlan] | None = None) -> None:
+        self._spec, self._meter = spec, ProgressMeter(spec, earlier_s, schedule)
         self._console = progress_console()
         self._live: Live | None = None
         if self._console.is_terminal and not self._console.is_dumb_terminal:

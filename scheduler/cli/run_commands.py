@@ -1,19 +1,21 @@
 """Commands that run a sweep or stop one: run, resume, stop."""
 
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ..core.schedule import BracketPlan
 from ..core.trial import TrialState
 from ..errors import SweepStoppedError
 from ..execution.loop import StopReason
 from ..lessons import results_warnings
 from ..results import Results
 from ..results.rows import metrics_at
-from ..status import sweep_status
+from ..resuming import edited_fields
 from ..stopping import stop_sweep
 from ..storage import SweepDirectory
 from ..sweep import Sweep
@@ -22,6 +24,7 @@ from .best import best_as_dict, print_best
 from .console import note, plural, print_json, results_console, show_command, show_path, show_value
 from .exit_codes import ExitCode, fail
 from .options import Directory, Json, Settings, SpecFile, Workers, parse_settings
+from .preview import edit_words, print_preview
 from .progress import RunProgress
 
 app = typer.Typer()
@@ -50,11 +53,31 @@ def run(
 
 
 @app.command()
-def resume(directory: Directory, json: Json = False) -> None:
-    """Go on with a sweep that was stopped or killed."""
+def resume(
+    directory: Directory,
+    settings: Settings = None,
+    spec_file: Annotated[
+        Path | None,
+        typer.Option("--spec", metavar="FILE", help="A spec that takes the place of the sweep's.", show_default=False),
+    ] = None,
+    workers: Workers = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and change nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Go on with a sweep, with its spec as it is or edited.
+
+    What --set, --spec or an editor changed in sweep.yaml holds from now on.
+    """
     with redirect_stdout(sys.stderr):
-        sweep = Sweep.resume(directory)
-    _run(sweep, earlier_s=sweep_status(directory).seconds, json=json)
+        values = parse_settings(settings, workers_count=workers)
+        sweep = Sweep.resume(directory, **edited_fields(directory, values, spec_file))
+    preview = sweep.preview()
+    if dry_run:
+        print_preview(sweep.spec, preview, json=json)
+        return
+    for edit in preview.edits:
+        note(f"edited: {edit_words(edit)}")
+    _run(sweep, earlier_s=preview.earlier_s, schedule=preview.planned, json=json)
 
 
 @app.command()
@@ -77,9 +100,9 @@ def stop(
     typer.echo("no process is running this sweep" if stopped is None else f"stopped: {stopped}")
 
 
-def _run(sweep: Sweep, *, earlier_s: float = 0.0, json: bool) -> None:
+def _run(sweep: Sweep, *, earlier_s: float = 0.0, schedule: Iterator[BracketPlan] | None = None, json: bool) -> None:
     try:
-        with redirect_stdout(sys.stderr), RunProgress(sweep.spec, earlier_s) as progress:
+        with redirect_stdout(sys.stderr), RunProgress(sweep.spec, earlier_s, schedule) as progress:
             results = sweep.run(progress)
     except (KeyboardInterrupt, SystemExit, SweepStoppedError):
         _say_how_to_go_on(sweep)

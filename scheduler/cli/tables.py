@@ -18,13 +18,17 @@ _ANY_WIDTH = 10_000
 _STATE_STYLES = {"running": "cyan", "completed": "green", "failed": "red", "diverged": "yellow"}
 
 
-def plan_table(plan: Plan) -> Table:
-    """A line for each run of equal brackets: their numbers, the trials at each rung, and what one costs."""
+def plan_table(plan: Plan, first: int = 0) -> Table:
+    """A line for each run of equal brackets: their numbers, the trials at each rung, and what one costs.
+
+    Args:
+        plan: The brackets.
+        first: The number of the first.
+    """
     levels = sorted({level for bracket in plan.brackets for level in bracket.levels})
     table = _table("bracket", *(f"at {level:,}" for level in levels), f"{plan.resource.unit}s each")
-    first = 0
-    for number, bracket in enumerate(plan.brackets):
-        if number + 1 < len(plan.brackets) and plan.brackets[number + 1] == bracket:
+    for number, (bracket, following) in enumerate(zip(plan.brackets, (*plan.brackets[1:], None), strict=True), first):
+        if following == bracket:
             continue
         sizes = dict(zip(bracket.levels, bracket.sizes, strict=True))
         cells = [f"{sizes[level]:,}" if level in sizes else "" for level in levels]

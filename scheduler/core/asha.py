@@ -11,7 +11,7 @@ them.
 
 from bisect import insort
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite, isinf
 from operator import itemgetter
@@ -20,12 +20,13 @@ import numpy as np
 
 from ...search_spaces import SearchSpace, Value
 from .bracket import Ranked, Verdict
-from .controller import Start
+from .controller import Result, Start
 from .design import Design
 from .learning import Learning
 from .observations import Observations
 from .proposal import Points, Proposal, Request
 from .region import Region
+from .schedule import BracketPlan
 
 
 @dataclass(slots=True)
@@ -98,6 +99,7 @@ class AshaController:
         """Trials without any result."""
         self._batches = self._proposed = self._drawn = self._finite = 0
         self._region: Region | None = None
+        self._ended: BracketPlan | None = None
 
     @property
     def finished(self) -> bool:
@@ -119,7 +121,7 @@ class AshaController:
         pending = pending.reshape(-1, self._space.dimensions)
         assert self._learning is not None, "asked only where a proposal is wanted"
         seen = Observations.concatenate([self._learning.prior, self.observations()])
-        return Request(self._batches, n, seen, pending, self._region, len(self._learning.prior))
+        return Request(self._batches, n, seen, pending, self._region, self._learning.earlier)
 
     def accept(self, proposal: Proposal) -> None:
         """Queues the proposed points, and as many of the design that its share of all is kept."""
@@ -153,7 +155,7 @@ class AshaController:
         if rung == len(self._rungs) - 1 and isfinite(loss):
             verdict.completed.append(trial)
         if self.finished:
-            verdict.stopped += [waiting for rung in self._rungs[:-1] for _, waiting in rung.waiting]
+            verdict.stopped += self.waiting
         return verdict
 
     def promotable(self) -> set[int]:
@@ -174,6 +176,63 @@ class AshaController:
         points = np.array([self._points[trial] for trial, _, _ in rows]).reshape(-1, self._space.dimensions)
         resource = np.array([level for _, level, _ in rows], np.int64)
         return Observations(points, resource, np.array([loss for _, _, loss in rows], np.float64))
+
+    def results(self) -> list[Result]:
+        """All results so far with the trials that have them."""
+        levels = zip(self._rungs, self._levels, strict=True)
+        return [(trial, level, loss) for rung, level in levels for loss, trial in rung.ranked]
+
+    @property
+    def waiting(self) -> list[int]:
+        """Trials that wait at a rung and were not promoted."""
+        return [trial for rung in self._rungs[:-1] for _, trial in rung.waiting]
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Resource of each rung, in steps, increasing."""
+        return self._levels
+
+    @property
+    def plans(self) -> Sequence[BracketPlan]:
+        """The one bracket as far as it was started, and what may become of these trials."""
+        return [self._ended or self._plan(len(self._points))] if self._points else []
+
+    def coming(self) -> Iterator[BracketPlan]:
+        """The trials that are still to be started; none where only the time is limited."""
+        if isfinite(self._trials) and (missing := int(self._trials) - len(self._points)) > 0:
+            yield self._plan(missing)
+
+    def schedule(self) -> Iterator[BracketPlan]:
+        """The one bracket with all of its trials; where only the time is limited, the smallest that has all rungs."""
+        smallest = self._eta ** (len(self._levels) - 1)
+        yield self._ended or self._plan(int(self._trials) if isfinite(self._trials) else smallest)
+
+    @property
+    def unfinished(self) -> Sequence[int]:
+        """Bracket 0 while something of it may follow, without new trials."""
+        return [0] if self._points and (self._running or self._promotable() is not None) else []
+
+    @property
+    def reserved(self) -> int:
+        """The number of trials that were started."""
+        return len(self._points)
+
+    def limit(self, trials: float) -> None:
+        """Starts no more trials than these in all, or as many as there are already; infinite is no limit."""
+        self._trials = max(trials, len(self._points))
+
+    def end(self, ended: Mapping[int, BracketPlan]) -> None:
+        """Ends the bracket now: what waits is not promoted any more."""
+        for plan in ended.values():
+            self._ended = plan
+            self._trials = len(self._points)
+            self._running.clear()
+            self._unseen.clear()
+            for rung in self._rungs:
+                rung.waiting.clear()
+
+    def _plan(self, trials: int) -> BracketPlan:
+        return BracketPlan(self._levels, tuple(trials // self._eta**rung for rung in range(len(self._levels))))
 
     @property
     def _unplanned(self) -> float:

@@ -108,6 +108,21 @@ class Bracket:
         """Whether every result that can arrive has arrived."""
         return self._missing == 0
 
+    def close(self, plan: BracketPlan) -> None:
+        """Ends the bracket with the results that it has.
+
+        Args:
+            plan: What came of its plan.
+        """
+        self.plan, self._missing = plan, 0
+        for rung in self._rungs:
+            rung.expected = len(rung.ranked)
+
+    def results(self) -> list[tuple[int, int, float]]:
+        """All results so far: trial, resource and loss."""
+        levels = zip(self.plan.levels, self._rungs, strict=True)
+        return [(trial, level, loss) for level, rung in levels for loss, trial in rung.ranked]
+
     def complete(self, rung: int) -> bool:
         """Whether every result that can arrive at a rung has arrived."""
         return self._rungs[rung].missing == 0

@@ -1,6 +1,6 @@
 """The seam between what runs next and how it runs: results and proposals in, assignments and requests out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +8,10 @@ from ...search_spaces import Value
 from .bracket import Verdict
 from .observations import Observations
 from .proposal import Proposal, Request
+from .schedule import BracketPlan
+
+Result = tuple[int, int, float]
+"""What a trial came to: its number, the resource in steps, and its loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +67,31 @@ class Controller(Protocol):
 
     def observations(self) -> Observations:
         """All results so far, without those of earlier sweeps."""
+
+    def results(self) -> list[Result]:
+        """All results so far with the trials that have them."""
+
+    @property
+    def plans(self) -> Sequence[BracketPlan]:
+        """The plans of the brackets that have been opened, by number."""
+
+    def coming(self) -> Iterator[BracketPlan]:
+        """The brackets that are still to be opened, without opening them; endless where only the time is limited."""
+
+    def schedule(self) -> Iterator[BracketPlan]:
+        """The brackets that have been opened and those still to be; endless where only the time is limited."""
+
+    @property
+    def unfinished(self) -> Sequence[int]:
+        """Numbers of the brackets that have been opened and are not finished."""
+
+    @property
+    def reserved(self) -> int:
+        """The number after those of all trials of the brackets that are not finished, started or not."""
+
+    def end(self, ended: Mapping[int, BracketPlan]) -> None:
+        """Ends brackets now: nothing of them is started any more, whatever they still wait for.
+
+        Args:
+            ended: By the numbers of the brackets, what came of their plans.
+        """

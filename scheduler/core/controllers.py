@@ -1,7 +1,8 @@
 """The controllers by name: which brackets each runs and where their trials come from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import inf
 from typing import Literal
 
@@ -52,6 +53,7 @@ class Search:
         pipeline: How far brackets run ahead of the results that they see, at least 1: `LearningGuide`. Without learning
             brackets open whenever a worker is free.
         prior: Results of earlier sweeps, to learn from; none if None.
+        own: How many of these, the last ones, are of trials of this sweep.
         points: Grid points of each continuous hyperparameter, at least 1.
         grouping: Which trials are trained together.
     """
@@ -64,6 +66,7 @@ class Search:
     learns: bool = False
     pipeline: int | None = None
     prior: Observations | None = None
+    own: int = 0
     points: int = GRID_POINTS
     grouping: Grouping = ALONE
 
@@ -78,11 +81,16 @@ class Search:
         if not self.learns:
             return None
         prior = Observations.empty(self.space.dimensions) if self.prior is None else self.prior
-        return Learning(_EXPLORE, prior, ENOUGH_RESULTS)
+        return Learning(_EXPLORE, prior, ENOUGH_RESULTS, self.own)
 
 
-def bracket_schedule(search: Search) -> Iterator[BracketPlan]:
-    """The brackets that a search runs, known before any result."""
+def bracket_schedule(search: Search, opened: Sequence[BracketPlan] = ()) -> Iterator[BracketPlan]:
+    """The brackets that a search runs, known before any result.
+
+    Args:
+        search: The search.
+        opened: Brackets that have been opened; the answer is what follows them.
+    """
     budget = search.budget
     shapes: Iterator[Shape]
     if search.controller == "coarse_to_fine":
@@ -98,7 +106,7 @@ def bracket_schedule(search: Search) -> Iterator[BracketPlan]:
         size = len(GridDesign(search.space, search.points))
         shapes = full_resource_shapes(size)
         budget = Budget(size if budget.trials is None else min(size, budget.trials), budget.resource)
-    return schedule(search.resource, shapes, budget)
+    return schedule(search.resource, islice(shapes, len(opened), None), budget.less(*opened))
 
 
 def make_controller(search: Search) -> Controller:
@@ -113,9 +121,47 @@ def make_controller(search: Search) -> Controller:
 
 
 def _asha(search: Search, design: Design, learning: Learning | None) -> AshaController:
-    plan = next(bracket_schedule(search))
-    trials = inf if search.budget == Budget() else plan.trials
-    return AshaController(search.space, Ladder(plan.levels, search.resource.eta, trials), design, learning)
+    levels, trials = _ladder(search)
+    return AshaController(search.space, Ladder(levels, search.resource.eta, trials), design, learning)
+
+
+def _ladder(search: Search) -> tuple[tuple[int, ...], float]:
+    """The rungs of asynchronous halving, and how many trials it starts."""
+    plan = asha_plan(search.resource, search.budget)
+    if plan is None:
+        return search.resource.levels(0), 0
+    return plan.levels, inf if search.budget == Budget() else plan.trials
+
+
+def rebudget(controller: Controller, search: Search) -> bool:
+    """Goes on with another budget: the brackets that were opened stay, and those follow for which it is enough.
+
+    The trials are those of a sweep that had this budget from the start, if its first brackets are those that were
+    opened: all but the last one of a budget are whole.
+
+    Args:
+        controller: A controller that `make_controller` made.
+        search: The search with the new budget, which is otherwise the one that the controller was made for.
+
+    Returns:
+        Whether it can: asynchronous halving has rungs that follow from the budget where that is small.
+    """
+    if isinstance(controller, AshaController):
+        levels, trials = _ladder(search)
+        if trials and levels != controller.levels:
+            return False
+        controller.limit(trials)
+    elif isinstance(controller, HalvingController):
+        controller.reschedule(bracket_schedule(search, controller.plans))
+    return True
+
+
+def retire(controller: Controller) -> None:
+    """Lets a controller open no more brackets."""
+    if isinstance(controller, AshaController):
+        controller.limit(0)
+    elif isinstance(controller, HalvingController):
+        controller.reschedule(iter(()))
 
 
 def pipeline_of(search: Search) -> int:

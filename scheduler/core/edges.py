@@ -6,7 +6,7 @@ from math import ceil
 
 import numpy as np
 
-from ...search_spaces import Domain, Integer, InverseLog, Log, SearchSpace, Uniform, Value
+from ...search_spaces import Domain, Integer, InvalidSpaceError, InverseLog, Log, SearchSpace, Uniform, Value
 from .wording import HARDLY, show_value
 
 Ends = tuple[Value | None, Value | None]
@@ -52,11 +52,21 @@ def edges(
     """
     found, shares = [], shares or {}
     for name, domain in space.domains.items():
-        values = [config[name] for config in ranked if name in config]
+        values = _inside(domain, [config[name] for config in ranked if name in config])
         movable = isinstance(domain, Uniform | Log | InverseLog | Integer)
         if movable and len(values) >= _ENOUGH and shares.get(name, 1.0) >= HARDLY:
             found += _edges_of(name, domain, values[:_BEST])
     return sorted(found, key=lambda edge: -shares.get(edge.name, 1.0))
+
+
+def _inside(domain: Domain, values: list[Value]) -> list[Value]:
+    """The values that the domain holds; trials from before an edit may have others."""
+    try:
+        domain.encode(values)
+    except InvalidSpaceError:
+        halves = values[: len(values) // 2], values[len(values) // 2 :]
+        return [value for half in halves for value in _inside(domain, half)] if len(values) > 1 else []
+    return values
 
 
 def _edges_of(name: str, domain: Domain, best: Sequence[Value]) -> list[Edge]:

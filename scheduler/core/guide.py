@@ -53,6 +53,9 @@ class Guide(Protocol):
     def accept(self, proposal: Proposal) -> None:
         """Takes the proposal that was wanted."""
 
+    def forget(self) -> None:
+        """Gives up what was prepared for the next bracket, which is another one than it was."""
+
 
 class DesignGuide:
     """Takes all points from a design: no bracket waits for another.
@@ -83,6 +86,9 @@ class DesignGuide:
     def accept(self, proposal: Proposal) -> None:
         """Not called, since nothing is wanted."""
         raise NotImplementedError
+
+    def forget(self) -> None:
+        """Nothing is prepared."""
 
 
 class LearningGuide:
@@ -146,14 +152,18 @@ class LearningGuide:
         assert seen is not None, "asked only where a proposal is wanted"
         unseen = [bracket.points for bracket in place.brackets if not self._sees(place.number, bracket, 0)]
         pending = self._space.snap(np.concatenate([*unseen, *place.waiting, drawn]))
-        earlier = len(self._learning.prior)
-        return Request(place.number, place.n - len(drawn), seen, pending, self._region, earlier)
+        count = place.n - len(drawn)
+        return Request(place.number, count, seen, pending, self._region, self._learning.earlier)
 
     def accept(self, proposal: Proposal) -> None:
         """Keeps the proposal until the bracket opens."""
         self._proposal = proposal
         if proposal.insight is not None:
             self._region = proposal.insight.region
+
+    def forget(self) -> None:
+        """Gives up a proposal: one of another size is wanted."""
+        self._proposal = self._drawn = self._seen = None
 
     def _learns(self, place: Place, seen: Observations) -> bool:
         global_count = self._learning.global_count(place.first_trial, place.n)

@@ -8,14 +8,15 @@ and the trials that they start or promote there are partitioned into groups once
 alone has few trials at its higher rungs, and a group of few is no faster than its trials one by one.
 """
 
-from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
+from itertools import chain, tee
 
 from ...search_spaces import SearchSpace, Value
 from .bracket import Bracket, Verdict
-from .controller import Start
+from .controller import Result, Start
 from .grouping import ALONE, Group, Grouping
 from .guide import Guide, Place
 from .observations import Observations
@@ -36,7 +37,7 @@ class _Wave:
         survivors: At each resource level, the trials that were promoted to it so far.
     """
 
-    feeders: Counter[int] = field(default_factory=Counter)
+    feeders: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     survivors: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
 
 
@@ -72,6 +73,32 @@ class HalvingController:
     def brackets(self) -> Sequence[Bracket]:
         """The brackets that have been opened, in order."""
         return self._brackets
+
+    @property
+    def plans(self) -> Sequence[BracketPlan]:
+        """The plans of the brackets that have been opened, by number."""
+        return [bracket.plan for bracket in self._brackets]
+
+    @property
+    def unfinished(self) -> Sequence[int]:
+        """Numbers of the brackets that have been opened and are not finished."""
+        return [bracket.number for bracket in self._brackets if not bracket.finished]
+
+    @property
+    def reserved(self) -> int:
+        """The number after those of all trials of the brackets that are not finished, started or not."""
+        ends = (bracket.first_trial + bracket.plan.trials for bracket in self._brackets if not bracket.finished)
+        return max(ends, default=0)
+
+    def coming(self) -> Iterator[BracketPlan]:
+        """The brackets of the schedule that are still to be opened."""
+        self._schedule, rest = tee(self._schedule)
+        following = () if self._following is None else (self._following,)
+        return chain(list(self._coming), following, rest)
+
+    def schedule(self) -> Iterator[BracketPlan]:
+        """The brackets that have been opened and those that are still to be."""
+        return chain(self.plans, self.coming())
 
     @property
     def finished(self) -> bool:
@@ -115,8 +142,7 @@ class HalvingController:
                 heappush(self._promotions, (-upper, (promoted,), bracket.plan.levels[upper]))
         else:
             self._feed(bracket, rung)
-        while self._finished < len(self._brackets) and self._brackets[self._finished].finished:
-            self._finished += 1
+        self._settle()
         return verdict
 
     def promotable(self) -> set[int]:
@@ -129,6 +155,60 @@ class HalvingController:
         parts = [bracket.observations(rung) for bracket, rung in rungs]
         return Observations.concatenate([Observations.empty(self._space.dimensions), *parts])
 
+    def results(self) -> list[Result]:
+        """All results so far with the trials that have them."""
+        return [result for bracket in self._brackets for result in bracket.results()]
+
+    def reschedule(self, brackets: Iterator[BracketPlan]) -> None:
+        """Opens other brackets after those that have been opened.
+
+        Args:
+            brackets: The rest of a schedule.
+        """
+        before = self._coming
+        self._schedule, self._following = brackets, next(brackets, None)
+        self._coming = self._plan_wave()
+        if self._coming != before:
+            self._points = []
+            self._guide.forget()
+
+    def end(self, ended: Mapping[int, BracketPlan]) -> None:
+        """Ends brackets now; others that are trained together with them do not wait for them any more."""
+        for number, plan in ended.items():
+            self._brackets[number].close(plan)
+        promotions, unstarted = self._promotions, self._unstarted
+        self._promotions = [
+            (order, left, level) for order, group, level in promotions if (left := self._without(group, ended))
+        ]
+        heapify(self._promotions)
+        self._unstarted = deque((left, level) for group, level in unstarted if (left := self._without(group, ended)))
+        never = {trial for group, _ in unstarted for trial in group if self._bracket_of[trial] in ended}
+        while len(self._bracket_of) - 1 in never:
+            self._bracket_of.pop()  # no number is left out where the last ones were not given to anybody
+        if self._grouping.size > 1:
+            for number in ended:
+                self._leave(self._brackets[number])
+        self._settle()
+
+    def _without(self, group: Group, ended: Collection[int]) -> Group:
+        """The trials of a group that are of other brackets."""
+        return tuple(trial for trial in group if self._bracket_of[trial] not in ended)
+
+    def _leave(self, bracket: Bracket) -> None:
+        """Takes a bracket that was closed out of its wave."""
+        wave = self._wave_of[bracket.number]
+        for level in bracket.plan.levels[1:]:
+            kept = self._without(tuple(wave.survivors.get(level, ())), {bracket.number})
+            if wave.survivors.get(level):
+                wave.survivors[level] = list(kept)
+            if bracket.number in wave.feeders[level]:
+                wave.feeders[level].discard(bracket.number)
+                self._promote(wave, level)
+
+    def _settle(self) -> None:
+        while self._finished < len(self._brackets) and self._brackets[self._finished].finished:
+            self._finished += 1
+
     def _feed(self, bracket: Bracket, rung: int) -> None:
         """Passes the survivors of a rung that is complete, and of those above that nobody reaches, on to the wave."""
         wave, levels = self._wave_of[bracket.number], bracket.plan.levels
@@ -138,12 +218,16 @@ class HalvingController:
                 return
             level = levels[upper]
             wave.survivors[level] += survivors
-            wave.feeders[level] -= 1
-            if wave.feeders[level] == 0:
-                for group in self._groups(wave.survivors.pop(level)):
-                    heappush(self._promotions, (-level, group, level))
+            wave.feeders[level].discard(bracket.number)
+            self._promote(wave, level)
             if survivors:
                 return
+
+    def _promote(self, wave: _Wave, level: int) -> None:
+        """Forms the groups of a level once every bracket of the wave has said whom it promotes to it."""
+        if not wave.feeders[level]:
+            for group in self._groups(wave.survivors.pop(level, [])):
+                heappush(self._promotions, (-level, group, level))
 
     def _groups(self, trials: Sequence[int]) -> list[Group]:
         return self._grouping.groups(trials, [self._config(trial) for trial in trials])
@@ -192,7 +276,8 @@ class HalvingController:
         for plan, points in zip(self._coming, self._points, strict=True):
             bracket = self._open_bracket(plan, points, wave)
             starting[plan.levels[0]] += range(bracket.first_trial, bracket.first_trial + plan.trials)
-            wave.feeders.update(plan.levels[1:])
+            for level in plan.levels[1:]:
+                wave.feeders[level].add(bracket.number)
         self._unstarted.extend((group, level) for level, trials in starting.items() for group in self._groups(trials))
         self._coming, self._points = self._plan_wave(), []
         return True

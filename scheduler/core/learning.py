@@ -20,11 +20,18 @@ class Learning:
         explore: The share of all trials that stays global, so that no zoom is a trap; in [0, 1].
         prior: Results of earlier sweeps.
         enough: Finite results from which proposals are made, at least 1.
+        own: How many results of `prior`, the last ones, are of trials of this sweep.
     """
 
     explore: float
     prior: Observations
     enough: int
+    own: int = 0
+
+    @property
+    def earlier(self) -> int:
+        """How many results of `prior`, the first ones, are of other sweeps."""
+        return len(self.prior) - self.own
 
     def global_count(self, first: int, n: int) -> int:
         """How many of n trials from number `first` are global: the share of all up to the last, less those before."""

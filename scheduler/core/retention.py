@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from math import inf
 
-from .state import Mode
+from .revision import Mode
 from .trial import TrialRow
 
 KEEP = 5

@@ -51,12 +51,17 @@ class Budget:
     trials: int | None = None
     resource: int | None = None
 
-    def less(self, bracket: "BracketPlan") -> "Budget":
-        """What is left after a bracket."""
+    def less(self, *brackets: "BracketPlan") -> "Budget":
+        """What is left after brackets; less than nothing where they need more."""
         return Budget(
-            None if self.trials is None else self.trials - bracket.trials,
-            None if self.resource is None else self.resource - bracket.cost,
+            None if self.trials is None else self.trials - sum(bracket.trials for bracket in brackets),
+            None if self.resource is None else self.resource - sum(bracket.cost for bracket in brackets),
         )
+
+    @property
+    def overdrawn(self) -> bool:
+        """Whether less than nothing is left."""
+        return (self.trials or 0) < 0 or (self.resource or 0) < 0
 
 
 @dataclass(frozen=True, slots=True)

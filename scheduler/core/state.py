@@ -5,20 +5,20 @@ work that was interrupted or lost with a crash, and the row that people read for
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
-from typing import Literal
 
 from .assignment import Assignment, ErrorAction, Outcome, OutcomeStatus
 from .bracket import Verdict
 from .controller import Controller, Start
 from .observations import Observations
 from .proposal import Insight, Proposal, Request
+from .revision import Mode, Revision
+from .schedule import BracketPlan
 from .seeds import derived_seed
+from .succession import succeed
 from .trial import TrialRow, TrialState
-
-Mode = Literal["min", "max"]
 
 
 class SweepState:
@@ -53,6 +53,8 @@ class SweepState:
         self._again: OrderedDict[int, list[Assignment]] = OrderedDict()
         """Work to be done again, by piece of work."""
         self._insights: dict[int, Insight] = {}
+        self._current = 0
+        """The number of the first proposal for the search as it is now."""
         self._best: tuple[float, int] | None = None
         """The best loss at any rung, and the trial that has it."""
         self._spent = 0
@@ -113,6 +115,62 @@ class SweepState:
         self._controller.accept(proposal)
         if proposal.insight is not None:
             self._insights[proposal.number] = proposal.insight
+
+    @property
+    def latest_insights(self) -> Mapping[int, Insight]:
+        """The insights into the search as it is now, those after the last change of its space or its metric."""
+        return {number: insight for number, insight in self._insights.items() if number >= self._current}
+
+    @property
+    def plans(self) -> Sequence[BracketPlan]:
+        """The plans of the brackets that have been opened, by number."""
+        return self._controller.plans
+
+    def coming(self) -> Iterator[BracketPlan]:
+        """The brackets that are still to be opened; endless where only the time is limited."""
+        return self._controller.coming()
+
+    def schedule(self) -> Iterator[BracketPlan]:
+        """The brackets that have been opened and those that are still to be; endless where only time is limited."""
+        return self._controller.schedule()
+
+    @property
+    def unfinished(self) -> Sequence[int]:
+        """Numbers of the brackets that have been opened and are not finished."""
+        return self._controller.unfinished
+
+    def revise(self, revision: Revision) -> None:
+        """Goes on with another search, metric or number of failures; nothing may be outstanding."""
+        rows, change = self.rows, revision.change
+        proposal = 1 + max(self._insights, default=-1)
+        successor = succeed(self._controller, change, rows, proposal)
+        self._controller = successor.controller
+        self._sign, self._max_failures = (1.0 if revision.mode == "min" else -1.0), revision.max_failures
+        if change.restated is not None or change.before.space != change.after.space:
+            self._current = max(proposal, len(self._controller.plans))
+        for row in rows:
+            self._rows[row.trial] = replace(
+                revision.restated(row), config={**successor.assumed.get(row.trial, {}), **row.config}
+            )
+        self._stop(successor.ended)
+        self._states.update(dict.fromkeys(successor.waiting, TrialState.PAUSED))
+        self._states.update(dict.fromkeys(successor.stopped, TrialState.STOPPED))
+        self._find_best()
+
+    def _stop(self, ended: Collection[int]) -> None:
+        """Stops what has not ended of brackets that do not go on."""
+        members = [[work for work in group if work.bracket not in ended] for group in self._again.values()]
+        self._again = OrderedDict((piece, left) for piece, left in zip(self._again, members, strict=True) if left)
+        for trial, row in self._rows.items():
+            if row.bracket in ended and self._states[trial] in {TrialState.PENDING, TrialState.PAUSED}:
+                self._states[trial] = TrialState.STOPPED
+
+    def _find_best(self) -> None:
+        """The best value at any rung, where values may be of another metric than they were."""
+        values = [
+            (self._sign * row.best_value, trial) for trial, row in self._rows.items() if row.best_value is not None
+        ]
+        self._best = min(values, default=None)
 
     def observations(self) -> Observations:
         """All results so far as points of the unit cube and losses."""

@@ -4,15 +4,14 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 from ..core.state import SweepState
+from ..edits import all_value_types, last_spec
 from ..errors import ReplayError, SweepError
-from ..execution.replay import replay
 from ..provenance import installed_versions
 from ..results.part_marks import recorded_parts
 from ..results.schema import Header
-from ..run import new_state
+from ..run import replayed
 from ..spec import SweepSpec
 from ..storage import Holder, SweepDirectory, holder
-from ..warm_start import saved_prior
 from .checkpoints_stage import checkpoints_findings
 from .diagnosis import Diagnosis, Finding, Severity
 from .journal_stage import ScannedJournal, journal_findings, scan_journal
@@ -66,20 +65,23 @@ def _by_the_journal(
     layout: SweepDirectory, spec: SweepSpec, journal: ScannedJournal, *, running: bool
 ) -> Generator[Sequence[Finding], None, SweepState | None]:
     """The stages that compare files with what the journal's replay leads to; returns that state."""
-    prior = saved_prior(layout, spec)
-    state = new_state(spec, prior)
     try:
-        history = replay(journal.events, state)
+        spec = last_spec(journal.events) or spec
+        state, history, _ = replayed(layout, journal.events, spec)
         marks = recorded_parts(journal.events)
     except ReplayError as error:
         yield [_disagreement(layout, spec, journal, error)]
         return None
-    found = scan_parts(layout, Header.of(spec.metric, spec.mode, spec.search_space.value_types), marks)
+    if journal.events and journal.events[-1]["type"] == "rewriting":
+        yield [_cut_off_edit(layout)]
+        return state
+    types = all_value_types(journal.events, spec)
+    found = scan_parts(layout, Header.of(spec.metric, spec.mode, types), marks)
     yield [*_lost_journal(journal, found), *parts_findings(found)]
     if not any(found.copies(number) for number in found.bad):
-        yield rows_findings(found, journal, state, lambda: new_state(spec, prior))
+        yield rows_findings(found, journal, state, lambda events: replayed(layout, events, spec)[0])
     if not running:
-        yield list(tables_findings(layout, spec, state, history))
+        yield list(tables_findings(layout, types, state, history))
     return state
 
 
@@ -111,6 +113,15 @@ def _disagreement(layout: SweepDirectory, spec: SweepSpec, journal: ScannedJourn
         "go on with the versions that wrote it (see sweep.yaml)",
         line=line,
         remedy=cut if same and known else None,
+    )
+
+
+def _cut_off_edit(layout: SweepDirectory) -> Finding:
+    return Finding(
+        Severity.NOTE,
+        layout.results,
+        "is being given the columns of an edited spec, and the run that did so was killed",
+        "the next resume goes on with it",
     )
 
 

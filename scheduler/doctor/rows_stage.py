@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.state import SweepState
-from ..execution.replay import replay
 from ..results.inspection import InspectedPart, kept_rows
 from .diagnosis import Finding, Severity
 from .journal_stage import ScannedJournal
@@ -15,30 +14,28 @@ from .parts_stage import ScannedParts
 from .salvage import Salvage
 
 Flags = npt.NDArray[np.bool_]
-NewState = Callable[[], SweepState]
+StateAfter = Callable[[Sequence[Mapping[str, Any]]], SweepState]
 
 
-def rows_findings(found: ScannedParts, journal: ScannedJournal, state: SweepState, fresh: NewState) -> list[Finding]:
+def rows_findings(found: ScannedParts, journal: ScannedJournal, state: SweepState, after: StateAfter) -> list[Finding]:
     """What is wrong with the reports as a whole.
 
     Args:
         found: The parts.
         journal: The journal.
         state: What it leads to.
-        fresh: Makes the state at its beginning.
+        after: Makes the state that the beginning of a journal leads to.
     """
     steps = _unbroken_steps(found)
-    cut = _first_unsupported(journal.events, steps, fresh)
-    lost = [] if cut is None else [_lost(found, journal, cut, state, fresh)]
+    cut = _first_unsupported(journal.events, steps, after)
+    lost = [] if cut is None else [_lost(found, journal, cut, state, after)]
     return [*lost, *_twice(found), *_uncovered(found, state.covered())]
 
 
-def _lost(found: ScannedParts, journal: ScannedJournal, cut: int, state: SweepState, fresh: NewState) -> Finding:
+def _lost(found: ScannedParts, journal: ScannedJournal, cut: int, state: SweepState, after: StateAfter) -> Finding:
     """The finding of outcomes whose reports are not there: the journal ends before the first of them."""
     path, line = journal.place(cut)
-    before = fresh()
-    replay(journal.events[:cut], before)
-    kept = before.covered()
+    kept = after(journal.events[:cut]).covered()
     gone = [event["outcomes"] for event in journal.events[cut:] if event["type"] == "ended"]
     trials = {outcome["trial"] for outcomes in gone for outcome in outcomes}
     steps = sum(step - kept.get(trial, 0) for trial, step in state.covered().items())
@@ -118,7 +115,7 @@ def _unbroken_steps(found: ScannedParts) -> dict[int, int]:
     return reached
 
 
-def _first_unsupported(events: Sequence[Mapping[str, Any]], steps: Mapping[int, int], fresh: NewState) -> int | None:
+def _first_unsupported(events: Sequence[Mapping[str, Any]], steps: Mapping[int, int], after: StateAfter) -> int | None:
     """The place of the first event with an outcome whose reports are not all there; None if there is none."""
     for place, event in enumerate(events):
         if event["type"] != "ended":
@@ -127,10 +124,8 @@ def _first_unsupported(events: Sequence[Mapping[str, Any]], steps: Mapping[int, 
             outcome["trial"] for outcome in event["outcomes"] if outcome["step"] > steps.get(outcome["trial"], 0)
         ]
         if lacking:
-            state = fresh()
-            replay(events[: place + 1], state)
             # An outcome of a superseded attempt covers nothing.
-            covered = state.covered()
+            covered = after(events[: place + 1]).covered()
             if any(covered.get(trial, 0) > steps.get(trial, 0) for trial in lacking):
                 return place
     return None

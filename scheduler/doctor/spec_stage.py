@@ -15,8 +15,8 @@ Events = Sequence[Mapping[str, Any]]
 
 
 def recorded_spec(events: Events) -> str | None:
-    """The text of sweep.yaml at the start of the last run; None where the journal does not have it."""
-    texts = [event["spec"] for event in events if event.get("type") == "opened" and "spec" in event]
+    """The text of sweep.yaml that the last run had; None where the journal does not have it."""
+    texts = [event["spec"] for event in events if event.get("type") in {"opened", "edited"} and "spec" in event]
     return str(texts[-1]) if texts else None
 
 

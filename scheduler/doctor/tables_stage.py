@@ -1,21 +1,21 @@
 """trials.parquet and regions.parquet against the journal's replay, from which they can be made anew."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ..core.state import SweepState
 from ..execution.replay import History
 from ..results import write_regions, write_trials
 from ..results.inspection import regions_fault, steps_in_trials, trials_fault
-from ..spec import SweepSpec
 from ..storage import SweepDirectory
 from .diagnosis import Finding, Severity
 from .salvage import Salvage
 
 
-def tables_findings(layout: SweepDirectory, spec: SweepSpec, state: SweepState, history: History) -> Iterator[Finding]:
+def tables_findings(
+    layout: SweepDirectory, types: Mapping[str, str], state: SweepState, history: History
+) -> Iterator[Finding]:
     """What is wrong with the two tables; only where no process runs the sweep, which replaces them."""
-    types = spec.search_space.value_types
 
     def make_trials() -> None:
         write_trials(layout.trials, state.rows, types, layout.staging)

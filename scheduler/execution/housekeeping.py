@@ -6,7 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from ..core.reports import ReportBatch
 from ..core.retention import Retention, Standing, Stored, expendable
-from ..core.state import Mode, SweepState
+from ..core.revision import Mode
+from ..core.state import SweepState
 from ..core.trial import TrialRow, TrialState
 from ..storage import Checkpoints
 

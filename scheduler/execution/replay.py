@@ -1,6 +1,6 @@
 """Replaying a journal: a fresh state is taken through the recorded decisions and outcomes, and must decide the same."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,10 @@ from ..core.proposal import Proposal
 from ..core.state import SweepState
 from ..errors import JournalError, ReplayError
 
-_OF_PARTS = {"flushed", "repaired"}
+Events = Sequence[Mapping[str, Any]]
+"""A journal, in order."""
+
+_OF_PARTS = {"flushed", "repaired", "rewriting"}
 """Events that tell of files alone."""
 
 
@@ -35,12 +38,13 @@ class History:
     reason: str | None = None
 
 
-def replay(events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
+def replay(events: Events, state: SweepState, revise: Callable[[Mapping[str, Any]], None] | None = None) -> History:
     """Takes a fresh state to where the journal ends; work without an outcome is queued again.
 
     Args:
         events: The journal, in order.
-        state: A state with a controller made from the same spec.
+        state: A state with a controller made from the spec that the sweep began with.
+        revise: Has the state go on with the spec of an event of the type `edited`.
 
     Raises:
         ReplayError: The spec or the code decides something else than what was recorded, or an event is not one.
@@ -53,7 +57,7 @@ def replay(events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
             yield event
 
     try:
-        return _replay(counted(), state)
+        return _replay(counted(), state, revise)
     except JournalError as error:
         raise ReplayError(reached, str(error)) from error
     except _UNREADABLE as error:
@@ -61,7 +65,9 @@ def replay(events: Sequence[Mapping[str, Any]], state: SweepState) -> History:
         raise ReplayError(reached, f"The journal has an event that cannot be followed ({found}).") from error
 
 
-def _replay(events: Iterable[Mapping[str, Any]], state: SweepState) -> History:
+def _replay(
+    events: Iterable[Mapping[str, Any]], state: SweepState, revise: Callable[[Mapping[str, Any]], None] | None
+) -> History:
     runs, seconds, began, last, reason = 0, 0.0, 0.0, 0.0, None
     for event in events:
         kind = event["type"]
@@ -78,6 +84,8 @@ def _replay(events: Iterable[Mapping[str, Any]], state: SweepState) -> History:
             for outcome in event["outcomes"]:
                 state.handle(_outcome(outcome))
             last = float(event.get("time", last))
+        elif kind == "edited" and revise is not None:
+            revise(event)
         elif kind == "closed":
             last, reason = float(event["time"]), event["reason"]
         elif kind not in _OF_PARTS:

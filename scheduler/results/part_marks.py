@@ -64,8 +64,8 @@ def part_number(path: Path) -> int | None:
 def recorded_parts(events: Iterable[Mapping[str, Any]]) -> dict[int, list[PartMark]]:
     """The marks that each part may have now, by number.
 
-    A run notes in its `opened` event what it will drop from the parts, and drops it then: while nothing follows that
-    event, a part may be as it was before or as it is to be.
+    A run notes in its `opened` event what it will drop from the parts, and in `rewriting` what other columns they will
+    have, and does it then: while nothing follows that event, a part may be as it was before or as it is to be.
 
     Args:
         events: The journal.
@@ -91,7 +91,7 @@ def _note(event: Mapping[str, Any], marks: dict[int, list[PartMark]]) -> list[in
     for number in event.get("removed", ()):
         marks.pop(number, None)
     found = [PartMark.from_json(part) for part in event.get("parts", ())]
-    if event["type"] != "opened":
+    if event["type"] not in {"opened", "rewriting"}:
         marks.update((mark.number, [mark]) for mark in found)
         return []
     for mark in found:

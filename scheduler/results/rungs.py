@@ -39,7 +39,7 @@ def at_rungs(results: Results, reports: pa.Table) -> npt.NDArray[np.bool_]:
     trials = results.trials()
     reached = np.full(max([-1, *trial[-1:], *trials["trial"].to_numpy()[-1:]]) + 1, -1)
     reached[trials["trial"].to_numpy()] = trials["rung"].to_numpy()
-    found: npt.NDArray[np.bool_] = _last_to_rungs(reports) & (rung <= reached[trial])
+    found: npt.NDArray[np.bool_] = last_to_rungs(reports) & (rung <= reached[trial])
     return found
 
 
@@ -51,7 +51,7 @@ def trial_results(results: Results) -> list[TrialResults]:
     """
     trials, reports = results.trials(), results.reports()
     names = [CONFIG_PREFIX + name for name in results.value_types]
-    counts = at_rungs(results, reports) if len(trials) else _last_to_rungs(reports)
+    counts = at_rungs(results, reports) if len(trials) else last_to_rungs(reports)
     rows = reports.select(["trial", "step", results.metric, *names]).filter(pa.array(counts))
     found: dict[int, TrialResults] = {}
     for row in rows.to_pylist():
@@ -71,7 +71,7 @@ def _of(found: dict[int, TrialResults], row: Mapping[str, Any], results: Results
     return found[trial]
 
 
-def _last_to_rungs(reports: pa.Table) -> npt.NDArray[np.bool_]:
+def last_to_rungs(reports: pa.Table) -> npt.NDArray[np.bool_]:
     """Which reports are a trial's last ones on the way to a rung."""
     trial, rung = (reports[name].to_numpy() for name in ("trial", "rung"))
     last: npt.NDArray[np.bool_] = np.append((trial[1:] != trial[:-1]) | (rung[1:] != rung[:-1]), True)[: len(trial)]

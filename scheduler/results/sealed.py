@@ -66,6 +66,15 @@ def read_sealed(path: Path, columns: list[str] | None = None) -> pa.Table:
     return table
 
 
+def sealed_schema(path: Path) -> pa.Schema:
+    """The schema of a file that is as Caviar wrote it.
+
+    Raises:
+        ResultsError: It cannot be read, was changed since, or is not Caviar's.
+    """
+    return pq.read_schema(pa.BufferReader(sealed_bytes(path)))
+
+
 def _end_of_pages(data: bytes | memoryview) -> int:
     """Where the footer begins."""
     return len(data) - _TAIL - int.from_bytes(data[-_TAIL : -_TAIL + 4], "little")

@@ -1,6 +1,6 @@
 """Writing reports to the ledger: closed, immutable Parquet parts of one schema, readable from the first second."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -123,24 +123,27 @@ def drop_uncovered(directory: SweepDirectory, covered: Mapping[int, int]) -> int
     return dropped
 
 
-def marks_to_note(directory: SweepDirectory, covered: Mapping[int, int], known: Mapping[int, object]) -> list[PartMark]:
+def marks_to_note(
+    directory: SweepDirectory, covered: Mapping[int, int], known: Mapping[int, Sequence[PartMark]]
+) -> list[PartMark]:
     """What the journal is to note before `drop_uncovered` is called with the same arguments.
 
     Args:
         directory: The sweep's directory.
         covered: The last acknowledged step of each trial.
-        known: The parts that the journal knows, by number.
+        known: The marks that each part may have by the journal, by number.
 
     Returns:
-        The marks of the parts that it does not know and of those that will be rewritten; of these also, further on,
-        as they will be.
+        The marks of the parts of which it does not know how they are now, and of those that will be rewritten; of these
+        also, further on, as they will be.
     """
     changed = {
         path: PartMark.of(_number(path), len(table), to_parquet(table))
         for path, table, _ in _rewritten(directory, covered)
     }
     parts = report_parts(directory.results)
-    return [mark_of(path) for path in parts if path in changed or _number(path) not in known] + list(changed.values())
+    open_ones = [path for path in parts if path in changed or len(known.get(_number(path), ())) != 1]
+    return [*map(mark_of, open_ones), *changed.values()]
 
 
 def _rewritten(directory: SweepDirectory, covered: Mapping[int, int]) -> Iterator[tuple[Path, pa.Table, int]]:

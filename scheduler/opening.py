@@ -1,0 +1,95 @@
+"""Opening a sweep's directory for a run: its files are checked, what no outcome covers is dropped, the journal begins."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .core.state import SweepState
+from .errors import JournalError
+from .execution.housekeeping import Housekeeping
+from .execution.record import DurableRecord
+from .execution.replay import Events
+from .recovery import recover_checkpoints
+from .results import ReportWriter, check_parts, drop_uncovered, marks_to_note, recorded_parts, write_trials
+from .results.part_marks import PartMark
+from .results.restating import conform_reports, merged_types
+from .spec import SweepSpec
+from .storage import Checkpoints, Journal, SweepDirectory, write_file
+from .warm_start import check_prior, prior_mark
+
+
+def recover(layout: SweepDirectory, spec: SweepSpec, events: Events, state: SweepState) -> list[PartMark]:
+    """Looks whether the files are those that the journal knows, and finds what is left to go on from.
+
+    Returns:
+        What the journal is to note of the parts before reports that no outcome covers are dropped from them.
+    """
+    known = recorded_parts(events)
+    check_parts(layout, known)
+    check_prior(layout, spec, events)
+    if not events and any(mark.rows for mark in marks_to_note(layout, {}, known)):
+        raise JournalError(
+            f"{layout.journal} is empty, although there are reports in {layout.results}: put it back from a copy, or"
+            f" see what can be repaired with caviar doctor {layout.path}"
+        )
+    recover_checkpoints(layout, state)
+    return marks_to_note(layout, state.covered(), known)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a run's first lines in the journal say.
+
+    Attributes:
+        began: The spec that the sweep had before this run.
+        marks: What is noted of the report parts.
+        edited: The event of an edited spec, if it was.
+    """
+
+    began: SweepSpec
+    marks: Sequence[PartMark]
+    edited: Mapping[str, Any] | None
+
+
+def open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState, opening: Opening) -> DurableRecord:
+    """Opens journal and parts for this run; reports that no recorded outcome covers are dropped first."""
+    value_types = merged_types(layout, spec.search_space.value_types)
+    journal = Journal.open(layout.journal)
+    opened = {"type": "opened", "time": time.time(), "versions": spec.versions, "spec": opening.began.to_yaml()}
+    opened |= {"parts": [mark.to_json() for mark in opening.marks]}
+    journal.append(opened | prior_mark(layout, opening.began))
+    journal.commit()
+    drop_uncovered(layout, state.covered())
+    if opening.edited is not None:
+        write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
+        write_trials(layout.trials, state.rows, value_types, layout.staging)
+    conform_reports(layout, value_types, (spec.metric, spec.mode), state.rows, _noting(journal))
+    if opening.edited is not None:
+        # Last: what a crash leaves half done before this line is an edit of sweep.yaml, which the next run finds.
+        journal.append({**opening.edited, "time": time.time()})
+        journal.commit()
+    return _record(layout, spec, state, journal, value_types)
+
+
+def _noting(journal: Journal) -> Callable[[Sequence[PartMark]], None]:
+    def note(marks: Sequence[PartMark]) -> None:
+        journal.append({"type": "rewriting", "parts": [mark.to_json() for mark in marks]})
+        journal.commit()
+
+    return note
+
+
+def _record(
+    layout: SweepDirectory, spec: SweepSpec, state: SweepState, journal: Journal, value_types: Mapping[str, str]
+) -> DurableRecord:
+    writer = ReportWriter(layout, value_types, spec.metric, spec.mode)
+    for row in state.rows:
+        writer.register(row.trial, row.config)
+    housekeeping = Housekeeping(
+        Checkpoints(layout.checkpoints, layout.staging),
+        spec.checkpoints.retention,
+        spec.mode,
+        between=spec.checkpoints.every is not None,
+    )
+    return DurableRecord(layout, journal, writer, value_types, housekeeping, spec.storage_timeout)
