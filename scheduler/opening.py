@@ -1,4 +1,4 @@
-"""Opening a sweep's directory for a run: its files are checked, what no outcome covers is dropped, the journal begins."""
+"""Opening a sweep's directory for a run: files are checked, what no outcome covers is dropped, the journal begins."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
