@@ -306,7 +306,7 @@ def table(outcomes: Sequence[Outcome], where: dict[str, str], command: str) -> s
 _NOTES = (
     "- A report is lost if its step was trained, by whichever process, and the results have no row of it in the end.",
     "- Caviar saves a trial at its rungs. `random` has one, at the end: a trial that is killed begins anew. `hyperband`"
-    " has rungs at 2, 6 and 18 steps, so it stops trials early, trains fewer steps and repeats less.",
+    " has rungs at 2, 6 and 18 steps, so it stops trials early and trains fewer steps.",
     "- Caviar makes outcomes durable within a second: what ended in the second before its driver's end is trained"
     " again. With steps this short that is several assignments.",
     "- Ray Tune and Optuna's retries save a checkpoint each step, as their guides do; that costs a file a step.",
