@@ -22,7 +22,7 @@ demo: .venv/installed  ## Run examples/digits.yaml, print the best configuration
 test: .venv/installed  ## Run all tests
 	$(BIN)/pytest
 
-chaos: .venv/installed  ## Kill processes of real sweeps two hundred times; SEED=2 takes other moments
+chaos: .venv/installed  ## Kill processes of real sweeps for forty minutes; SEED=2 takes other moments
 	$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --output benchmarks/results/chaos.md
 
 check: .venv/installed .dev/caviar  ## Lint, check the format, the types, the import rules and the wheel's contents

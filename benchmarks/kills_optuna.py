@@ -60,9 +60,11 @@ def main(storage: str, action: str, folder: Path, seed: int) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = _study(storage, folder, seed)
     if action == "read":
-        trials = [trial for trial in study.trials if "x" in trial.params]
+        # A retry inherits the reports of the trials before it, which stay in the study as failed.
+        retried = {number for trial in study.trials for number in RetryHeartbeatStaleTrialCallback.retry_history(trial)}
+        trials = [trial for trial in study.trials if "x" in trial.params and trial.number not in retried]
         reports = [[trial.params["x"], step] for trial in trials for step in trial.intermediate_values]
-        ended = sum(trial.state is TrialState.COMPLETE for trial in trials)
+        ended = len({trial.params["x"] for trial in trials if trial.state is TrialState.COMPLETE})
         print(json.dumps({"reports": reports, "ended": ended}))
         return
     stop = MaxTrialsCallback(TRIALS, states=(TrialState.COMPLETE,))

@@ -18,7 +18,7 @@ from .journal_stage import ScannedJournal, journal_findings, scan_journal
 from .parts_stage import ScannedParts, parts_findings, scan_parts
 from .rows_stage import rows_findings
 from .salvage import Salvage
-from .spec_stage import prior_findings, read_spec, recorded_spec, restored_spec, spec_findings
+from .spec_stage import prior_findings, read_spec, spec_findings
 from .surroundings import surroundings_findings
 from .tables_stage import tables_findings
 
@@ -94,9 +94,6 @@ def _layout(path: str | Path) -> SweepDirectory:
 
 def _disagreement(layout: SweepDirectory, spec: SweepSpec, journal: ScannedJournal, error: ReplayError) -> Finding:
     """The finding of a journal that cannot be followed with this spec."""
-    recorded = recorded_spec(journal.events)
-    if recorded is not None and recorded != layout.spec.read_text(encoding="utf-8"):
-        return restored_spec(layout, "is not the spec that the journal was written with", recorded)
     path, line = journal.place(error.event)
 
     def cut(salvage: Salvage) -> str:

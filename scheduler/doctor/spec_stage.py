@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ...search_spaces.errors import CaviarError
+from ..edits import check_edits
 from ..spec import SweepSpec
 from ..storage import SweepDirectory
 from ..warm_start import check_prior, recorded_prior, save_prior, saved_prior
@@ -42,10 +43,21 @@ def spec_findings(layout: SweepDirectory, spec: SweepSpec | str, events: Events)
     elif recorded is not None and (text := layout.spec.read_text(encoding="utf-8")) != recorded:
         if recorded.startswith(text):
             yield restored_spec(layout, "was not written whole", recorded)
+        elif (reason := _refusal(layout, spec, recorded)) is not None:
+            yield restored_spec(layout, f"is not a spec that this sweep can go on with ({reason})", recorded)
         else:
             meaning = f"the next resume takes it as it is; changed: {_changed_fields(spec, recorded)}"
             problem = "is not the spec of the last run"
             yield Finding(Severity.WARNING, layout.spec, problem, meaning, "nothing, if it was meant")
+
+
+def _refusal(layout: SweepDirectory, spec: SweepSpec, recorded: str) -> str | None:
+    """Why no resume would take a changed spec; None where one does."""
+    try:
+        check_edits(SweepSpec.from_yaml(recorded), spec, layout)
+    except CaviarError as error:
+        return str(error).splitlines()[0].rstrip(".")
+    return None
 
 
 def restored_spec(layout: SweepDirectory, problem: str, recorded: str | None) -> Finding:

@@ -191,7 +191,7 @@ CASES: dict[str, tuple[str, Damage, str, str]] = {
         "stopped",
         another_seed,
         "sweep.yaml",
-        "not the spec that the journal was written with",
+        "not a spec that this sweep can go on with",
     ),
     "a torn file of the journal": ("stopped", torn(JOURNAL), "trials.parquet", "knows more than the journal"),
     "a changed line": ("stopped", line_changed, JOURNAL, "checksum does not match"),

@@ -266,7 +266,7 @@ def test_a_run_whose_storage_stays_full_ends_and_what_was_recorded_before_can_be
         with pytest.raises(StorageError, match=r"cannot be written \(Disk quota exceeded\) for 0 s"):
             record.commit(1.0)
         record.release()
-    assert [event["type"] for event in read_journal(layout.journal)] == ["decided"]
+    assert [event["type"] for event in read_journal(layout.journal)] == ["decided", "flushed"]
 
 
 def test_too_many_reports_for_the_memory_are_told_only_while_nothing_can_be_written(

@@ -182,7 +182,7 @@ def test_a_damaged_file_is_named(results: Results, directory: SweepDirectory) ->
     part = directory.results / "part-000001.parquet"
     part.write_bytes(part.read_bytes()[:-10])
 
-    with pytest.raises(ResultsError, match=r"part-000001\.parquet cannot be read: .* Take it from a copy"):
+    with pytest.raises(ResultsError, match=r"part-000001\.parquet cannot be read: .* Put it back from a copy"):
         results.reports()
 
 
