@@ -41,6 +41,7 @@ from .spec_parts import (
     one_line,
 )
 from .storage import STORAGE_TIMEOUT_S
+from .storage.paths import in_home
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a name that becomes a path looks like."""
@@ -201,6 +202,8 @@ class SweepSpec(SpecPart):
     @field_validator("data", mode="before")
     @classmethod
     def _path_text(cls, value: object) -> object:
+        if isinstance(value, str | Path):
+            in_home(str(value))
         return str(value) if isinstance(value, Path) else value
 
     @field_validator("name")
@@ -225,7 +228,7 @@ class SweepSpec(SpecPart):
         value = str(value) if isinstance(value, Path) else value
         if isinstance(value, str) and "://" in value:
             raise ValueError("storage is a local path; object stores are not supported yet")
-        return str(Path(value).expanduser()) if isinstance(value, str) and value.startswith("~") else value
+        return str(in_home(value)) if isinstance(value, str) and value.startswith("~") else value
 
     @field_validator("space", mode="before")
     @classmethod

@@ -15,6 +15,7 @@ from .core.controllers import ControllerName
 from .core.error_rules import ErrorRule
 from .core.retention import KEEP, Retention
 from .errors import InvalidSpecError
+from .storage.paths import in_home
 
 MOST = 1_000_000
 """More workers, failures or brackets than anybody has; a larger number is a mistake."""
@@ -215,6 +216,8 @@ class WarmStartSpec(SpecPart):
     @field_validator("path", mode="before")
     @classmethod
     def _path_text(cls, value: object) -> object:
+        if isinstance(value, str | Path):
+            in_home(str(value))
         return str(value) if isinstance(value, Path) else value
 
     @field_validator("assume")

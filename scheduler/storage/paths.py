@@ -26,6 +26,18 @@ def given_path(value: object, what: str) -> Path:
     raise SweepError(f"{what} must be a path of 1 to {_LONGEST} characters, got {show(value)}.")
 
 
+def in_home(path: str) -> Path:
+    """The path with the home folder in the place of `~`.
+
+    Raises:
+        ValueError: There is no such person.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError("must be a path; there is no home folder for what begins with ~") from None
+
+
 def exists(path: Path) -> bool:
     """Whether there is a file or folder; a name that no file can have is none."""
     try:

@@ -214,6 +214,15 @@ def test_a_list_of_many_mistakes_names_the_first_ones_and_counts_the_others() ->
     assert len(lines) == 21
 
 
+@pytest.mark.parametrize("path", ["storage", "data", "warm_start.path"])
+def test_the_home_of_nobody_is_refused(path: str) -> None:
+    with pytest.raises(InvalidSpecError) as error:
+        SweepSpec.parse(spec_with(path, "~nobody-of-this-name/sweeps"))
+    assert str(error.value) == (
+        f"{path}: must be a path; there is no home folder for what begins with ~, got '~nobody-of-this-name/sweeps'."
+    )
+
+
 def train(trial: Any) -> Iterator[dict[str, float]]:
     for _ in trial.steps():
         yield {"loss": 1.0}
