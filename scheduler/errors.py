@@ -19,6 +19,10 @@ class JournalError(SweepError):
     """The journal cannot be trusted: a line other than a torn last one fails its checksum, or a replay disagrees."""
 
 
+class StorageError(SweepError):
+    """The object store that a sweep lies in does not answer as it should."""
+
+
 class ResultsError(SweepError):
     """A result set cannot be read, or holds nothing that answers the question."""
 

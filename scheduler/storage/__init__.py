@@ -4,17 +4,25 @@ from .checkpoints import Checkpoint, Checkpoints, StagedCheckpoint
 from .durable import write_file
 from .journal import Journal, read_journal
 from .layout import SweepDirectory
-from .lock import Holder, SweepLock, holder
+from .location import Location, is_uri, locate, without_secrets
+from .lock import SweepLock, holder
+from .object_path import ObjectPath
+from .process import Holder
 
 __all__ = [
     "Checkpoint",
     "Checkpoints",
     "Holder",
     "Journal",
+    "Location",
+    "ObjectPath",
     "StagedCheckpoint",
     "SweepDirectory",
     "SweepLock",
     "holder",
+    "is_uri",
+    "locate",
     "read_journal",
+    "without_secrets",
     "write_file",
 ]

@@ -2,22 +2,26 @@
 
 `<trial>/<step>/` holds the files that the trainer wrote and `manifest.json`: their sizes and SHA-256, the trial, the
 step and what else the caller wants to know about it. A checkpoint appears in one piece, and one that does not verify
-is passed over. Nothing is unpickled here: what the files mean is the trainer's affair.
+is passed over. In an object store the manifest is uploaded last, and without it there is no checkpoint. Nothing is
+unpickled here: what the files mean is the trainer's affair.
 """
 
 import hashlib
 import logging
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import orjson
 
 from ..errors import SweepError
 from .durable import make_directory, publish, staged_path, sync
+from .location import Location
+from .object_path import ObjectPath
 
 _logger = logging.getLogger(__name__)
 
@@ -36,12 +40,19 @@ class Checkpoint:
         step: Steps trained.
         path: The directory to restore from.
         meta: What the writer noted down with it.
+        is_copy: Whether `path` is a copy on this machine, which `release` deletes.
     """
 
     trial: int
     step: int
     path: Path
     meta: Mapping[str, Any]
+    is_copy: bool = False
+
+    def release(self) -> None:
+        """Deletes what was only copied to be restored from; nothing where that is the checkpoint itself."""
+        if self.is_copy:
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +78,19 @@ class Checkpoints:
 
     Attributes:
         directory: Their folder.
-        staging: A folder on the same filesystem.
+        staging: A folder on the same filesystem; checkpoints for an object store are staged on this machine.
     """
 
-    directory: Path
-    staging: Path
+    directory: Location
+    staging: Location
 
-    def path(self, trial: int, step: int) -> Path:
+    def path(self, trial: int, step: int) -> Location:
         """Where a trial's checkpoint at a step lies, whether or not it exists."""
         return self.directory / str(trial) / str(step)
+
+    def exists(self, trial: int, step: int) -> bool:
+        """Whether a trial has a checkpoint at a step, verified or not."""
+        return (self.path(trial, step) / _MANIFEST).is_file()
 
     def steps(self, trial: int) -> list[int]:
         """The steps at which the trial has a checkpoint, ascending, verified or not."""
@@ -116,8 +131,7 @@ class Checkpoints:
             What `publish` takes; None when there is nothing to save. When `save` raises, its error passes through and
             nothing is left.
         """
-        folder = staged_path(self.staging, f"checkpoint-{trial}-{step}")
-        folder.mkdir()
+        folder = self._stage(f"checkpoint-{trial}-{step}")
         saved = False
         try:
             saved = save(folder)
@@ -148,10 +162,29 @@ class Checkpoints:
             if at_most is not None and step > at_most:
                 continue
             try:
-                return Checkpoint(trial, step, self.path(trial, step), _verify(self.path(trial, step), trial, step))
+                return self._open(trial, step)
             except (OSError, ValueError) as error:
                 _logger.warning("%s does not verify (%s): an older one is used.", self.path(trial, step), error)
         return None
+
+    def _open(self, trial: int, step: int) -> Checkpoint:
+        path = self.path(trial, step)
+        if isinstance(path, Path):
+            return Checkpoint(trial, step, path, _verify(path, trial, step))
+        copy = Path(tempfile.mkdtemp(prefix="caviar-"))
+        try:
+            _download(path, copy)
+            return Checkpoint(trial, step, copy, _verify(copy, trial, step), is_copy=True)
+        except BaseException:
+            shutil.rmtree(copy, ignore_errors=True)
+            raise
+
+    def _stage(self, name: str) -> Path:
+        if isinstance(self.staging, ObjectPath):
+            return Path(tempfile.mkdtemp(prefix="caviar-"))
+        folder = staged_path(self.staging, name)
+        folder.mkdir()
+        return folder
 
     def _attempt(self, staged: StagedCheckpoint) -> Exception | None:
         try:
@@ -165,6 +198,9 @@ class Checkpoints:
             _seal(staged.folder, {"trial": staged.trial, "step": staged.step, "meta": dict(staged.meta)})
             self.delete(staged.trial, staged.step)
             target = self.path(staged.trial, staged.step)
+            if isinstance(target, ObjectPath):
+                _upload(staged.folder, target)
+                return
             make_directory(target.parent)
             publish(staged.folder, target)
         finally:
@@ -172,12 +208,35 @@ class Checkpoints:
 
     def delete(self, trial: int, step: int) -> None:
         """Delete a checkpoint in one step; none at that step is no error."""
+        path = self.path(trial, step)
+        if isinstance(path, ObjectPath):
+            (path / _MANIFEST).unlink(missing_ok=True)
+            path.remove_tree()
+            return
+        assert isinstance(self.staging, Path), "both are of one filesystem"
         doomed = staged_path(self.staging, f"deleted-{trial}-{step}")
         try:
-            self.path(trial, step).replace(doomed)
+            path.replace(doomed)
         except FileNotFoundError:
             return
         shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _upload(folder: Path, target: ObjectPath) -> None:
+    """Uploads a sealed checkpoint, the manifest last."""
+    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    for name in sorted(names, key=lambda name: name == _MANIFEST):
+        (target / name).upload(folder / name)
+
+
+def _download(source: ObjectPath, folder: Path) -> None:
+    """Downloads the files that a checkpoint's manifest names; ValueError where it names one outside of it."""
+    (source / _MANIFEST).download(folder / _MANIFEST)
+    for name in _read_manifest(folder)["files"]:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ValueError(f"{_MANIFEST} names {name}, which is not in it")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).download(folder / name)
 
 
 def _seal(folder: Path, content: dict[str, Any]) -> None:
@@ -197,9 +256,7 @@ def _seal(folder: Path, content: dict[str, Any]) -> None:
 
 def _verify(folder: Path, trial: int, step: int) -> dict[str, Any]:
     """The `meta` of a checkpoint; ValueError or OSError when anything in it is not as it was written."""
-    content = orjson.loads((folder / _MANIFEST).read_bytes())
-    if not isinstance(content, dict) or content.pop("sha256", None) != _digest(content):
-        raise ValueError(f"{_MANIFEST} was changed")
+    content = _read_manifest(folder)
     if (content["trial"], content["step"]) != (trial, step):
         raise ValueError(f"it was written for trial {content['trial']}, step {content['step']}")
     for name, fingerprint in content["files"].items():
@@ -207,6 +264,13 @@ def _verify(folder: Path, trial: int, step: int) -> dict[str, Any]:
             raise ValueError(f"{name} was changed")
     meta: dict[str, Any] = content["meta"]
     return meta
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    content = orjson.loads((folder / _MANIFEST).read_bytes())
+    if not isinstance(content, dict) or content.pop("sha256", None) != _digest(content):
+        raise ValueError(f"{_MANIFEST} was changed")
+    return content
 
 
 def _digest(content: dict[str, Any]) -> str:

@@ -7,25 +7,22 @@ Each run of a sweep writes one file, `000001.jsonl`, `000002.jsonl`, …, a line
 The checksum is the CRC-32 of the bytes of all events of the file up to this one, so that a changed, a lost and a
 misplaced line all show. A process that is killed while it writes leaves a last line without its line feed: that line
 was never acknowledged, and it is cut off when the next run opens the journal. Anything else that does not verify
-stops the sweep.
+stops the sweep. In an object store a run writes an object a commit: `journal_files` has their names.
 """
 
-import logging
-import os
 import zlib
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
 import orjson
 
 from ..errors import JournalError
-from .durable import list_files, make_directory, sync
+from .durable import make_directory
+from .journal_files import lines, runs, settle
+from .journal_sink import Sink, open_sink
+from .location import Location
 
-_logger = logging.getLogger(__name__)
-
-_SUFFIX = ".jsonl"
 _PREFIX = b'{"crc32":"%08x","event":'
 _PREFIX_LENGTH = len(_PREFIX % 0)
 
@@ -38,31 +35,27 @@ class Journal:
     `append` only buffers: an event is durable once the next `commit` has returned.
     """
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self._path = path
-        self._descriptor: int | None = descriptor
+    def __init__(self, sink: Sink, check: Callable[[], None]) -> None:
+        self._path = sink.path
+        self._sink: Sink | None = sink
+        self._check = check
         self._lines: list[bytes] = []
         self._crc = 0
 
     @classmethod
-    def open(cls, directory: Path) -> "Journal":
-        """Cut off a torn last line, and open the next numbered file.
+    def open(cls, directory: Location, check: Callable[[], None] = lambda: None) -> "Journal":
+        """Cut off a torn last line, and begin the next run.
 
         Args:
             directory: The sweep's journal folder; made if it does not exist.
+            check: Called before each commit; raises when this process must not write to the sweep any more.
         """
         make_directory(directory)
-        files = list_files(directory, _SUFFIX)
-        if files:
-            _cut_torn_line(files[-1])
-        path = directory / f"{len(files) + 1:06d}{_SUFFIX}"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
-        sync(directory)
-        return cls(path, descriptor)
+        return cls(open_sink(directory, settle(directory) + 1), check)
 
     @property
-    def path(self) -> Path:
-        """The file this run writes."""
+    def path(self) -> Location:
+        """The file this run writes; in an object store the folder of its objects."""
         return self._path
 
     @property
@@ -80,7 +73,7 @@ class Journal:
         Raises:
             JournalError: The journal is closed.
         """
-        if self._descriptor is None:
+        if self._sink is None:
             raise JournalError(f"{self._path} is closed: nothing can be added to it.")
         encoded = _encode(event)
         self._crc = zlib.crc32(encoded, self._crc)
@@ -92,14 +85,16 @@ class Journal:
         Raises:
             JournalError: They cannot be written, for example because the disk is full. The journal is closed then,
                 and holds everything that was committed before.
+            SweepError: The same in an object store.
+            SweepLockedError: Another process has taken the sweep over.
         """
-        if not self._lines or self._descriptor is None:
+        if not self._lines or self._sink is None:
             return
-        data, written = memoryview(b"".join(self._lines)), False
+        data, written = b"".join(self._lines), False
         try:
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-            os.fsync(self._descriptor)
+            self.check()
+            if self._sink.write(data):
+                self._crc = 0
             written = True
         except OSError as error:
             raise JournalError(
@@ -112,18 +107,29 @@ class Journal:
             if not written:
                 self._release()
 
+    def check(self) -> None:
+        """Makes sure that this process may still write to the sweep.
+
+        Raises:
+            SweepLockedError: Another process has taken it over.
+        """
+        self._check()
+
     def close(self) -> None:
         """Commit what is pending and close the file; closing twice is harmless."""
         try:
             self.commit()
+            if self._sink is not None:
+                self.check()
+                self._sink.end()
         finally:
             self._release()
 
     def _release(self) -> None:
         self._lines.clear()
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._sink is not None:
+            self._sink.close()
+            self._sink = None
 
     def __enter__(self) -> "Journal":
         return self
@@ -134,7 +140,7 @@ class Journal:
         self.close()
 
 
-def read_journal(directory: Path) -> list[Event]:
+def read_journal(directory: Location) -> list[Event]:
     """All committed events of a sweep in order, over all its runs.
 
     Changes nothing, and may be called while another process writes: a last line without its line feed is left out.
@@ -142,22 +148,13 @@ def read_journal(directory: Path) -> list[Event]:
     Raises:
         JournalError: A line fails its checksum or a file is missing; the message names it and says what to do.
     """
-    files = list_files(directory, _SUFFIX)
-    for number, path in enumerate(files, start=1):
-        if path.stem != f"{number:06d}":
-            raise JournalError(
-                f"{directory / f'{number:06d}{_SUFFIX}'} is missing, and {path.name} follows it: "
-                f"put the file back from a copy, or move the later files away to continue from before them."
-            )
-    return [event for path in files for event in _read_file(path, is_last=path == files[-1])]
+    found = runs(directory)
+    return [event for run in found for event in _read_run(run, is_last=run == found[-1])]
 
 
-def _read_file(path: Path, *, is_last: bool) -> Iterator[Event]:
-    *lines, torn = path.read_bytes().split(b"\n")
-    if torn and not is_last:
-        lines.append(torn)
+def _read_run(run: Location, *, is_last: bool) -> Iterator[Event]:
     crc = 0
-    for number, line in enumerate(lines, start=1):
+    for path, number, line in lines(run, is_last=is_last):
         encoded = line[_PREFIX_LENGTH:-1]
         crc = zlib.crc32(encoded, crc)
         if line != b"%b%b}" % (_PREFIX % crc, encoded):
@@ -168,16 +165,6 @@ def _read_file(path: Path, *, is_last: bool) -> Iterator[Event]:
             )
         event: Event = orjson.loads(encoded)
         yield event
-
-
-def _cut_torn_line(path: Path) -> None:
-    data = path.read_bytes()
-    size = data.rfind(b"\n") + 1
-    if size == len(data):
-        return
-    _logger.warning("%s ends in a line that was not written whole: it is cut off.", path)
-    os.truncate(path, size)
-    sync(path)
 
 
 def _encode(event: Event) -> bytes:
