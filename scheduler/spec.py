@@ -30,7 +30,9 @@ from .spec_parts import (
     SpecPart,
     WarmStartSpec,
     WorkersSpec,
+    location_text,
 )
+from .storage import Location, locate
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a name that becomes a path looks like."""
@@ -59,7 +61,7 @@ class SweepSpec(SpecPart):
         fuse: Which trials of a lane are trained as one model.
         seed: From which every random choice follows.
         max_failures: How often a failed trial is started again.
-        storage: The folder in which the sweep's directory lies.
+        storage: The folder in which the sweep's directory lies, or its URI.
         versions: The versions that ran it, written by Caviar.
     """
 
@@ -150,9 +152,9 @@ class SweepSpec(SpecPart):
         return Grouping(size, static, padded)
 
     @property
-    def directory(self) -> Path:
+    def directory(self) -> Location:
         """The sweep's directory."""
-        return Path(self.storage) / self.name
+        return locate(self.storage) / self.name
 
     @field_validator("controller", mode="before")
     @classmethod
@@ -167,7 +169,7 @@ class SweepSpec(SpecPart):
     @field_validator("warm_start", mode="before")
     @classmethod
     def _path_alone(cls, value: object) -> object:
-        return {"path": value} if isinstance(value, str | Path) else value
+        return {"path": value} if isinstance(value, str | Location) else value
 
     @field_validator("fuse", mode="before")
     @classmethod
@@ -195,10 +197,8 @@ class SweepSpec(SpecPart):
 
     @field_validator("storage", mode="before")
     @classmethod
-    def _local(cls, value: object) -> object:
-        value = str(value) if isinstance(value, Path) else value
-        if isinstance(value, str) and "://" in value:
-            raise ValueError("storage is a local path; object stores are not supported yet")
+    def _path_or_uri(cls, value: object) -> object:
+        value = location_text(value)
         return str(Path(value).expanduser()) if isinstance(value, str) and value.startswith("~") else value
 
     @field_validator("space", mode="before")

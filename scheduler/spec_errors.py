@@ -6,6 +6,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from .storage import without_secrets
+
 _MOST = 120
 
 
@@ -64,5 +66,5 @@ def _fields(path: list[str], model: type[BaseModel]) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = without_secrets(repr(value))
     return text if len(text) <= _MOST else text[: _MOST - 1] + "…"

@@ -1,7 +1,6 @@
 """The parts of a spec: what stands in a mapping of its own, checked field by field."""
 
 import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -9,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ..search_spaces import InvalidSpaceError, SearchSpace
 from .core.controllers import ControllerName
 from .errors import InvalidSpecError
+from .storage import Location, is_uri, locate, uri_problem
 
 PositiveInt = Annotated[int, Field(ge=1, strict=True)]
 Steps = Annotated[int, Field(ge=1, le=10**12, strict=True)]
@@ -22,6 +22,19 @@ class SpecPart(BaseModel):
     """A mapping without unknown fields, which nothing changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def location_text(value: object) -> object:
+    """A path or a URI as text; anything else as it is.
+
+    Raises:
+        ValueError: It is a URI that has a problem.
+    """
+    if not isinstance(value, str) or not is_uri(value):
+        return str(value) if isinstance(value, Location) else value
+    if problem := uri_problem(value):
+        raise ValueError(problem)
+    return str(locate(value))
 
 
 class ResourceSpec(SpecPart):
@@ -113,7 +126,7 @@ class WarmStartSpec(SpecPart):
     @field_validator("path", mode="before")
     @classmethod
     def _path_text(cls, value: object) -> object:
-        return str(value) if isinstance(value, Path) else value
+        return location_text(value)
 
     def check(self, space: SearchSpace) -> None:
         """Refuses to assume what is outside of a search space.

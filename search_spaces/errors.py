@@ -9,6 +9,7 @@ CaviarError
     ├── InvalidSpecError
     ├── SweepLockedError
     ├── JournalError
+    ├── StorageError
     ├── ResultsError
     └── WorkerError
 ```

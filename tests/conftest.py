@@ -61,6 +61,7 @@ def recorded() -> Callable[..., Path]:
         executor = SimulatedExecutor(_falling, spec.metric, 1, proposer=make_proposer(spec))
         SweepLoop(new_state(spec), executor, durable, Interrupts(), seconds).run()
         durable.release()
+        assert isinstance(layout.path, Path)
         return layout.path
 
     return record

@@ -9,9 +9,13 @@ import typer
 from ...search_spaces.errors import InvalidYamlError
 from ...search_spaces.strict_yaml import load_yaml
 from ..errors import InvalidSpecError
+from ..storage import locate
 
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="The spec, a YAML file.", show_default=False)]
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The sweep's directory.", show_default=False)]
+Directory = Annotated[
+    Any, typer.Argument(metavar="DIR", parser=locate, help="The sweep's directory, or its URI.", show_default=False)
+]
+"""A `Location`; typer knows no unions."""
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Settings = Annotated[
     list[str] | None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...trainers import Training, open_training
 from ..core.assignment import Assignment
-from ..storage import Checkpoints, StagedCheckpoint, SweepDirectory
+from ..storage import Checkpoint, Checkpoints, StagedCheckpoint, SweepDirectory
 from .settings import EngineSettings
 
 
@@ -54,6 +54,13 @@ class OpenTrials:
     def open(self, assignment: Assignment) -> OpenTrial:
         """Opens a trial at the newest checkpoint that verifies, or from its beginning."""
         found = self._checkpoints.newest(assignment.trial, assignment.start) if assignment.start else None
+        try:
+            return self._open(assignment, found)
+        finally:
+            if found is not None:
+                found.release()
+
+    def _open(self, assignment: Assignment, found: Checkpoint | None) -> OpenTrial:
         training = open_training(
             self._settings.trainer,
             number=assignment.trial,

@@ -96,6 +96,7 @@ class DurableRecord:
 
     def commit(self, now: float) -> Sequence[Outcome]:
         """Writes the part, then the journal, and returns the outcomes."""
+        self._journal.check()
         self._writer.flush()
         pending, self._pending = self._pending, _Pending()
         if pending.outcomes:
@@ -107,6 +108,7 @@ class DurableRecord:
 
     def tabulate(self, state: SweepState) -> None:
         """Replaces trials.parquet and, where there is something new in it, regions.parquet."""
+        self._journal.check()
         write_trials(self._directory.trials, state.rows, self._value_types, self._directory.staging)
         if self._regions != len(state.insights):
             write_regions(self._directory.regions, state.insights, self._directory.staging)
@@ -114,6 +116,7 @@ class DurableRecord:
 
     def close(self, state: SweepState, reason: StopReason) -> None:
         """Writes what is left, the table of trials and the reason."""
+        self._journal.check()
         self._writer.flush()
         self.tabulate(state)
         self._journal.append({"type": "closed", "reason": reason.value, "time": time()})

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...trainers import Trainer
+from ..storage import Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class EngineSettings:
     trainer: Trainer
     metric: str
     resource_max: int
-    directory: Path
+    directory: Location
     warm: int = 8
     fuse: bool = False
     data: Path | None = None

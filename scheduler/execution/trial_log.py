@@ -7,6 +7,9 @@ from io import TextIOBase
 from pathlib import Path
 from typing import TextIO
 
+from ..storage import Location
+from .log_upload import local_log
+
 
 class TrialLog(TextIOBase):
     """A text stream into the log of whichever trial is being trained.
@@ -55,7 +58,7 @@ _LOG = TrialLog()
 
 
 @contextmanager
-def captured_output(path: Path) -> Iterator[TrialLog]:
+def captured_output(path: Location) -> Iterator[TrialLog]:
     """Sends what Python code prints meanwhile to a trial's log."""
-    with _LOG.open(path), redirect_stdout(_LOG), redirect_stderr(_LOG):
+    with local_log(path) as file, _LOG.open(file), redirect_stdout(_LOG), redirect_stderr(_LOG):
         yield _LOG

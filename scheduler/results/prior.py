@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 from math import nan
-from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..errors import ResultsError
 from ..storage.durable import write_file
+from ..storage.location import Location
 from .configurations import configuration_of, configuration_table
+from .parquet_files import read_parquet
 from .rungs import TrialResults
 from .schema import Header, config_fields, to_parquet
 
 
-def write_prior(path: Path, prior: Sequence[TrialResults], header: Header, staging: Path) -> None:
+def write_prior(path: Location, prior: Sequence[TrialResults], header: Header, staging: Location) -> None:
     """Writes the file in one step.
 
     Args:
@@ -34,14 +34,14 @@ def write_prior(path: Path, prior: Sequence[TrialResults], header: Header, stagi
     write_file(path, to_parquet(pa.Table.from_arrays(columns, schema=_schema(header))), staging)
 
 
-def read_prior(path: Path) -> list[TrialResults]:
+def read_prior(path: Location) -> list[TrialResults]:
     """The results in the file, in the order of the file.
 
     Raises:
         ResultsError: The file is not there or cannot be read.
     """
     try:
-        table = pq.read_table(path, partitioning=None)
+        table = read_parquet(path)
     except (OSError, pa.ArrowException) as error:
         raise ResultsError(f"{path} cannot be read: {error}. Take it from a copy of the sweep.") from error
     header = Header.from_schema(table.schema, str(path))

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from ..errors import ResultsError
+from ..storage.location import Location, locate
 from .best import Best, find_best
 from .display import results_as_html, results_as_text
 from .schema import REGIONS_SCHEMA, Header
@@ -26,16 +26,16 @@ class Results:
         self._header = header
 
     @classmethod
-    def open(cls, path: str | Path) -> "Results":
+    def open(cls, path: str | Location) -> "Results":
         """Open the results in a sweep's directory, or in a copy of it; `results/` alone is enough.
 
         Args:
-            path: The sweep's directory.
+            path: The sweep's directory, or its URI.
 
         Raises:
             ResultsError: There are no results in it.
         """
-        source = DirectorySource(Path(path))
+        source = DirectorySource(locate(path))
         return cls(source, source.header)
 
     @classmethod
@@ -62,7 +62,7 @@ class Results:
         return cls(TableSource(trials, reports, regions), Header.of(metric, mode, value_types))
 
     @property
-    def path(self) -> Path | None:
+    def path(self) -> Location | None:
         """The sweep's directory; None for results in memory."""
         return self._source.path
 

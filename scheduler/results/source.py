@@ -1,15 +1,17 @@
 """Where a result set's tables come from: a sweep's directory, or memory."""
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal, Protocol
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..errors import ResultsError
 from ..storage.layout import SweepDirectory
+from ..storage.location import Location
+from ..storage.object_path import ObjectPath
+from .parquet_files import read_parquet, read_parquet_files
 from .reports import expand_extra
 from .schema import REGIONS_SCHEMA, Header, trials_schema
 from .writer import report_parts
@@ -21,7 +23,7 @@ class Source(Protocol):
     """The tables of a sweep, as they are at the time of each call."""
 
     @property
-    def path(self) -> Path | None:
+    def path(self) -> Location | None:
         """The sweep's directory, if there is one."""
 
     def trials(self) -> pa.Table:
@@ -47,13 +49,13 @@ class DirectorySource:
         ResultsError: There are no results in it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Location) -> None:
         self._directory = SweepDirectory(path)
         first = self._parts()[0]
         self.header = Header.from_schema(_read(first, columns=[]).schema, str(first))
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Location:
         """The sweep's directory."""
         return self._directory.path
 
@@ -65,8 +67,7 @@ class DirectorySource:
 
     def reports(self) -> pa.Table:
         """The rows of all parts by trial and step, with a column a metric."""
-        tables = [_read(part) for part in self._parts()]
-        return expand_extra(pa.concat_tables(tables).sort_by(_ORDER))
+        return expand_extra(self._stored_reports().sort_by(_ORDER))
 
     def regions(self) -> pa.Table:
         """`regions.parquet`; a table without rows if the file is not there."""
@@ -75,8 +76,15 @@ class DirectorySource:
         return _read(self._directory.regions)
 
     def define_views(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Define the views on the files themselves: a query reads only the columns it names."""
-        _create_view(connection, "reports", self._parts())
+        """Define the views on the files themselves: a query reads only the columns it names.
+
+        DuckDB reads object stores by an extension that it downloads first; theirs are read before the query.
+        """
+        if isinstance(self.path, ObjectPath):
+            connection.register("reports", self._stored_reports())
+            connection.register("trials", self.trials())
+            connection.register("regions", self.regions())
+            return
         for name, path, read in (
             ("trials", self._directory.trials, self.trials),
             ("regions", self._directory.regions, self.regions),
@@ -86,7 +94,12 @@ class DirectorySource:
             else:
                 connection.register(name, read())
 
-    def _parts(self) -> list[Path]:
+    def _stored_reports(self) -> pa.Table:
+        """The rows of all parts, as they are in them."""
+        with _read_errors(self._directory.results):
+            return pa.concat_tables(read_parquet_files(self._parts()))
+
+    def _parts(self) -> list[Location]:
         parts = report_parts(self._directory.results)
         if not parts:
             raise ResultsError(
@@ -138,13 +151,19 @@ class TableSource:
         return self._made.sort_by(_ORDER)
 
 
-def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
+def _read(path: Location, columns: Sequence[str] | None = None) -> pa.Table:
+    with _read_errors(path):
+        return read_parquet(path, columns)
+
+
+@contextmanager
+def _read_errors(path: Location) -> Iterator[None]:
     try:
-        return pq.read_table(path, columns=columns, partitioning=None)
+        yield
     except pa.ArrowException as error:
         raise ResultsError(f"{path} cannot be read: {error}. Take it from a copy of the sweep.") from error
 
 
-def _create_view(connection: duckdb.DuckDBPyConnection, name: str, files: list[Path]) -> None:
+def _create_view(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Location]) -> None:
     # Without the option, a folder such as `lr=3` in the path would become a column.
     connection.read_parquet([str(path) for path in files], hive_partitioning=False).create_view(name)

@@ -1,18 +1,18 @@
 """Writing reports to the ledger: closed, immutable Parquet parts of one schema, readable from the first second."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ...search_spaces import Value
 from ..core.reports import ReportBatch
 from ..errors import ResultsError
 from ..storage.durable import list_files, write_file
 from ..storage.layout import SweepDirectory
+from ..storage.location import Location
+from .parquet_files import read_parquet, read_parquet_schema
 from .reports import ReportBuffer
 from .schema import Header, metric_names, reports_schema, to_parquet
 
@@ -64,7 +64,7 @@ class ReportWriter:
         """Add reports to what the next flush writes; the batch's arrays must not change afterwards."""
         self._buffer.append(batch)
 
-    def flush(self) -> Path | None:
+    def flush(self) -> Location | None:
         """Write the buffered reports as one part; they are durable when this returns.
 
         Returns:
@@ -87,13 +87,13 @@ class ReportWriter:
             self._write_part(0, schema.empty_table())
             self._schema = schema
 
-    def _write_part(self, number: int, table: pa.Table) -> Path:
+    def _write_part(self, number: int, table: pa.Table) -> Location:
         path = self._directory.results / f"{_PREFIX}{number:06d}.parquet"
         write_file(path, to_parquet(table), self._directory.staging)
         return path
 
 
-def report_parts(results: Path) -> list[Path]:
+def report_parts(results: Location) -> list[Location]:
     """The report parts in a folder, in the order they were written."""
     return sorted(list_files(results, ".parquet"), key=_number)
 
@@ -112,12 +112,12 @@ def drop_uncovered(directory: SweepDirectory, covered: Mapping[int, int]) -> int
     """
     dropped = 0
     for path in report_parts(directory.results):
-        keys = pq.read_table(path, columns=["trial", "step"], partitioning=None)
+        keys = read_parquet(path, ["trial", "step"])
         keep = _is_covered(keys["trial"].to_numpy(), keys["step"].to_numpy(), covered)
         if keep.all():
             continue
         dropped += int(np.count_nonzero(~keep))
-        table = pq.read_table(path, partitioning=None).filter(pa.array(keep))
+        table = read_parquet(path).filter(pa.array(keep))
         write_file(path, to_parquet(table), directory.staging)
     return dropped
 
@@ -130,9 +130,9 @@ def _is_covered(
     return step <= last[rows]
 
 
-def _continued(first: Path, header: Header) -> pa.Schema:
+def _continued(first: Location, header: Header) -> pa.Schema:
     """The schema of an existing ledger, if it is one that this sweep can go on with."""
-    schema = pq.read_schema(first)
+    schema = read_parquet_schema(first)
     found = Header.from_schema(schema, str(first))
     for name in ("metric", "mode", "value_types"):
         if getattr(found, name) != getattr(header, name):
@@ -143,7 +143,7 @@ def _continued(first: Path, header: Header) -> pa.Schema:
     return schema
 
 
-def _number(part: Path) -> int:
+def _number(part: Location) -> int:
     digits = part.stem.removeprefix(_PREFIX)
     if not (part.stem.startswith(_PREFIX) and digits.isdecimal()):
         raise ResultsError(

@@ -1,8 +1,8 @@
 """The files of a journal: a numbered one a run, or, where files cannot be appended to, an object a commit.
 
 In an object store a run writes `000001/00000001.jsonl`, `000001/00000002.jsonl`, … and joins them to `000001.jsonl`
-when it ends; one that was killed leaves that to the next. Where both are there the joined file counts, so that an upload
-of a process that has lost the sweep, and arrives late, changes nothing.
+when it ends; one that was killed leaves that to the next. Where both are there the joined file counts, so that an
+upload of a process that has lost the sweep, and arrives late, changes nothing.
 """
 
 import logging
