@@ -44,4 +44,4 @@ def read_parquet_schema(path: Location) -> pa.Schema:
 
 def _source(path: Location) -> Any:
     # Parts are small: one request for all of one is faster than several for its columns.
-    return pa.BufferReader(path.read_bytes()) if isinstance(path, ObjectPath) else path
+    return pa.BufferReader(path.read_buffer()) if isinstance(path, ObjectPath) else path

@@ -101,9 +101,19 @@ class ObjectPath:
         Raises:
             FileNotFoundError: There is none.
         """
-        with self._opened() as stream:
-            content: bytes = stream.read()
+        content: bytes = self.read_buffer().to_pybytes()
         return content
+
+    def read_buffer(self) -> Any:
+        """The object's content as a buffer of Arrow's own.
+
+        Arrow's threads may give up a buffer while Python ends, which over Python's bytes would abort the process.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        with self._opened() as stream:
+            return stream.read_buffer()
 
     def read_text(self, encoding: str = "utf-8") -> str:
         """The object's content as text.

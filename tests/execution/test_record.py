@@ -1,6 +1,7 @@
 """The durable record: what is on the disk when an outcome is handed on, and when that happens."""
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -86,6 +87,7 @@ def test_when_the_part_cannot_be_written_no_outcome_is_handed_on_or_journaled(
     assignment = work()
     record.decided(1, [assignment])
     record.received(Arrivals(reports(assignment, [1]), [completed(assignment)]), now=1.0)
+    assert isinstance(layout.staging, Path)
     layout.staging.rmdir()
     layout.staging.touch()
     with pytest.raises(OSError, match="staging"):
@@ -172,6 +174,7 @@ def test_the_table_of_regions_is_written_when_there_is_something_new_in_it(
 ) -> None:
     record.tabulate(state)
     assert pq.read_table(layout.regions).num_rows == 0
+    assert isinstance(layout.regions, Path)
     before = layout.regions.stat()
     record.tabulate(state)
     assert layout.regions.stat() == before
