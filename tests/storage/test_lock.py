@@ -13,6 +13,13 @@ import pytest
 from caviar.scheduler.errors import SweepLockedError
 from caviar.scheduler.storage import Location, SweepLock, holder
 
+
+@pytest.fixture(autouse=True)
+def _prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else wants these locks in the same moment."""
+    monkeypatch.setattr("caviar.scheduler.storage.lease._SETTLE_S", 0.05)
+
+
 HOLD = """
 import sys
 from caviar.scheduler.storage import SweepLock, locate
