@@ -1,6 +1,6 @@
 """Reading Parquet files where they lie: in a folder, or in an object store."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -29,12 +29,17 @@ def read_parquet(path: Location, columns: Sequence[str] | None = None) -> pa.Tab
     return pq.read_table(_source(path), columns=None if columns is None else list(columns), partitioning=None)
 
 
-def read_parquet_files(paths: Sequence[Location], columns: Sequence[str] | None = None) -> list[pa.Table]:
-    """The tables in several files; see `read_parquet`."""
+def read_several(paths: Sequence[Location], read: Callable[[Location], pa.Table]) -> list[pa.Table]:
+    """The tables in several files, those of an object store some at a time.
+
+    Args:
+        paths: The files.
+        read: Reads one.
+    """
     if not any(isinstance(path, ObjectPath) for path in paths):
-        return [read_parquet(path, columns) for path in paths]
+        return [read(path) for path in paths]
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        return list(threads.map(lambda path: read_parquet(path, columns), paths))
+        return list(threads.map(read, paths))
 
 
 def read_parquet_schema(path: Location) -> pa.Schema:

@@ -1,7 +1,6 @@
 """Where a result set's tables come from: a sweep's directory, or memory."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 import duckdb
@@ -11,7 +10,7 @@ from ..errors import ResultsError
 from ..storage.layout import SweepDirectory
 from ..storage.location import Location
 from ..storage.object_path import ObjectPath
-from .parquet_files import read_parquet, read_parquet_files
+from .parquet_files import read_parquet, read_several
 from .reports import expand_extra
 from .schema import REGIONS_SCHEMA, Header, trials_schema
 from .writer import report_parts
@@ -85,6 +84,7 @@ class DirectorySource:
             connection.register("trials", self.trials())
             connection.register("regions", self.regions())
             return
+        _create_view(connection, "reports", self._parts())
         for name, path, read in (
             ("trials", self._directory.trials, self.trials),
             ("regions", self._directory.regions, self.regions),
@@ -96,8 +96,7 @@ class DirectorySource:
 
     def _stored_reports(self) -> pa.Table:
         """The rows of all parts, as they are in them."""
-        with _read_errors(self._directory.results):
-            return pa.concat_tables(read_parquet_files(self._parts()))
+        return pa.concat_tables(read_several(self._parts(), _read))
 
     def _parts(self) -> list[Location]:
         parts = report_parts(self._directory.results)
@@ -152,14 +151,8 @@ class TableSource:
 
 
 def _read(path: Location, columns: Sequence[str] | None = None) -> pa.Table:
-    with _read_errors(path):
-        return read_parquet(path, columns)
-
-
-@contextmanager
-def _read_errors(path: Location) -> Iterator[None]:
     try:
-        yield
+        return read_parquet(path, columns)
     except pa.ArrowException as error:
         raise ResultsError(f"{path} cannot be read: {error}. Take it from a copy of the sweep.") from error
 

@@ -105,4 +105,5 @@ def _explain(uri: str, bucket: str, text: str) -> SweepError:
         keys = _KEYS_IN[uri.partition(":")[0]]
         return SweepError(f"{uri}: access is denied; check the permissions and the credentials in {keys} ({text}).")
     reason = re.sub(r"^.*Details: ", "", text) if "NETWORK_CONNECTION" in text else text
+    reason = re.sub(r" error_info=\{.*", "", reason)
     return StorageError(f"{uri}: the object store does not answer as it should ({reason}); try again later.")
