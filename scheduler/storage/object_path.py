@@ -89,11 +89,14 @@ class ObjectPath:
         """What lies directly below it, by name; nothing where there is no such folder."""
         from pyarrow.fs import FileSelector  # noqa: PLC0415 a sweep on the disk need not wait for it
 
+        # For Google's store pyarrow lists a folder only where an object stands for it, which none does here.
+        selector = FileSelector(self.key, allow_not_found=True, recursive=self.scheme == "gs")
         with self._explained():
-            found = self.filesystem.get_file_info(FileSelector(self.key, allow_not_found=True))
+            found = self.filesystem.get_file_info(selector)
         if not found:
             self.check_bucket()
-        return iter(sorted(ObjectPath(self.scheme, info.path, self.query) for info in found))
+        names = {info.path[len(self.key) + 1 :].partition("/")[0] for info in found} - {""}
+        return iter([self / name for name in sorted(names)])
 
     def read_bytes(self) -> bytes:
         """The object's content.
