@@ -307,11 +307,11 @@ _NOTES = (
     "- A report is lost if its step was trained, by whichever process, and the results have no row of it in the end.",
     "- Caviar saves a trial at its rungs. `random` has one, at the end: a trial that is killed begins anew. `hyperband`"
     " has rungs at 2, 6 and 18 steps, so it stops trials early, trains fewer steps and repeats less.",
-    "- Caviar makes outcomes durable within a second: what ended in the last second before the driver is killed is trained"
-    " again. With steps this short that is several assignments.",
+    "- Caviar makes outcomes durable within a second: what ended in the last second before the driver is killed is"
+    " trained again. With steps this short that is several assignments.",
     "- Ray Tune and Optuna's retries save a checkpoint each step, as their guides do; that costs a file a step.",
     "- Ray Tune: `FailureConfig(max_failures=3)` and `Tuner.restore` with `resume_errored=True`; all checkpoints are"
-    " kept, which is its default. With `num_to_keep=1` restored trials failed: their last checkpoint was deleted already.",
+    " kept, which is its default. With `num_to_keep=1` restored trials failed: their last checkpoint was gone already.",
     "- Optuna has no driver: both of its processes are killed where the others' driver is. `JournalStorage` has no"
     " heartbeat, so a killed trial stays RUNNING and a new configuration takes its place. With SQLite the heartbeat is"
     " 1 s and the grace period 2 s, the shortest that suit trials of seconds.",

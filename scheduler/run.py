@@ -5,7 +5,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
-from pathlib import Path
 from typing import Any
 
 from ..trainers import Trainer
@@ -23,7 +22,17 @@ from .fusing import fusing_sentence, sample_group, with_group_size
 from .recovery import recover_checkpoints
 from .results import ReportWriter, check_parts, drop_uncovered, marks_to_note, recorded_parts
 from .spec import SweepSpec
-from .storage import Checkpoints, Journal, SweepDirectory, SweepLock, event_place, read_journal, write_file
+from .storage import (
+    Checkpoints,
+    Journal,
+    Location,
+    SweepDirectory,
+    SweepLock,
+    event_place,
+    read_journal,
+    settle_journal,
+    write_file,
+)
 from .warm_start import check_prior, prior_mark, save_prior, saved_prior
 from .workers import workers_on_demand
 
@@ -41,7 +50,7 @@ def new_state(spec: SweepSpec, prior: Observations | None = None) -> SweepState:
     return SweepState(make_controller(search), spec.mode, spec.seed, spec.max_failures, spec.max_preemptions)
 
 
-def load_spec(path: Path) -> SweepSpec:
+def load_spec(path: Location) -> SweepSpec:
     """The spec in a sweep's directory.
 
     Raises:
@@ -57,7 +66,7 @@ def load_spec(path: Path) -> SweepSpec:
     return SweepSpec.from_yaml(text, str(file))
 
 
-def load_state(path: Path, spec: SweepSpec) -> tuple[SweepState, History]:
+def load_state(path: Location, spec: SweepSpec) -> tuple[SweepState, History]:
     """The state that a sweep's journal leads to; reads only.
 
     Raises:
@@ -100,14 +109,14 @@ def run_in_directory(
     """
     layout = SweepDirectory(spec.directory)
     _create(layout)
-    with SweepLock(layout.lock), interrupts.listening(), workers_on_demand(spec, trainer) as workers:
+    with SweepLock(layout.lock) as lock, interrupts.listening(), workers_on_demand(spec, trainer) as workers:
         _prepare(layout, spec, resumed=resumed)
         if spec.fuse.size == "auto":
             spec = _measured(layout, spec, workers())
         elif spec.fuse.size > 1 and not resumed:
             _logger.info("%s", fusing_sentence(spec))
         state, history = load_state(layout.path, spec)
-        record = _open_record(layout, spec, state)
+        record = _open_record(layout, spec, state, lock)
         try:
             if state.finished:
                 record.close(state, StopReason.FINISHED)
@@ -136,6 +145,7 @@ def _prepare(layout: SweepDirectory, spec: SweepSpec, *, resumed: bool) -> None:
         )
     layout.clear_staging()
     layout.stop.unlink(missing_ok=True)
+    settle_journal(layout.journal)
     if not resumed:
         layout.clear_results()
         if (warm_start := save_prior(layout, spec)) is not None:
@@ -161,7 +171,7 @@ def _has_decided(layout: SweepDirectory) -> bool:
     return any(event.get("type") == "decided" for event in read_journal(layout.journal))
 
 
-def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> DurableRecord:
+def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState, lock: SweepLock) -> DurableRecord:
     """Opens journal and parts for this run; reports that no recorded outcome covers are dropped first."""
     value_types = spec.search_space.value_types
     events = read_journal(layout.journal)
@@ -179,7 +189,7 @@ def _open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState) -> 
     writer = ReportWriter(layout, value_types, spec.metric, spec.mode)
     for row in state.rows:
         writer.register(row.trial, row.config)
-    journal = Journal.open(layout.journal)
+    journal = Journal.open(layout.journal, lock.check)
     opened = {"type": "opened", "time": time.time(), "versions": spec.versions}
     opened |= {"spec": layout.spec.read_text(encoding="utf-8"), "parts": [mark.to_json() for mark in marks]}
     journal.append(opened | prior_mark(layout, spec))

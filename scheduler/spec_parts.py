@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from .core.controllers import ControllerName
 from .core.error_rules import ErrorRule
 from .core.retention import KEEP, Retention
 from .errors import InvalidSpecError
+from .storage import Location, is_uri, locate, uri_problem
 
 MOST = 1_000_000
 """More workers, failures or brackets than anybody has; a larger number is a mistake."""
@@ -65,6 +65,19 @@ def _json_value(name: str, value: object) -> Value:
         return checked_value(value)
     except InvalidSpaceError as error:
         raise ValueError(f"{cut(name)}: {error}") from None
+
+
+def location_text(value: object) -> object:
+    """A path or a URI as text; anything else as it is.
+
+    Raises:
+        ValueError: It is a URI that has a problem.
+    """
+    if not isinstance(value, str) or not is_uri(value):
+        return str(value) if isinstance(value, Location) else value
+    if problem := uri_problem(value):
+        raise ValueError(problem)
+    return str(locate(value))
 
 
 class ResourceSpec(SpecPart):
@@ -192,7 +205,7 @@ class WarmStartSpec(SpecPart):
     @field_validator("path", mode="before")
     @classmethod
     def _path_text(cls, value: object) -> object:
-        return str(value) if isinstance(value, Path) else value
+        return location_text(value)
 
     @field_validator("assume")
     @classmethod

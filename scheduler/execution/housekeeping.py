@@ -8,6 +8,7 @@ from ..core.reports import ReportBatch
 from ..core.retention import Retention, Standing, Stored, expendable
 from ..core.state import Mode, SweepState
 from ..core.trial import TrialRow, TrialState
+from ..errors import ObjectStoreError
 from ..storage import Checkpoints
 
 _logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class Housekeeping:
             for one in found.checkpoints:
                 self._checkpoints.delete(one.trial, one.step)
                 self._stored[one.trial].remove(one)
-        except OSError as error:
+        except (OSError, ObjectStoreError) as error:
             _logger.warning("Checkpoints that are not needed any more cannot be deleted now (%s).", error)
         except Exception:
             _logger.exception("Deleting checkpoints that are not needed any more failed; the sweep goes on.")
