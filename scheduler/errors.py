@@ -36,7 +36,26 @@ class ReplayError(JournalError):
 
 
 class StorageError(SweepError):
-    """The sweep's directory cannot be written, and waiting is of no use or has lasted too long."""
+    """The sweep's directory cannot be written, or its object store does not answer.
+
+    A running sweep waits for it; what a run raises in the end says that waiting is of no use, or has lasted too long.
+    """
+
+
+class ObjectStoreError(StorageError):
+    """An object store does not answer as it should, and may do so later.
+
+    Attributes:
+        where: The URI.
+        reason: What is wrong.
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(where, reason)
+        self.where, self.reason = where, reason
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.reason}; try again later."
 
 
 class ResultsError(SweepError):

@@ -1,6 +1,5 @@
 """How much each hyperparameter matters, by all results of a sweep."""
 
-from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
@@ -11,12 +10,12 @@ from .core.learning import ENOUGH_RESULTS
 from .core.observations import Observations
 from .errors import ResultsError
 from .run import load_state, ran_spec
-from .storage.paths import given_path
+from .storage import Location, locate
 
 Method = Literal["model", "fanova", "ped_anova"]
 
 
-def importance(path: str | Path, method: Method = "model") -> dict[str, float]:
+def importance(path: str | Location, method: Method = "model") -> dict[str, float]:
     """The part of the metric's variation that each hyperparameter accounts for, largest first.
 
     They sum to 1, or are all 0 where nothing seems to matter. The metric is taken by its ranks, diverged trials last.
@@ -34,7 +33,7 @@ def importance(path: str | Path, method: Method = "model") -> dict[str, float]:
     """
     if method not in get_args(Method):
         raise ResultsError(f"There is no method {show(method)}: it must be {', '.join(get_args(Method))}.")
-    directory = given_path(path, "the sweep's directory")
+    directory = locate(path)
     spec = ran_spec(directory)
     space, (state, _) = spec.search_space, load_state(directory, spec)
     observations = state.observations()

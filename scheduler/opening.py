@@ -15,7 +15,7 @@ from .results import ReportWriter, check_parts, drop_uncovered, marks_to_note, r
 from .results.part_marks import PartMark
 from .results.restating import conform_reports, merged_types
 from .spec import SweepSpec
-from .storage import Checkpoints, Journal, SweepDirectory, write_file
+from .storage import Checkpoints, Journal, SweepDirectory, SweepLock, write_file
 from .warm_start import check_prior, prior_mark
 
 
@@ -45,17 +45,19 @@ class Opening:
         began: The spec that the sweep had before this run.
         marks: What is noted of the report parts.
         edited: The event of an edited spec, if it was.
+        lock: The sweep's lock, which this process holds.
     """
 
     began: SweepSpec
     marks: Sequence[PartMark]
     edited: Mapping[str, Any] | None
+    lock: SweepLock
 
 
 def open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState, opening: Opening) -> DurableRecord:
     """Opens journal and parts for this run; reports that no recorded outcome covers are dropped first."""
     value_types = merged_types(layout, spec.search_space.value_types)
-    journal = Journal.open(layout.journal)
+    journal = Journal.open(layout.journal, opening.lock.check)
     opened = {"type": "opened", "time": time.time(), "versions": spec.versions, "spec": opening.began.to_yaml()}
     opened |= {"parts": [mark.to_json() for mark in opening.marks]}
     journal.append(opened | prior_mark(layout, opening.began))

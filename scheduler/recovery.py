@@ -25,7 +25,10 @@ def recover_checkpoints(layout: SweepDirectory, state: SweepState) -> None:
     }
     for trial, step in reported_through(layout, later).items():
         found = checkpoints.newest(trial, step)
-        if found is not None and found.step > later[trial]:
+        if found is None:
+            continue
+        found.release()
+        if found.step > later[trial]:
             state.go_on(trial, found.step)
     covered = state.covered()
     for trial in checkpoints.trials():

@@ -12,8 +12,9 @@ from .overrides import override
 from .run import load_spec
 from .spec import SweepSpec, read_spec_file
 from .spec_parts import FuseSpec
-from .storage import SweepDirectory, read_journal
+from .storage import Location, SweepDirectory, in_home, locate, read_journal
 from .validation import find_data
+from .warm_start import earlier_directory
 
 _PLACE = ("name", "storage", "versions")
 _FIXED = ("seed", "target", "trainer", "warm_start")
@@ -21,7 +22,7 @@ _FIXED = ("seed", "target", "trainer", "warm_start")
 
 
 def edited_fields(
-    directory: Path, values: Mapping[str, Any] | None = None, spec_file: Path | None = None
+    directory: Location, values: Mapping[str, Any] | None = None, spec_file: Path | None = None
 ) -> dict[str, Any]:
     """The fields for `Sweep.resume` by which a sweep's spec is edited.
 
@@ -87,11 +88,16 @@ def _check_place(layout: SweepDirectory, fields: Mapping[str, Any]) -> None:
             f"name: the sweep's is that of its directory, {layout.path.name!r}, got {fields['name']!r}; rename the"
             " directory instead."
         )
-    if "storage" in fields and Path(fields["storage"]).expanduser().resolve() != layout.path.parent:
+    if "storage" in fields and _resolved(fields["storage"]) != layout.path.parent:
         raise InvalidSpecError(
             f"storage: the sweep lies in {str(layout.path.parent)!r}, got {str(fields['storage'])!r}; move its"
             " directory instead."
         )
+
+
+def _resolved(storage: object) -> Location:
+    found = locate(storage, "storage")
+    return in_home(str(found)).resolve() if isinstance(found, Path) else found
 
 
 def _fields_of(spec_file: Path, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,7 +111,7 @@ def _fields_of(spec_file: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     if spec.data is not None:
         fields["data"] = str(find_data(spec.data, folder))
     if spec.warm_start is not None:
-        fields["warm_start"]["path"] = str((folder.resolve() / Path(spec.warm_start.path).expanduser()).resolve())
+        fields["warm_start"]["path"] = str(earlier_directory(spec.warm_start.path, folder))
     if spec.fuse == FuseSpec():
         del fields["fuse"]
     return {name: value for name, value in fields.items() if name not in _FIXED or name in given}

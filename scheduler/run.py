@@ -3,7 +3,6 @@
 import logging
 from dataclasses import replace
 from math import inf
-from pathlib import Path
 
 from ..trainers import Trainer
 from .core.controllers import make_controller
@@ -18,7 +17,7 @@ from .execution.replay import Events, History, replay
 from .fusing import fusing_sentence, sample_group, with_group_size
 from .opening import Opening, open_record, recover
 from .spec import SweepSpec
-from .storage import SweepDirectory, SweepLock, event_place, read_journal, write_file
+from .storage import Location, SweepDirectory, SweepLock, event_place, read_journal, settle_journal, write_file
 from .warm_start import save_prior, saved_prior
 from .workers import workers_on_demand
 
@@ -36,7 +35,7 @@ def new_state(spec: SweepSpec, prior: Observations | None = None) -> SweepState:
     return SweepState(make_controller(search), spec.mode, spec.seed, spec.max_failures, spec.max_preemptions)
 
 
-def load_spec(path: Path) -> SweepSpec:
+def load_spec(path: Location) -> SweepSpec:
     """The spec in a sweep's directory.
 
     Raises:
@@ -52,7 +51,7 @@ def load_spec(path: Path) -> SweepSpec:
     return SweepSpec.from_yaml(text, str(file))
 
 
-def ran_spec(path: Path) -> SweepSpec:
+def ran_spec(path: Location) -> SweepSpec:
     """The spec that a sweep's last run had; sweep.yaml differs from it where somebody has edited it since.
 
     Raises:
@@ -62,7 +61,7 @@ def ran_spec(path: Path) -> SweepSpec:
     return last_spec(read_journal(SweepDirectory(path).journal)) or load_spec(path)
 
 
-def load_state(path: Path, spec: SweepSpec) -> tuple[SweepState, History]:
+def load_state(path: Location, spec: SweepSpec) -> tuple[SweepState, History]:
     """The state that a sweep's journal leads to; reads only.
 
     Args:
@@ -125,7 +124,7 @@ def run_in_directory(
     """
     layout = SweepDirectory(spec.directory)
     _create(layout)
-    with SweepLock(layout.lock), interrupts.listening(), workers_on_demand(spec, trainer) as workers:
+    with SweepLock(layout.lock) as lock, interrupts.listening(), workers_on_demand(spec, trainer) as workers:
         _prepare(layout, spec, resumed=resumed)
         events = read_journal(layout.journal)
         ran = (last_spec(events) or load_spec(layout.path)) if events else None
@@ -140,7 +139,7 @@ def run_in_directory(
         edited = None if ran is None or not edits_between(ran, spec) else edited_event(ran, spec, state, layout)
         if edited is not None:
             revise(edited)
-        record = open_record(layout, spec, state, Opening(ran or spec, marks, edited))
+        record = open_record(layout, spec, state, Opening(ran or spec, marks, edited, lock))
         try:
             if state.finished:
                 record.close(state, StopReason.FINISHED)
@@ -169,6 +168,7 @@ def _prepare(layout: SweepDirectory, spec: SweepSpec, *, resumed: bool) -> None:
         )
     layout.clear_staging()
     layout.stop.unlink(missing_ok=True)
+    settle_journal(layout.journal)
     if not resumed:
         layout.clear_results()
         if (warm_start := save_prior(layout, spec)) is not None:

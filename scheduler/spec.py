@@ -38,10 +38,10 @@ from .spec_parts import (
     WarmStartSpec,
     WorkersSpec,
     check_assumed,
+    location_text,
     one_line,
 )
-from .storage import STORAGE_TIMEOUT_S
-from .storage.paths import in_home
+from .storage import STORAGE_TIMEOUT_S, Location, in_home, locate
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a name that becomes a path looks like."""
@@ -76,7 +76,7 @@ class SweepSpec(SpecPart):
         timeout: Seconds that a step may take; as long as it takes if None.
         stall_timeout: Seconds that may pass in a step without a sign of life; any number if None.
         checkpoints: Which checkpoints are kept, and when more are saved than at rungs and pauses.
-        storage: The folder in which the sweep's directory lies.
+        storage: The folder in which the sweep's directory lies, or its URI.
         storage_timeout: Seconds to wait for storage that cannot be written.
         versions: The versions that ran it, written by Caviar.
     """
@@ -175,9 +175,9 @@ class SweepSpec(SpecPart):
         return Grouping(size, static, padded)
 
     @property
-    def directory(self) -> Path:
+    def directory(self) -> Location:
         """The sweep's directory."""
-        return Path(self.storage) / self.name
+        return locate(self.storage) / self.name
 
     @field_validator("controller", mode="before")
     @classmethod
@@ -192,7 +192,7 @@ class SweepSpec(SpecPart):
     @field_validator("warm_start", mode="before")
     @classmethod
     def _path_alone(cls, value: object) -> object:
-        return {"path": value} if isinstance(value, str | Path) else value
+        return {"path": value} if isinstance(value, str | Location) else value
 
     @field_validator("fuse", mode="before")
     @classmethod
@@ -224,10 +224,8 @@ class SweepSpec(SpecPart):
 
     @field_validator("storage", mode="before")
     @classmethod
-    def _local(cls, value: object) -> object:
-        value = str(value) if isinstance(value, Path) else value
-        if isinstance(value, str) and "://" in value:
-            raise ValueError("storage is a local path; object stores are not supported yet")
+    def _path_or_uri(cls, value: object) -> object:
+        value = location_text(value)
         return str(in_home(value)) if isinstance(value, str) and value.startswith("~") else value
 
     @field_validator("space", mode="before")
@@ -328,7 +326,7 @@ def read_fields(text: str, source: str) -> dict[str, Any]:
     return fields
 
 
-def read_spec_file(path: Path) -> dict[str, Any]:
+def read_spec_file(path: Location) -> dict[str, Any]:
     """The fields of a spec's file, not yet checked.
 
     Raises:

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from ..search_spaces.values import cut, show
+from .storage import without_secrets
 
 _MOST = 120
 _MOST_PROBLEMS = 20
@@ -38,8 +39,8 @@ def _sentence(problem: Any, model: type[BaseModel]) -> str:
         rule = str(problem["ctx"]["error"])
         if not field or ", got " in rule:
             return f"{field}{': ' if field else ''}{rule.rstrip('.')}."
-        return f"{field}: {rule}, got {show(problem['input'], _MOST)}."
-    return f"{field}: {_rule(path, problem, model)}, got {show(problem['input'], _MOST)}."
+        return f"{field}: {rule}, got {_shown(problem['input'])}."
+    return f"{field}: {_rule(path, problem, model)}, got {_shown(problem['input'])}."
 
 
 def _rule(path: list[str], problem: Any, model: type[BaseModel]) -> str:
@@ -77,3 +78,7 @@ def _fields(path: list[str], model: type[BaseModel]) -> list[str]:
 def _is_inner(part: str) -> bool:
     """Whether a part of a place names no field, but how pydantic came there."""
     return part == "[key]" or part.startswith(("function-", "dict["))
+
+
+def _shown(value: object) -> str:
+    return without_secrets(show(value, _MOST))

@@ -15,7 +15,7 @@ from .core.controllers import ControllerName
 from .core.error_rules import ErrorRule
 from .core.retention import KEEP, Retention
 from .errors import InvalidSpecError
-from .storage.paths import in_home
+from .storage import Location, in_home, is_uri, locate, uri_problem
 
 MOST = 1_000_000
 """More workers, failures or brackets than anybody has; a larger number is a mistake."""
@@ -66,6 +66,19 @@ def _json_value(name: str, value: object) -> Value:
         return checked_value(value)
     except InvalidSpaceError as error:
         raise ValueError(f"{cut(name)}: {error}") from None
+
+
+def location_text(value: object) -> object:
+    """A path or a URI as text; anything else as it is.
+
+    Raises:
+        ValueError: It is a URI that has a problem.
+    """
+    if not isinstance(value, str) or not is_uri(value):
+        return str(value) if isinstance(value, Location) else value
+    if problem := uri_problem(value):
+        raise ValueError(problem)
+    return str(locate(value))
 
 
 class ResourceSpec(SpecPart):
@@ -216,9 +229,9 @@ class WarmStartSpec(SpecPart):
     @field_validator("path", mode="before")
     @classmethod
     def _path_text(cls, value: object) -> object:
-        if isinstance(value, str | Path):
+        if isinstance(value, str | Path) and not (isinstance(value, str) and is_uri(value)):
             in_home(str(value))
-        return str(value) if isinstance(value, Path) else value
+        return location_text(value)
 
     @field_validator("assume")
     @classmethod

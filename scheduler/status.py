@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 from .core.trial import TrialRow, TrialState
@@ -14,8 +13,7 @@ from .lessons import Lessons, lessons_of, state_warnings
 from .progress import Progress, ProgressMeter
 from .run import load_spec, replay_in
 from .spec import SweepSpec
-from .storage import Holder, SweepDirectory, holder, is_full, read_journal
-from .storage.paths import given_path
+from .storage import Holder, Location, SweepDirectory, holder, is_full, locate, read_journal
 
 
 class SweepCondition(str, Enum):
@@ -52,7 +50,7 @@ class SweepStatus:
         warnings: What a person should know of the ranges that were given, a sentence each.
     """
 
-    directory: Path
+    directory: Location
     spec: SweepSpec
     condition: SweepCondition
     holder: Holder | None
@@ -64,7 +62,7 @@ class SweepStatus:
     warnings: tuple[str, ...]
 
 
-def sweep_status(path: str | Path) -> SweepStatus:
+def sweep_status(path: str | Location) -> SweepStatus:
     """Where the sweep in a directory stands; reads only.
 
     Raises:
@@ -72,7 +70,7 @@ def sweep_status(path: str | Path) -> SweepStatus:
         JournalError: The journal cannot be trusted.
         ResultsError: The results of the earlier sweep that it starts from are not there any more.
     """
-    layout = SweepDirectory(given_path(path, "the sweep's directory"))
+    layout = SweepDirectory(locate(path))
     written = load_spec(layout.path)
     held_by = holder(layout.lock)
     events = read_journal(layout.journal)

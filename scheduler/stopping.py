@@ -2,19 +2,18 @@
 
 import time
 from math import inf
-from pathlib import Path
 
 from ..search_spaces.bounds import is_number
 from ..search_spaces.values import show
 from .errors import SweepError
 from .run import load_spec
-from .storage import Holder, SweepDirectory, holder
-from .storage.paths import given_path
+from .storage import Holder, Location, ObjectPath, SweepDirectory, holder, locate
 
 _LOOK_S = 0.1
+_LOOK_OBJECT_S = 1.0
 
 
-def stop_sweep(path: str | Path, timeout: float | None = None) -> Holder | None:
+def stop_sweep(path: str | Location, timeout: float | None = None) -> Holder | None:
     """Asks a running sweep to stop and waits until it has: the steps being trained finish, and everything is saved.
 
     Args:
@@ -28,7 +27,7 @@ def stop_sweep(path: str | Path, timeout: float | None = None) -> Holder | None:
         SweepError: There is no sweep.
         TimeoutError: It is still running after the timeout; it stops all the same.
     """
-    layout = SweepDirectory(given_path(path, "the sweep's directory"))
+    layout = SweepDirectory(locate(path))
     if timeout is not None and not (is_number(timeout) and timeout >= 0):
         raise SweepError(f"timeout: must be a number of seconds of at least 0, got {show(timeout)}.")
     load_spec(layout.path)
@@ -43,7 +42,7 @@ def stop_sweep(path: str | Path, timeout: float | None = None) -> Holder | None:
                 f"{layout.path}: {asked} was asked to stop and is still training after {timeout:g} s;"
                 " it stops when the steps that are being trained end."
             )
-        time.sleep(_LOOK_S)
+        time.sleep(_LOOK_OBJECT_S if isinstance(layout.path, ObjectPath) else _LOOK_S)
     layout.stop.unlink(missing_ok=True)
     return asked
 

@@ -24,8 +24,7 @@ from .results import ReportTable, Results, regions_table, trials_table
 from .resuming import followed_fusing, resumed_spec
 from .run import load_spec, new_state, run_in_directory
 from .spec import SweepSpec, read_spec_file
-from .storage import STORAGE_TIMEOUT_S, SweepDirectory
-from .storage.paths import given_path
+from .storage import STORAGE_TIMEOUT_S, Location, SweepDirectory, given_path, locate
 from .validation import find_data
 from .warm_start import located, prior_of, saved_prior
 
@@ -42,7 +41,7 @@ class Sweep:
         budget: What the sweep may spend: any of `trials`, `resource` (steps over all trials) and `hours`.
         constraints: Expressions that every configuration satisfies, such as "lr * batch_size <= 1".
         workers: What each worker may use and how many there are: any of `cpu`, `gpu`, `count` and `warm`.
-        storage: The folder in which the sweep's directory lies.
+        storage: The folder in which the sweep's directory lies, or a URI such as s3://bucket/sweeps.
         name: The sweep's name; the trainer's with the time when absent.
         seed: From which every random choice follows.
         controller: "coarse_to_fine", "hyperband", "asha", "random" or "grid", or a mapping with its settings.
@@ -80,12 +79,12 @@ class Sweep:
         budget: Mapping[str, Any] | None = None,
         constraints: Sequence[str] = (),
         workers: Mapping[str, Any] | None = None,
-        storage: str | Path = "sweeps",
+        storage: str | Location = "sweeps",
         name: str | None = None,
         seed: int = 0,
         controller: str | Mapping[str, Any] = "coarse_to_fine",
         proposer: str | Mapping[str, Any] | None = None,
-        warm_start: str | Path | Mapping[str, Any] | None = None,
+        warm_start: str | Location | Mapping[str, Any] | None = None,
         max_failures: int = 1,
         max_preemptions: int | None = None,
         on_error: Sequence[Mapping[str, str]] = (),
@@ -166,11 +165,11 @@ class Sweep:
         return cls.from_spec(spec, path.parent)
 
     @classmethod
-    def resume(cls, path: str | Path, trainer: TrainerLike | None = None, **fields: Any) -> "Sweep":
+    def resume(cls, path: str | Location, trainer: TrainerLike | None = None, **fields: Any) -> "Sweep":
         """A sweep that ran before, to go on from where its directory says it was.
 
         Args:
-            path: The sweep's directory.
+            path: The sweep's directory, or its URI.
             trainer: The training code, where the directory has no name for it: a function of a notebook.
             fields: Fields of the spec that replace those in sweep.yaml from now on. `run` refuses those that a sweep
                 cannot go on with.
@@ -181,7 +180,7 @@ class Sweep:
             JournalError: The journal cannot be trusted.
             TrainerError: The training code cannot be used.
         """
-        layout = SweepDirectory(given_path(path, "the sweep's directory").resolve())
+        layout = SweepDirectory(locate(path).resolve())
         spec = resumed_spec(layout, fields)
         if trainer is None and spec.trainer is None:
             raise SweepError(
@@ -207,7 +206,7 @@ class Sweep:
         return self._spec
 
     @property
-    def directory(self) -> Path:
+    def directory(self) -> Location:
         """The sweep's directory."""
         return self._spec.directory
 

@@ -9,7 +9,7 @@ from .errors import InvalidSpecError
 from .overrides import override
 from .proposing import check_proposer
 from .spec import SweepSpec, read_spec_file
-from .storage.paths import exists, given_path
+from .storage import exists, given_path
 from .warm_start import located
 
 

@@ -20,7 +20,7 @@ from .results.rungs import TrialResults, trial_results
 from .results.schema import Header
 from .spec import SweepSpec
 from .spec_parts import WarmStartSpec
-from .storage import SweepDirectory
+from .storage import Location, SweepDirectory, is_uri, locate
 
 _BEYOND = "resource.max"
 
@@ -65,10 +65,28 @@ def located(spec: SweepSpec, directory: Path | None) -> SweepSpec:
     """
     if spec.warm_start is None:
         return spec
-    path = ((directory or Path.cwd()) / Path(spec.warm_start.path).expanduser()).resolve()
+    path = earlier_directory(spec.warm_start.path, directory or Path.cwd())
     spec = spec.model_copy(update={"warm_start": spec.warm_start.model_copy(update={"path": str(path)})})
     earlier_results(spec)
     return spec
+
+
+def earlier_directory(path: str, directory: Path) -> Location:
+    """Where an earlier sweep lies: a path that may start in a folder, or a URI.
+
+    Args:
+        path: As a person gives it.
+        directory: Where a relative path starts.
+
+    Raises:
+        InvalidSpecError: It is neither.
+    """
+    if not is_uri(path):
+        return (directory / Path(path).expanduser()).resolve()
+    try:
+        return locate(path)
+    except InvalidSpecError as error:
+        raise InvalidSpecError(f"warm_start: {error}") from None
 
 
 def earlier_results(spec: SweepSpec) -> WarmStart | None:

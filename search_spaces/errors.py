@@ -12,6 +12,7 @@ CaviarError
     │   └── ReplayError
     ├── SweepStoppedError
     ├── StorageError
+    │   └── ObjectStoreError
     ├── ResultsError
     └── WorkerError
 ```

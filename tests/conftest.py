@@ -1,10 +1,12 @@
 """What all tests share: bounds by examples instead of by the clock, and a Ray that touches nothing of the person's."""
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,42 @@ def recorded() -> Callable[..., Path]:
         executor = SimulatedExecutor(_falling, spec.metric, 1, proposer=make_proposer(spec))
         SweepLoop(new_state(spec), executor, durable, Interrupts(), seconds).run()
         durable.release()
+        assert isinstance(layout.path, Path)
         return layout.path
 
     return record
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[str]:
+    """The URI of a bucket on an S3 server of this process, which the environment points to from now on."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 most tests need none
+    from pyarrow import fs  # noqa: PLC0415
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        environment.setenv("AWS_ACCESS_KEY_ID", "test")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        environment.setenv("AWS_REGION", "us-east-1")
+        maker = fs.S3FileSystem(scheme="http", endpoint_override=f"{host}:{port}", allow_bucket_creation=True)
+        maker.create_dir("bucket")
+        yield "s3://bucket"
+    server.stop()
+
+
+@pytest.fixture
+def prefix(bucket: str) -> str:
+    """The URI of a place in the bucket that no other test uses."""
+    return f"{bucket}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture(params=["disk", "object store"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """An empty place for a sweep: a folder, and a prefix in an object store."""
+    from caviar.scheduler.storage import locate  # noqa: PLC0415
+
+    return locate(request.getfixturevalue("prefix")) if request.param == "object store" else tmp_path

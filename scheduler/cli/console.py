@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ..storage import Location, ObjectPath
+
 _UNLIMITED = 10_000
 _MINUTE, _HOUR = 60, 3600
 
@@ -99,12 +101,14 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 or noun.endswith("s") else f"{count:,} {noun}s"
 
 
-def show_path(path: Path) -> str:
+def show_path(path: Location) -> str:
     """A path as short as it can be from here."""
+    if isinstance(path, ObjectPath):
+        return str(path)
     resolved = path.resolve()
     return str(resolved.relative_to(Path.cwd())) if resolved.is_relative_to(Path.cwd()) else str(path)
 
 
-def show_command(*words: str | Path) -> str:
+def show_command(*words: str | Location) -> str:
     """A command line to be copied."""
-    return shlex.join(show_path(word) if isinstance(word, Path) else word for word in words)
+    return shlex.join(word if isinstance(word, str) else show_path(word) for word in words)

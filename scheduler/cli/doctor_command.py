@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ..doctor import Diagnosis, Finding, Severity, examine, repair
+from ..storage import Location
 from .console import plural, print_json, results_console, show_path, show_value
 from .exit_codes import ExitCode
 from .options import Directory, Json
@@ -38,7 +39,7 @@ def doctor(
     _end(diagnosis)
 
 
-def _repair(directory: Path, *, json: bool) -> None:
+def _repair(directory: Location, *, json: bool) -> None:
     repaired = repair(directory)
     if json:
         before = [_finding_as_dict(finding, directory) for finding in repaired.before.findings]
@@ -63,15 +64,17 @@ def _print(diagnosis: Diagnosis) -> None:
     out.print("healthy" if diagnosis.healthy else f"broken: {plural(count, 'finding')}", style="bold")
 
 
-def _line(finding: Finding, directory: Path) -> str:
+def _line(finding: Finding, directory: Location) -> str:
     line = "" if finding.line is None else f", line {finding.line}"
     text = f"{_relative(finding, directory)}{line}: {finding.problem}; {finding.meaning}"
     return f"{text}. {finding.what_to_do}" if finding.what_to_do else text
 
 
-def _relative(finding: Finding, directory: Path) -> str:
+def _relative(finding: Finding, directory: Location) -> str:
     path = finding.path
-    return str(path.relative_to(directory)) if path.is_relative_to(directory) else str(path)
+    if isinstance(path, Path):
+        return str(path.relative_to(str(directory))) if path.is_relative_to(str(directory)) else str(path)
+    return str(path).partition("?")[0].removeprefix(f"{str(directory).partition('?')[0]}/")
 
 
 def _as_dict(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -83,7 +86,7 @@ def _as_dict(diagnosis: Diagnosis) -> dict[str, Any]:
     }
 
 
-def _finding_as_dict(finding: Finding, directory: Path) -> dict[str, Any]:
+def _finding_as_dict(finding: Finding, directory: Location) -> dict[str, Any]:
     return {
         "severity": finding.severity.value,
         "file": _relative(finding, directory),

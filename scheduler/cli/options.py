@@ -9,10 +9,23 @@ import typer
 from ...search_spaces.errors import InvalidYamlError
 from ...search_spaces.strict_yaml import load_yaml
 from ...search_spaces.values import cut, show
-from ..errors import InvalidSpecError
+from ..errors import InvalidSpecError, SweepError
+from ..storage import Location, locate
 
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="The spec, a YAML file.", show_default=False)]
-Directory = Annotated[Path, typer.Argument(metavar="DIR", help="The sweep's directory.", show_default=False)]
+
+
+def _located(text: str) -> Location:
+    try:
+        return locate(text)
+    except InvalidSpecError as error:  # a ValueError would be click's affair
+        raise SweepError(str(error)) from None
+
+
+Directory = Annotated[
+    Any, typer.Argument(metavar="DIR", parser=_located, help="The sweep's directory, or its URI.", show_default=False)
+]
+"""A `Location`; typer knows no unions."""
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Settings = Annotated[
     list[str] | None,

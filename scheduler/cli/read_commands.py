@@ -13,6 +13,7 @@ from ..results.page import write_page
 from ..results.rows import metrics_at, trial_rows
 from ..run import load_spec
 from ..status import SweepCondition, SweepStatus, sweep_status
+from ..storage import Location
 from .best import best_as_dict, print_best
 from .console import note, plural, print_json, results_console, show_command, show_count, show_duration, show_path
 from .lessons import importance_view, lessons_as_dict, lessons_view
@@ -129,7 +130,7 @@ def report(
     typer.echo(f"wrote {show_path(page)}")
 
 
-def _unit(directory: Path) -> str:
+def _unit(directory: Location) -> str:
     """What a step is called; a copy of the results alone does not say."""
     return load_spec(directory).resource.unit if (directory / "sweep.yaml").is_file() else "step"
 

@@ -17,7 +17,7 @@ from ..results import Results
 from ..results.rows import metrics_at
 from ..resuming import edited_fields
 from ..stopping import stop_sweep
-from ..storage import SweepDirectory
+from ..storage import Location, SweepDirectory
 from ..sweep import Sweep
 from ..validation import validate_spec
 from .best import best_as_dict, print_best
@@ -40,7 +40,7 @@ def run(
     ] = None,
     storage: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="The folder in which the sweep's directory lies.", show_default=False),
+        typer.Option(metavar="DIR", help="The folder or URI in which the sweep's directory lies.", show_default=False),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -125,7 +125,7 @@ def _say_how_to_go_on(sweep: Sweep) -> None:
         note(f"stopped; go on with: {show_command('caviar', 'resume', sweep.directory)}")
 
 
-def _check_success(results: Results, directory: Path) -> None:
+def _check_success(results: Results, directory: Location) -> None:
     """Says which trials failed, and ends the program as failed if no trial has a result."""
     trials = results.trials()
     states = trials["state"].to_pylist()
@@ -141,7 +141,7 @@ def _check_success(results: Results, directory: Path) -> None:
         note(f"warning: of {plural(len(trials), 'trial')} {bad}{reason}")
 
 
-def _logs(directory: Path) -> str:
+def _logs(directory: Location) -> str:
     return show_path(SweepDirectory(directory).logs)
 
 

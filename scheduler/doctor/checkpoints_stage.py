@@ -1,11 +1,11 @@
 """The checkpoints: which do not verify, and which trials would have to be trained from further back."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from ..core.state import SweepState
 from ..core.trial import TrialState
-from ..storage import Checkpoints, SweepDirectory
+from ..storage import Checkpoints, Location, SweepDirectory
+from ..storage.durable import list_folder
 from .diagnosis import Finding, Severity
 from .salvage import Salvage
 
@@ -22,7 +22,7 @@ def checkpoints_findings(layout: SweepDirectory, state: SweepState | None, *, ru
     """
     checkpoints = Checkpoints(layout.checkpoints, layout.staging)
     good: dict[int, int] = {}
-    for folder in sorted(layout.checkpoints.iterdir()) if layout.checkpoints.is_dir() else ():
+    for folder in list_folder(layout.checkpoints):
         if not folder.name.isdecimal():
             yield Finding(
                 Severity.WARNING, folder, "is not one of Caviar's files", "nobody looks at it", "move it elsewhere"
@@ -31,7 +31,8 @@ def checkpoints_findings(layout: SweepDirectory, state: SweepState | None, *, ru
         trial = int(folder.name)
         for step in checkpoints.steps(trial):
             try:
-                good[trial] = checkpoints.verified(trial, step).step
+                checkpoints.verified(trial, step).release()
+                good[trial] = step
             except (OSError, ValueError) as error:
                 if not running:
                     yield _broken(checkpoints.path(trial, step), error)
@@ -40,7 +41,7 @@ def checkpoints_findings(layout: SweepDirectory, state: SweepState | None, *, ru
         yield from _missing(layout, state, good)
 
 
-def _broken(path: Path, error: Exception) -> Finding:
+def _broken(path: Location, error: Exception) -> Finding:
     def move(salvage: Salvage) -> str:
         salvage.move(path)
         return f"moved the checkpoint {path.parent.name}/{path.name} away"

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
-from ..storage import Holder
+from ..storage import Holder, Location
 from .salvage import Salvage
 
 Remedy = Callable[[Salvage], str]
@@ -38,7 +37,7 @@ class Finding:
     """
 
     severity: Severity
-    path: Path
+    path: Location
     problem: str
     meaning: str
     advice: str = ""
@@ -61,7 +60,7 @@ class Diagnosis:
         findings: What it found, in the order in which things depend on each other.
     """
 
-    directory: Path
+    directory: Location
     holder: Holder | None
     findings: Sequence[Finding]
 

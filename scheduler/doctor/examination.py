@@ -1,7 +1,6 @@
 """Examining a sweep's directory: stage by stage, each on what the stages before it found in order. Reads only."""
 
 from collections.abc import Generator, Iterator, Sequence
-from pathlib import Path
 
 from ..core.state import SweepState
 from ..edits import all_value_types, last_spec
@@ -11,7 +10,7 @@ from ..results.part_marks import recorded_parts
 from ..results.schema import Header
 from ..run import replayed
 from ..spec import SweepSpec
-from ..storage import Holder, SweepDirectory, holder
+from ..storage import Holder, Location, SweepDirectory, holder, locate
 from .checkpoints_stage import checkpoints_findings
 from .diagnosis import Diagnosis, Finding, Severity
 from .journal_stage import ScannedJournal, journal_findings, scan_journal
@@ -23,16 +22,16 @@ from .surroundings import surroundings_findings
 from .tables_stage import tables_findings
 
 
-def examine(path: str | Path) -> Diagnosis:
+def examine(path: str | Location) -> Diagnosis:
     """Examines a sweep's directory; runs nothing, imports no training code, changes nothing.
 
     Args:
-        path: The sweep's directory.
+        path: The sweep's directory, or its URI.
 
     Raises:
         SweepError: There is no sweep.
     """
-    layout = _layout(path)
+    layout = _layout(locate(path))
     running = holder(layout.lock) if layout.lock.exists() else None
     return Diagnosis(layout.path, running, [finding for stage in stages(layout, running) for finding in stage])
 
@@ -85,8 +84,8 @@ def _by_the_journal(
     return state
 
 
-def _layout(path: str | Path) -> SweepDirectory:
-    layout = SweepDirectory(Path(path))
+def _layout(path: Location) -> SweepDirectory:
+    layout = SweepDirectory(path)
     if not layout.spec.exists() and not layout.journal.is_dir():
         raise SweepError(f"{layout.path}: there is no sweep here; a sweep's directory holds a sweep.yaml.")
     return layout

@@ -2,12 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..errors import ReplayError
 from ..results.part_marks import recorded_parts
-from ..storage import JournalFile, SweepDirectory, file_name, journal_files, read_file
+from ..storage import (
+    JournalFile,
+    Location,
+    SweepDirectory,
+    file_name,
+    folder_name,
+    joined_file,
+    journal_files,
+    read_file,
+    run_bytes,
+)
 from .diagnosis import Finding, Severity
 from .salvage import Salvage
 
@@ -26,9 +35,9 @@ class ScannedJournal:
         others: The files that follow, or have a wrong name.
     """
 
-    directory: Path
+    directory: Location
     files: Sequence[JournalFile]
-    others: Sequence[Path]
+    others: Sequence[Location]
 
     @property
     def events(self) -> list[Mapping[str, Any]]:
@@ -41,11 +50,11 @@ class ScannedJournal:
         numbered = [path for path in self.others if path.stem.isdecimal()]
         return [event for path in numbered for event in read_file(path).events]
 
-    def place(self, index: int) -> tuple[Path, int]:
+    def place(self, index: int) -> tuple[Location, int]:
         """The file and the line of an event."""
         for file in self.files:
             if index < len(file.events):
-                return file.path, index + 1
+                return file.place(index)
             index -= len(file.events)
         return self.directory, 0
 
@@ -57,21 +66,25 @@ class ScannedJournal:
             salvage: Keeps what is cut off.
         """
         place, line = self.place(index)
+        ahead, file = index, self.files[0]
+        for file in self.files:
+            if ahead < len(file.events):
+                break
+            ahead -= len(file.events)
         _restate_parts(self.events[:index], [*self.events[index:], *self.later_events], salvage)
         for path in reversed([*(file.path for file in self.files), *self.others]):
-            if path == place:
+            if path == file.path:
                 break
             salvage.move(path)
-        file = next(file for file in self.files if file.path == place)
-        _end_at(file, file.starts[line - 1], salvage)
+        _end_at(file, file.starts[ahead], salvage)
         return f"cut {place.name} before line {line}"
 
 
-def scan_journal(directory: Path) -> ScannedJournal:
+def scan_journal(directory: Location) -> ScannedJournal:
     """Reads the journal up to the first thing in it that cannot be trusted."""
     files, paths = list[JournalFile](), journal_files(directory)
     for number, path in enumerate(paths, start=1):
-        if path.name != file_name(number):
+        if path.stem != folder_name(number):
             break
         files.append(read_file(path))
         if files[-1].fault is not None:
@@ -100,7 +113,7 @@ def _torn(file: JournalFile) -> Finding:
 
     return Finding(
         Severity.NOTE,
-        file.path,
+        fault.path,
         "the last line was not written whole, as when a process is killed",
         "it was never acknowledged: nothing is lost, and the next resume cuts it off",
         line=fault.line,
@@ -119,9 +132,8 @@ def _changed(journal: ScannedJournal) -> Finding:
             salvage.move(path)
         return _end_at(file, fault.start, salvage)
 
-    return Finding(
-        Severity.BROKEN, file.path, f"{fault.reason}: it was changed", _DONE_AGAIN, line=fault.line, remedy=cut
-    )
+    problem = fault.reason if fault.line is None else f"{fault.reason}: it was changed"
+    return Finding(Severity.BROKEN, fault.path, problem, _DONE_AGAIN, line=fault.line, remedy=cut)
 
 
 def _misplaced(journal: ScannedJournal) -> Finding:
@@ -153,5 +165,10 @@ def _restate_parts(kept: Events, gone: Events, salvage: Salvage) -> None:
 
 
 def _end_at(file: JournalFile, size: int, salvage: Salvage) -> str:
-    salvage.replace(file.path, file.path.read_bytes()[:size])
+    data = run_bytes(file.path)[:size]
+    if file.path.is_dir():  # a copy of what lay in an object store
+        salvage.replace(joined_file(file.path), data)
+        salvage.move(file.path)
+    else:
+        salvage.replace(file.path, data)
     return f"cut {file.path.name} after {size:,} bytes"

@@ -4,13 +4,13 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ..errors import ResultsError
 from ..results.inspection import InspectedPart, empty_part, inspect_part
 from ..results.part_marks import PartMark, part_fault, part_number, part_path
 from ..results.schema import Header
-from ..storage import SweepDirectory
+from ..storage import Location, SweepDirectory
+from ..storage.durable import list_folder
 from .diagnosis import Finding, Remedy, Severity
 from .salvage import Salvage
 
@@ -29,18 +29,18 @@ class ScannedParts:
         foreign: What is no part.
     """
 
-    results: Path
+    results: Location
     marks: Marks
     good: dict[int, InspectedPart] = field(default_factory=dict)
     bad: dict[int, str] = field(default_factory=dict)
-    foreign: list[Path] = field(default_factory=list)
+    foreign: list[Location] = field(default_factory=list)
 
     @property
     def lost_rows(self) -> int:
         """How many reports the bad parts held, as far as the journal knows them."""
         return sum(self.marks[number][-1].rows for number in self.bad if number in self.marks)
 
-    def copies(self, number: int) -> list[Path]:
+    def copies(self, number: int) -> list[Location]:
         """Files under another name that are the part as it was written."""
         sums = {mark.crc32 for mark in self.marks.get(number, ())}
         unknown = [part.path for other, part in self.good.items() if other not in self.marks]
@@ -57,7 +57,7 @@ def scan_parts(layout: SweepDirectory, header: Header, marks: Marks) -> ScannedP
         marks: What the journal knows of them.
     """
     found = ScannedParts(layout.results, marks)
-    paths = sorted(layout.results.iterdir()) if layout.results.is_dir() else []
+    paths = list_folder(layout.results)
     numbers = {path: part_number(path) if path.is_file() else None for path in paths}
     found.foreign.extend(path for path in paths if numbers[path] is None)
     known = {number for number in numbers.values() if number is not None}
@@ -125,7 +125,7 @@ def _no_first_part(found: ScannedParts) -> Finding:
     return Finding(Severity.WARNING, path, "is missing", meaning, remedy=write)
 
 
-def _moved(path: Path) -> Remedy:
+def _moved(path: Location) -> Remedy:
     def move(salvage: Salvage) -> str:
         if path.exists():  # it may have turned out to be a part, and have its own name by now
             salvage.move(path)

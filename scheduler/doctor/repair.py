@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from ..storage import SweepDirectory, SweepLock
+from ..errors import SweepError
+from ..storage import Location, ObjectPath, SweepDirectory, SweepLock, locate
 from .diagnosis import Diagnosis, Finding
 from .examination import examine, stages
 from .salvage import Salvage
@@ -23,25 +23,27 @@ class Repair:
 
     before: Diagnosis
     done: Sequence[str]
-    folder: Path | None
+    folder: Location | None
     after: Diagnosis
 
 
-def repair(path: str | Path) -> Repair:
+def repair(path: str | Location) -> Repair:
     """Repairs a sweep's directory; what it replaces or takes away lies in `damaged/` afterwards.
 
     Args:
         path: The sweep's directory.
 
     Raises:
-        SweepError: There is no sweep.
+        SweepError: There is no sweep, or it lies in an object store.
         SweepLockedError: A process runs it.
     """
+    layout = SweepDirectory(locate(path))
+    if isinstance(layout.path, ObjectPath):
+        raise SweepError(f"{layout.path}: copy the sweep to a disk and repair it there; then copy it back.")
     examine_first = examine(path)
-    layout = SweepDirectory(Path(path))
     with SweepLock(layout.lock):
         layout.create()
-        salvage, done, tried = Salvage(layout), list[str](), set[tuple[Path, str]]()
+        salvage, done, tried = Salvage(layout), list[str](), set[tuple[Location, str]]()
         while findings := _next(layout, tried):
             for finding in findings:
                 assert finding.remedy is not None, "only findings with a remedy are next"
@@ -54,7 +56,7 @@ def repair(path: str | Path) -> Repair:
     return Repair(examine_first, done, salvage.folder, examine(path))
 
 
-def _next(layout: SweepDirectory, tried: set[tuple[Path, str]]) -> list[Finding]:
+def _next(layout: SweepDirectory, tried: set[tuple[Location, str]]) -> list[Finding]:
     """What can be repaired in the first stage where something can, and was not tried before.
 
     Later stages go by what earlier ones found, so they are looked at again after each repair.

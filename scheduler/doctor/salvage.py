@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..results.part_marks import PartMark
-from ..storage import Journal, SweepDirectory, write_file
+from ..storage import Journal, Location, SweepDirectory, write_file
 from ..storage.durable import make_directory, sync
 
 
@@ -30,28 +30,31 @@ class Salvage:
         """Where the damaged files are; None as long as there are none."""
         return self._folder
 
-    def keep(self, path: Path) -> None:
+    def keep(self, path: Location) -> None:
         """Keeps a file as it is now among the damaged ones, and leaves it where it is."""
+        path = _local(path)
         if path.is_file():
             target = self._place(path)
             shutil.copy2(path, target)
             sync(target)
             sync(target.parent)
 
-    def move(self, path: Path) -> None:
+    def move(self, path: Location) -> None:
         """Moves a file or a folder to the damaged ones."""
+        path = _local(path)
         target = self._place(path)
         path.replace(target)
         sync(target.parent)
         sync(path.parent)
 
-    def replace(self, path: Path, data: bytes | memoryview) -> None:
+    def replace(self, path: Location, data: bytes | memoryview) -> None:
         """Gives a file another content; the old one, if there is one, is kept."""
         self.keep(path)
         write_file(path, data, self._layout.staging)
 
-    def put_back(self, source: Path, path: Path) -> None:
+    def put_back(self, source: Location, path: Location) -> None:
         """Gives a file that lies in a wrong place its own again."""
+        source, path = _local(source), _local(path)
         if path.exists():
             self.move(path)
         source.replace(path)
@@ -77,9 +80,10 @@ class Salvage:
 
     def _place(self, path: Path) -> Path:
         """A free place among the damaged files, with the path that the file has in the sweep."""
+        directory = _local(self._layout.path)
         if self._folder is None:
-            self._folder = self._free(self._layout.path / "damaged" / self._stamp)
-        target = self._free(self._folder / path.relative_to(self._layout.path))
+            self._folder = self._free(directory / "damaged" / self._stamp)
+        target = self._free(self._folder / path.relative_to(directory))
         make_directory(target.parent)
         return target
 
@@ -90,3 +94,8 @@ class Salvage:
             number += 1
             free = path.with_name(f"{path.name}.{number}")
         return free
+
+
+def _local(path: Location) -> Path:
+    assert isinstance(path, Path), "only sweeps on a disk are repaired"
+    return path

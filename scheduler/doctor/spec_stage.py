@@ -1,13 +1,12 @@
 """sweep.yaml and prior.parquet: whether they are what the sweep began with."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ...search_spaces.errors import CaviarError
 from ..edits import check_edits
 from ..spec import SweepSpec
-from ..storage import SweepDirectory
+from ..storage import SweepDirectory, locate
 from ..warm_start import check_prior, recorded_prior, save_prior, saved_prior
 from .diagnosis import Finding, Severity
 from .salvage import Salvage
@@ -106,7 +105,7 @@ def prior_findings(layout: SweepDirectory, spec: SweepSpec, events: Events) -> I
 
 
 def _earlier_is_there(spec: SweepSpec) -> bool:
-    return spec.warm_start is not None and SweepDirectory(Path(spec.warm_start.path)).spec.exists()
+    return spec.warm_start is not None and SweepDirectory(locate(spec.warm_start.path)).spec.exists()
 
 
 def _changed_fields(spec: SweepSpec, recorded: str) -> str:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 from ..storage import Holder, SweepDirectory
 from .diagnosis import Finding, Severity
@@ -26,6 +27,8 @@ def surroundings_findings(layout: SweepDirectory, running: Holder | None) -> Ite
     if left and running is None:
         meaning = "a killed run left them; the next resume deletes them"
         yield Finding(Severity.NOTE, layout.staging, f"{left:,} half-written files are left in it", meaning)
+    if not isinstance(layout.path, Path):
+        return
     free = shutil.disk_usage(layout.path).free
     if free < _LITTLE:
         problem = f"only {free / 1e6:,.0f} MB are free on the disk"

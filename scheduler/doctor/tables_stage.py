@@ -1,13 +1,12 @@
 """trials.parquet and regions.parquet against the journal's replay, from which they can be made anew."""
 
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 from ..core.state import SweepState
 from ..execution.replay import History
 from ..results import write_regions, write_trials
 from ..results.inspection import regions_fault, steps_in_trials, trials_fault
-from ..storage import SweepDirectory
+from ..storage import Location, SweepDirectory
 from .diagnosis import Finding, Severity
 from .salvage import Salvage
 
@@ -32,7 +31,7 @@ def tables_findings(
         yield _table(layout.regions, fault, make_regions, closed=history.reason is not None)
 
 
-def _table(path: Path, fault: str, make: Callable[[], None], *, closed: bool) -> Finding:
+def _table(path: Location, fault: str, make: Callable[[], None], *, closed: bool) -> Finding:
     def rebuild(salvage: Salvage) -> str:
         salvage.keep(path)
         make()

@@ -168,7 +168,7 @@ class Engine:
     def _captured(self, runs: Sequence[TrialRun]) -> Iterator[None]:
         """Sends what is printed meanwhile to the log of the first run, and judges those that have failed then."""
         log = self._layout.log(runs[0].assignment.trial)
-        with self._output.captured(log), self._watch.stacks_to(log):
+        with self._output.captured(log) as file, self._watch.stacks_to(file):
             yield
             for run in runs:
                 run.judge(self._settings.rules, self._output.last)

@@ -9,6 +9,7 @@ from ..core.retention import Retention, Standing, Stored, expendable
 from ..core.revision import Mode
 from ..core.state import SweepState
 from ..core.trial import TrialRow, TrialState
+from ..errors import ObjectStoreError
 from ..storage import Checkpoints
 
 _logger = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class Housekeeping:
             for one in found.checkpoints:
                 self._checkpoints.delete(one.trial, one.step)
                 self._stored[one.trial].remove(one)
-        except OSError as error:
+        except (OSError, ObjectStoreError) as error:
             _logger.warning("Checkpoints that are not needed any more cannot be deleted now (%s).", error)
         except Exception:
             _logger.exception("Deleting checkpoints that are not needed any more failed; the sweep goes on.")

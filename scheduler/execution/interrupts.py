@@ -6,12 +6,17 @@ once, which loses nothing that the journal holds.
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from math import inf
 from types import FrameType
 
-from ..errors import SweepStoppedError
+from ..errors import SweepError, SweepStoppedError
+from ..storage import Location, ObjectPath, exists
+
+_LOOK_S = 1.0
+"""A stop object is looked for no more often."""
 
 
 class Interrupts:
@@ -21,8 +26,9 @@ class Interrupts:
         stop_file: A file whose appearance is a request; None watches no file.
     """
 
-    def __init__(self, stop_file: Path | None = None) -> None:
+    def __init__(self, stop_file: Location | None = None) -> None:
         self._stop_file = stop_file
+        self._stop_seen, self._looked = False, -inf
         self.signal: int | None = None
         """The signal that asked first, if one did."""
         self.failure: str | None = None
@@ -30,7 +36,7 @@ class Interrupts:
 
     def requested(self) -> bool:
         """Whether the sweep should stop."""
-        return self.signal is not None or (self._stop_file is not None and _exists(self._stop_file))
+        return self.signal is not None or self._has_stop_file()
 
     @contextmanager
     def listening(self) -> Iterator["Interrupts"]:
@@ -60,15 +66,18 @@ class Interrupts:
         if self.failure is not None:
             raise SweepStoppedError(self.failure)
 
+    def _has_stop_file(self) -> bool:
+        if not isinstance(self._stop_file, ObjectPath):
+            return self._stop_file is not None and exists(self._stop_file)
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_S:
+            # A store that does not answer now says no more than that nobody has asked yet.
+            with suppress(SweepError):
+                self._stop_seen = self._stop_file.exists()
+            self._looked = time.monotonic()
+        return self._stop_seen
+
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
-
-
-def _exists(path: Path) -> bool:
-    """Whether there is a file; storage that is gone has none."""
-    try:
-        return path.exists()
-    except OSError:
-        return False

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...trainers import Training, open_training
 from ..core.assignment import Assignment
-from ..storage import Checkpoints, StagedCheckpoint, SweepDirectory
+from ..storage import Checkpoint, Checkpoints, StagedCheckpoint, SweepDirectory
 from .settings import EngineSettings
 
 
@@ -45,28 +45,48 @@ class OpenTrials:
         self._checkpoints = Checkpoints(layout.checkpoints, layout.staging)
         self._warm: OrderedDict[int, OpenTrial] = OrderedDict()
 
-    def take(self, assignment: Assignment, reported: int = 0) -> OpenTrial:
-        """The trial of an assignment: warm, or from the newest checkpoint that verifies, or from its beginning.
+    def find(self, assignment: Assignment, reported: int = 0) -> Checkpoint | None:
+        """The newest checkpoint of a trial that verifies and before which no report is missing, for `take`.
 
         Args:
             assignment: The work.
             reported: The step up to which this worker has reported it.
+
+        Returns:
+            None where there is none, or the trial is warm.
+
+        Raises:
+            ObjectStoreError: The object store does not answer.
+            OSError: This machine has no room for a copy.
+        """
+        trial = self._warm.get(assignment.trial)
+        if trial is not None and trial.step == assignment.start:
+            return None
+        latest = max(assignment.start, assignment.reported, reported)
+        return self._checkpoints.newest(assignment.trial, latest) if latest else None
+
+    def take(self, assignment: Assignment, found: Checkpoint | None) -> OpenTrial:
+        """The trial of an assignment: warm, or from a checkpoint, or from its beginning.
+
+        Args:
+            assignment: The work.
+            found: What `find` has found; it is released.
         """
         trial = self._warm.pop(assignment.trial, None)
         if trial is not None and trial.step != assignment.start:
             close(trial)
             trial = None
-        return trial or self.open(assignment, reported)
+        return trial or self.open(assignment, found)
 
-    def open(self, assignment: Assignment, reported: int = 0) -> OpenTrial:
-        """Opens a trial at the newest checkpoint that verifies and before which no report is missing, or at 0.
+    def open(self, assignment: Assignment, found: Checkpoint | None = None) -> OpenTrial:
+        """Opens a trial from a checkpoint, which is released, or from its beginning."""
+        try:
+            return self._open(assignment, found)
+        finally:
+            if found is not None:
+                found.release()
 
-        Args:
-            assignment: The work.
-            reported: The step up to which this worker has reported it.
-        """
-        latest = max(assignment.start, assignment.reported, reported)
-        found = self._checkpoints.newest(assignment.trial, latest) if latest else None
+    def _open(self, assignment: Assignment, found: Checkpoint | None) -> OpenTrial:
         training = open_training(
             self._settings.trainer,
             number=assignment.trial,

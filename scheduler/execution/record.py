@@ -10,6 +10,7 @@ from typing import Any
 from ..core.assignment import Assignment, Outcome
 from ..core.proposal import Proposal
 from ..core.state import SweepState
+from ..errors import ObjectStoreError, StorageError, SweepLockedError
 from ..results import ReportTable, ReportWriter, write_regions, write_trials
 from ..storage import STORAGE_TIMEOUT_S, Journal, Outage, SweepDirectory
 from .executor import Arrivals
@@ -144,9 +145,11 @@ class DurableRecord:
 
         Raises:
             StorageError: The storage could not be written for too long, or waiting is of no use.
+            SweepLockedError: Another process has taken the sweep over.
         """
         settled: list[Outcome] = []
         with self._trying():
+            self._journal.check()
             self._flush()
             if self._pending.outcomes:
                 outcomes = [_compact(outcome) for outcome in self._pending.outcomes]
@@ -162,13 +165,14 @@ class DurableRecord:
         """Replaces trials.parquet and, where there is something new in it, regions.parquet; then tidies up."""
         if self.writable:
             try:
+                self._journal.check()
                 self._write_tables(state)
                 self._stale_tables = False
-            except OSError as error:
+            except (OSError, ObjectStoreError) as error:
                 if not self._stale_tables:
-                    _logger.warning("The table of trials stays as it is for now: %s.", error)
+                    _logger.warning("The table of trials stays as it is for now: %s", error)
                 self._stale_tables = True
-        if self._housekeeping is not None:
+        if self._housekeeping is not None and self._may_write():
             self._housekeeping.tidy(state)
 
     def _write_tables(self, state: SweepState) -> None:
@@ -182,8 +186,10 @@ class DurableRecord:
 
         Raises:
             StorageError: The storage could not be written for too long, or waiting is of no use.
+            SweepLockedError: Another process has taken the sweep over.
         """
         with self._trying():
+            self._journal.check()
             self._flush()
             self._write_tables(state)
             if not self._closing:
@@ -205,8 +211,8 @@ class DurableRecord:
         """Closes the journal; what was decided last need not be in it."""
         try:
             self._journal.close()
-        except OSError as error:
-            _logger.warning("What happened last is not recorded and will be done again: %s.", error)
+        except (OSError, StorageError, SweepLockedError) as error:
+            _logger.warning("What happened last is not recorded and will be done again: %s", error)
         if self._housekeeping is not None:
             self._housekeeping.close()
 
@@ -215,10 +221,18 @@ class DurableRecord:
         """Writes something, and waits for another time if the storage does not let it."""
         try:
             yield
-        except OSError as error:
+        except (OSError, ObjectStoreError) as error:
             self._outage.failed(error)
         else:
             self._outage.worked()
+
+    def _may_write(self) -> bool:
+        """Whether this process is known to have the sweep still."""
+        try:
+            self._journal.check()
+        except ObjectStoreError:
+            return False
+        return True
 
 
 def decided_event(free: int, assignments: Sequence[Assignment], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from threading import Event
 
 from ...trainers import FusedTrainings, fuse_trainings
 from ..core.assignment import OutcomeStatus
+from ..errors import ObjectStoreError
 from .open_trials import OpenTrials
 from .storage_wait import StorageWait
 from .trial_run import TrialRun, WorkClock
 from .watch import Watch
+
+_GOES_ON = {OutcomeStatus.COMPLETED, OutcomeStatus.INTERRUPTED}
 
 
 class Session:
@@ -60,11 +64,18 @@ class Session:
 
     def _open(self, runs: Sequence[TrialRun]) -> None:
         for run in runs:
+            try:
+                found = self._storage.read(partial(self._trials.find, run.assignment, run.step))
+            except (OSError, ObjectStoreError) as error:
+                if not self._storage.to_blame(error):
+                    raise
+                run.end(OutcomeStatus.INTERRUPTED)
+                continue
             self._watch.begin([run], 0)
-            run.open(self._trials.take(run.assignment, run.step))
+            run.open(self._trials.take(run.assignment, found))
             run.opened.training.begin(run.assignment.stop)
             self._watch.end()
-            self._clock.divide([run])
+            self._clock.divide([run], self._storage.waited())
 
     def _advance(self, run: TrialRun) -> None:
         while run.due and not self._paused.is_set():
@@ -134,8 +145,8 @@ class Session:
         for run, error in zip(sound, self._saved(sound), strict=True):
             self._settle(run, error)
         for run in runs:
-            if run.outcome is not None and run.outcome.status in {OutcomeStatus.COMPLETED, OutcomeStatus.INTERRUPTED}:
-                self._trials.put_back(run.opened)
+            if run.trial is not None and run.outcome is not None and run.outcome.status in _GOES_ON:
+                self._trials.put_back(run.trial)
             else:
                 run.close()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ...trainers import Trainer
 from ..core.error_rules import ErrorRule
+from ..storage import Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class EngineSettings:
     trainer: Trainer
     metric: str
     resource_max: int
-    directory: Path
+    directory: Location
     warm: int = 8
     fuse: bool = False
     data: Path | None = None

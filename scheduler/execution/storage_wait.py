@@ -2,24 +2,26 @@
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from threading import Event
+from typing import TypeVar
 
-from ..storage import is_outage, outage_words, pauses
+from ..errors import ObjectStoreError
+from ..storage import Location, is_outage, outage_words, pauses
 from .open_trials import OpenTrial
 
 Errors = list[BaseException | None]
+_Read = TypeVar("_Read")
 
 
 class StorageWait:
     """Saves trials, and where the storage cannot be written tries again; `reason` may be read from another thread.
 
     Args:
-        folder: The folder that is written to.
+        folder: The sweep's directory.
         paused: Set when work is to end, which ends the wait.
     """
 
-    def __init__(self, folder: Path, paused: Event) -> None:
+    def __init__(self, folder: Location, paused: Event) -> None:
         self._folder, self._paused = folder, paused
         self.reason: str | None = None
         """What cannot be written and why; None while nobody waits."""
@@ -33,6 +35,25 @@ class StorageWait:
     def to_blame(self, error: BaseException) -> bool:
         """Whether it is the storage that is to blame for an error."""
         return is_outage(error, self._folder)
+
+    def read(self, read: Callable[[], _Read]) -> _Read:
+        """Reads something, again and again while the storage cannot be reached, or until work is to end.
+
+        Raises:
+            OSError: Work is to end, and it could not be read before.
+            ObjectStoreError: The same in an object store.
+        """
+        try:
+            for pause in pauses():
+                try:
+                    return read()
+                except (OSError, ObjectStoreError) as error:
+                    if not self.to_blame(error) or self._paused.is_set():
+                        raise
+                    self._wait(error, pause)
+            raise AssertionError("there is always another pause")
+        finally:
+            self.reason = None
 
     def save(self, save: Callable[[Sequence[OpenTrial]], Errors], trials: Sequence[OpenTrial]) -> Errors:
         """Saves trials, those for which there was no room again and again until there is, or until work is to end.
@@ -50,13 +71,16 @@ class StorageWait:
                 left = [place for place, error in enumerate(errors) if error is not None and self.to_blame(error)]
                 if not left or self._paused.is_set():
                     return errors
-                self.reason = outage_words(errors[left[0]])
-                began = time.perf_counter()
-                self._paused.wait(pause)
-                self._waited_s += time.perf_counter() - began
+                self._wait(errors[left[0]], pause)
                 again = save([trials[place] for place in left])
                 for place, error in zip(left, again, strict=True):
                     errors[place] = error
             raise AssertionError("there is always another pause")
         finally:
             self.reason = None
+
+    def _wait(self, error: BaseException | None, pause: float) -> None:
+        self.reason = outage_words(error)
+        began = time.perf_counter()
+        self._paused.wait(pause)
+        self._waited_s += time.perf_counter() - began

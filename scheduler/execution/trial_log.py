@@ -8,6 +8,9 @@ from io import TextIOBase
 from pathlib import Path
 from typing import TextIO
 
+from ..storage import Location
+from .log_upload import local_log
+
 
 class TrialLog(TextIOBase):
     """A text stream into the log of whichever trial is being trained.
@@ -24,6 +27,11 @@ class TrialLog(TextIOBase):
         self._file: TextIO | None = None
         self._dropped: str | None = None
         """Why text was dropped since the last that was written."""
+
+    @property
+    def path(self) -> Path | None:
+        """The file that is written to; None outside of a trial."""
+        return self._path
 
     @contextmanager
     def open(self, path: Path) -> Iterator[None]:
@@ -90,7 +98,7 @@ _LOG = TrialLog()
 
 
 @contextmanager
-def captured_output(path: Path) -> Iterator[TrialLog]:
+def captured_output(path: Location) -> Iterator[TrialLog]:
     """Sends what Python code prints meanwhile to a trial's log."""
-    with _LOG.open(path), redirect_stdout(_LOG), redirect_stderr(_LOG):
+    with local_log(path) as file, _LOG.open(file), redirect_stdout(_LOG), redirect_stderr(_LOG):
         yield _LOG

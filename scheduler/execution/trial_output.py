@@ -6,6 +6,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import TextIOBase
 from pathlib import Path
 
+from ..storage import Location
 from .trial_log import TrialLog, captured_output
 
 _KEPT = 64 * 1024
@@ -30,12 +31,12 @@ class TrialOutput(TextIOBase):
         return "".join(self._last)[-_KEPT:]
 
     @contextmanager
-    def captured(self, log: Path) -> Iterator[None]:
-        """Sends what Python code prints meanwhile to a trial's log."""
+    def captured(self, log: Location) -> Iterator[Path | None]:
+        """Sends what Python code prints meanwhile to a trial's log, and gives the file on this machine."""
         self._last.clear()
         self._length = 0
         with captured_output(log) as self._log, redirect_stdout(self), redirect_stderr(self):
-            yield
+            yield self._log.path
 
     def writable(self) -> bool:
         """True: it is written like standard output."""

@@ -104,9 +104,9 @@ class Watch:
         return Overdue(step.runs, reason, stack, time.monotonic() - step.began)
 
     @contextmanager
-    def stacks_to(self, log: Path) -> Iterator[None]:
+    def stacks_to(self, log: Path | None) -> Iterator[None]:
         """Lets the stacks of code that blocks the whole process go to a log, which stays away if nothing is written."""
-        if self._limit is None or not isinstance(log, Path):
+        if self._limit is None or log is None:
             yield
             return
         with log.open("ab") as stacks:
@@ -116,7 +116,7 @@ class Watch:
             finally:
                 faulthandler.cancel_dump_traceback_later()
                 self._stacks = None
-        if log.stat().st_size == 0:
+        if log.is_file() and log.stat().st_size == 0:
             log.unlink()
 
     def _reason(self, step: _Step) -> str | None:

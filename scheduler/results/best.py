@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,6 +9,7 @@ import pyarrow.compute as pc
 from ...search_spaces import Value
 from ..storage.checkpoints import Checkpoints
 from ..storage.layout import SweepDirectory
+from ..storage.location import Location
 from .configurations import configuration_of
 from .schema import Header
 from .source import Source
@@ -31,7 +31,7 @@ class Best:
     config: Mapping[str, Value]
     value: float
     step: int
-    checkpoint: Path | None
+    checkpoint: Location | None
 
 
 def find_best(source: Source, header: Header) -> Best | None:
@@ -70,10 +70,10 @@ def best_first(table: pa.Table, value: str, step: str, mode: str) -> pa.Table:
     )
 
 
-def kept_checkpoint(path: Path | None, trial: int, step: int) -> Path | None:
+def kept_checkpoint(path: Location | None, trial: int, step: int) -> Location | None:
     """The directory of a trial's saved state at a step, if there is one; `path` is the sweep's directory."""
     if path is None:
         return None
     directory = SweepDirectory(path)
-    checkpoint = Checkpoints(directory.checkpoints, directory.staging).path(trial, step)
-    return checkpoint if checkpoint.is_dir() else None
+    checkpoints = Checkpoints(directory.checkpoints, directory.staging)
+    return checkpoints.path(trial, step) if checkpoints.exists(trial, step) else None

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 from ..core.proposal import Insight
 from ..core.trial import TrialRow
 from ..errors import ResultsError
+from ..storage.location import Location
 from .part_marks import PartMark, part_number
 from .regions import regions_table
 from .schema import Header, reports_schema, to_parquet
@@ -33,14 +33,14 @@ class InspectedPart:
         step: The step of each report.
     """
 
-    path: Path
+    path: Location
     number: int
     columns: Any
     trial: npt.NDArray[np.int64]
     step: npt.NDArray[np.int64]
 
 
-def inspect_part(path: Path, header: Header) -> InspectedPart:
+def inspect_part(path: Location, header: Header) -> InspectedPart:
     """Reads a part in full.
 
     Args:
@@ -76,17 +76,17 @@ def empty_part(like: InspectedPart, number: int) -> tuple[memoryview, PartMark]:
     return data, PartMark.of(number, 0, data)
 
 
-def trials_fault(path: Path, rows: Sequence[TrialRow], value_types: Mapping[str, str]) -> str | None:
+def trials_fault(path: Location, rows: Sequence[TrialRow], value_types: Mapping[str, str]) -> str | None:
     """In what a file is not the table of these trials; None if it is."""
     return _difference(path, trials_table(rows, value_types))
 
 
-def regions_fault(path: Path, insights: Mapping[int, Insight]) -> str | None:
+def regions_fault(path: Location, insights: Mapping[int, Insight]) -> str | None:
     """In what a file is not the table of these insights; None if it is."""
     return _difference(path, regions_table(insights))
 
 
-def steps_in_trials(path: Path) -> int:
+def steps_in_trials(path: Location) -> int:
     """How many steps all trials of `trials.parquet` have been trained; 0 where it cannot be read."""
     try:
         return int(np.sum(_read(path)["step"].to_numpy()))
@@ -94,7 +94,7 @@ def steps_in_trials(path: Path) -> int:
         return 0
 
 
-def _difference(path: Path, expected: pa.Table) -> str | None:
+def _difference(path: Location, expected: pa.Table) -> str | None:
     try:
         found = _read(path)
     except ResultsError as error:
@@ -106,7 +106,7 @@ def _difference(path: Path, expected: pa.Table) -> str | None:
     return f"does not say what the journal says ({len(found):,} rows there, {len(expected):,} by the journal)"
 
 
-def _read(path: Path) -> pa.Table:
+def _read(path: Location) -> pa.Table:
     try:
         # Parts are small: one thread is faster than waking others.
         table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False)

@@ -8,7 +8,6 @@ from functools import cached_property
 from html import escape
 from importlib import import_module
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,8 @@ from ...search_spaces import CaviarError, Domain, Integer, InverseLog, Log, Sear
 from ...search_spaces.strict_yaml import load_yaml
 from ..errors import ResultsError
 from ..storage.layout import SweepDirectory
+from ..storage.location import Location, locate
+from ..storage.object_path import ObjectPath
 from .best import Best
 from .page_data import page_data
 from .page_parts import SCRIPT, STYLE
@@ -73,12 +74,12 @@ class PageSweep:
         return trial_rows(self.results)
 
 
-def write_page(results: Results, path: str | Path) -> None:
+def write_page(results: Results, path: str | Location) -> None:
     """Writes a page about a sweep: one HTML file that loads nothing, for screens light and dark and for paper.
 
     Args:
         results: The results, of a sweep that is finished or still runs.
-        path: The file; one that exists is replaced.
+        path: The file, or its URI; one that exists is replaced.
 
     Raises:
         ResultsError: plotly is not installed, or nothing was reported yet.
@@ -86,7 +87,10 @@ def write_page(results: Results, path: str | Path) -> None:
     plotly_js = _plotly_js()
     sweep = PageSweep.of(results)
     text = _page(sweep, results.best, plotly_js)
-    path = Path(path)
+    path = locate(path)
+    if isinstance(path, ObjectPath):
+        path.write_bytes(text.encode())
+        return
     draft = path.with_name(f".{path.name}.draft")
     draft.unlink(missing_ok=True)
     with draft.open("x", encoding="utf-8") as file:

@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 
 from ..errors import ReplayError, ResultsError
 from ..storage.layout import SweepDirectory
+from ..storage.location import Location, read_several
 
 PART_PREFIX = "part-"
 
@@ -49,12 +49,12 @@ class PartMark:
         return [self.number, self.rows, self.crc32]
 
 
-def part_path(results: Path, number: int) -> Path:
+def part_path(results: Location, number: int) -> Location:
     """Where a part lies."""
     return results / f"{PART_PREFIX}{number:06d}.parquet"
 
 
-def part_number(path: Path) -> int | None:
+def part_number(path: Location) -> int | None:
     """The number of a part by its name; None for the name of anything else."""
     digits = path.stem.removeprefix(PART_PREFIX)
     is_number = digits.isascii() and digits.isdecimal()
@@ -99,7 +99,7 @@ def _note(event: Mapping[str, Any], marks: dict[int, list[PartMark]]) -> list[in
     return [mark.number for mark in found]
 
 
-def mark_of(path: Path) -> PartMark:
+def mark_of(path: Location) -> PartMark:
     """The mark of a part as it lies there.
 
     Raises:
@@ -119,15 +119,16 @@ def check_parts(layout: SweepDirectory, marks: Mapping[int, Sequence[PartMark]])
     Raises:
         ResultsError: One is not; the message names the file and says what to do.
     """
-    for number, allowed in marks.items():
-        path = part_path(layout.results, number)
-        if (wrong := part_fault(path, allowed)) is not None:
+    paths = [part_path(layout.results, number) for number in marks]
+    allowed = dict(zip(paths, marks.values(), strict=True))
+    for path, wrong in zip(paths, read_several(paths, lambda path: part_fault(path, allowed[path])), strict=True):
+        if wrong is not None:
             raise ResultsError(
                 f"{path} {wrong}: put it back from a copy, or see what can be repaired with caviar doctor {layout.path}"
             )
 
 
-def part_fault(path: Path, allowed: Sequence[PartMark]) -> str | None:
+def part_fault(path: Location, allowed: Sequence[PartMark]) -> str | None:
     """What is wrong with a part that the journal knows; None if nothing is."""
     try:
         data = path.read_bytes()

@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 from math import nan
-from pathlib import Path
 
 import pyarrow as pa
 
 from ..storage.durable import write_file
+from ..storage.location import Location
 from .configurations import configuration_of, configuration_table
 from .rungs import TrialResults
 from .schema import Header, check_columns, config_fields, to_parquet
 from .sealed import read_sealed
 
 
-def write_prior(path: Path, prior: Sequence[TrialResults], header: Header, staging: Path) -> None:
+def write_prior(path: Location, prior: Sequence[TrialResults], header: Header, staging: Location) -> None:
     """Writes the file in one step.
 
     Args:
@@ -33,7 +33,7 @@ def write_prior(path: Path, prior: Sequence[TrialResults], header: Header, stagi
     write_file(path, to_parquet(pa.Table.from_arrays(columns, schema=_schema(header))), staging)
 
 
-def read_prior(path: Path) -> list[TrialResults]:
+def read_prior(path: Location) -> list[TrialResults]:
     """The results in the file, in the order of the file.
 
     Raises:

@@ -1,7 +1,6 @@
 """The table of regions: where the search looked, proposal by proposal, and how much each hyperparameter mattered."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,6 +9,7 @@ import pyarrow as pa
 from ..core.proposal import Insight
 from ..core.region import Span
 from ..storage.durable import write_file
+from ..storage.location import Location
 from .schema import REGIONS_SCHEMA, to_parquet
 
 
@@ -28,7 +28,7 @@ def regions_table(insights: Mapping[int, Insight]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=REGIONS_SCHEMA)
 
 
-def write_regions(path: Path, insights: Mapping[int, Insight], staging: Path) -> None:
+def write_regions(path: Location, insights: Mapping[int, Insight], staging: Location) -> None:
     """Replace `regions.parquet` atomically and durably; without insights it has the same columns and no rows.
 
     Args:

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -13,6 +12,7 @@ from ..core.trial import TrialRow
 from ..errors import InvalidSpecError, ResultsError
 from ..storage.durable import write_file
 from ..storage.layout import SweepDirectory
+from ..storage.location import Location
 from .configurations import configuration_table
 from .part_marks import PartMark, part_number
 from .reports import expand_extra
@@ -72,7 +72,7 @@ def conform_reports(
     schema, configs = reports_schema(header, metrics), {row.trial: row.config for row in rows}
     other = [part for part in parts if not sealed_schema(part).equals(schema, check_metadata=True)]
 
-    def conformed(part: Path) -> pa.Table:
+    def conformed(part: Location) -> pa.Table:
         return _conformed(read_sealed(part), schema, header, configs)
 
     if other:
@@ -82,7 +82,7 @@ def conform_reports(
     return len(other)
 
 
-def _mark(part: Path, table: pa.Table) -> PartMark:
+def _mark(part: Location, table: pa.Table) -> PartMark:
     return PartMark.of(part_number(part) or 0, len(table), to_parquet(table))
 
 

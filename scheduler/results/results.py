@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from ...search_spaces.values import cut, show
-from ..errors import ResultsError, SweepError
-from ..storage.paths import given_path
+from ..errors import ResultsError, StorageError, SweepError
+from ..storage.location import Location, locate
 from .best import Best, find_best
 from .display import results_as_html, results_as_text
 from .schema import REGIONS_SCHEMA, Header
@@ -28,19 +27,19 @@ class Results:
         self._header = header
 
     @classmethod
-    def open(cls, path: str | Path) -> "Results":
+    def open(cls, path: str | Location) -> "Results":
         """Open the results in a sweep's directory, or in a copy of it; `results/` alone is enough.
 
         Args:
-            path: The sweep's directory.
+            path: The sweep's directory, or its URI.
 
         Raises:
             ResultsError: There are no results in it.
         """
         try:
-            source = DirectorySource(given_path(path, "the sweep's directory"))
+            source = DirectorySource(locate(path))
         except (SweepError, OSError) as error:
-            raise error if isinstance(error, ResultsError) else ResultsError(str(error)) from None
+            raise error if isinstance(error, ResultsError | StorageError) else ResultsError(str(error)) from None
         return cls(source, source.header)
 
     @classmethod
@@ -67,7 +66,7 @@ class Results:
         return cls(TableSource(trials, reports, regions), Header.of(metric, mode, value_types))
 
     @property
-    def path(self) -> Path | None:
+    def path(self) -> Location | None:
         """The sweep's directory; None for results in memory."""
         return self._source.path
 

@@ -6,12 +6,12 @@ the CRC-32 of everything else in the file.
 """
 
 import zlib
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import ResultsError
+from ..storage.location import Location
 
 _MARK = b"CAVIAR32"
 _DIGITS = 8
@@ -26,7 +26,7 @@ def seal(data: memoryview) -> memoryview:
     return memoryview(b"".join((pages, b"%08x" % _checksum(pages, footer), footer)))
 
 
-def sealed_bytes(path: Path) -> bytes:
+def sealed_bytes(path: Location) -> bytes:
     """The bytes of a file that is as Caviar wrote it.
 
     Raises:
@@ -47,7 +47,7 @@ def sealed_bytes(path: Path) -> bytes:
     return data
 
 
-def read_sealed(path: Path, columns: list[str] | None = None) -> pa.Table:
+def read_sealed(path: Location, columns: list[str] | None = None) -> pa.Table:
     """A table from a file that is as Caviar wrote it.
 
     Args:
@@ -59,14 +59,17 @@ def read_sealed(path: Path, columns: list[str] | None = None) -> pa.Table:
     """
     data = sealed_bytes(path)
     try:
-        table = pq.read_table(pa.BufferReader(data), columns=columns)
+        # Parts are small: one thread is faster than waking others, and none of Arrow's own may give up Python's bytes
+        # while Python ends, which would abort the process.
+        table = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(columns=columns, use_threads=False)
         table.validate(full=True)
+        table = table if columns is None else table.select(columns)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise _unreadable(path, " ".join(str(error).split())) from error
     return table
 
 
-def sealed_schema(path: Path) -> pa.Schema:
+def sealed_schema(path: Location) -> pa.Schema:
     """The schema of a file that is as Caviar wrote it.
 
     Raises:
@@ -84,7 +87,7 @@ def _checksum(pages: bytes | memoryview, footer: memoryview) -> int:
     return zlib.crc32(footer, zlib.crc32(pages))
 
 
-def _unreadable(path: Path, reason: str) -> ResultsError:
+def _unreadable(path: Location, reason: str) -> ResultsError:
     sweep = path.parent.parent if path.parent.name == "results" else path.parent
     return ResultsError(
         f"{path} cannot be read: {reason}. Put it back from a copy, or see what can be repaired with"

@@ -1,7 +1,6 @@
 """Where a result set's tables come from: a sweep's directory, or memory."""
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 import duckdb
@@ -9,6 +8,8 @@ import pyarrow as pa
 
 from ..errors import ResultsError
 from ..storage.layout import SweepDirectory
+from ..storage.location import Location, read_several
+from ..storage.object_path import ObjectPath
 from .reports import expand_extra
 from .schema import REGIONS_SCHEMA, Header, check_columns, metric_names, reports_schema, trials_schema
 from .sealed import read_sealed, sealed_bytes
@@ -21,7 +22,7 @@ class Source(Protocol):
     """The tables of a sweep, as they are at the time of each call."""
 
     @property
-    def path(self) -> Path | None:
+    def path(self) -> Location | None:
         """The sweep's directory, if there is one."""
 
     def trials(self) -> pa.Table:
@@ -47,13 +48,13 @@ class DirectorySource:
         ResultsError: There are no results in it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Location) -> None:
         self._directory = SweepDirectory(path)
         first = self._parts()[0]
         self.header = Header.from_schema(read_sealed(first).schema, str(first))
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Location:
         """The sweep's directory."""
         return self._directory.path
 
@@ -65,10 +66,7 @@ class DirectorySource:
 
     def reports(self) -> pa.Table:
         """The rows of all parts by trial and step, with a column a metric."""
-        tables = [self._part(part) for part in self._parts()]
-        for part, table in zip(self._parts(), tables, strict=False):
-            check_columns(table, tables[0].schema, str(part))
-        return expand_extra(pa.concat_tables(tables).sort_by(_ORDER))
+        return expand_extra(self._stored_reports().sort_by(_ORDER))
 
     def regions(self) -> pa.Table:
         """`regions.parquet`; a table without rows if the file is not there."""
@@ -77,7 +75,15 @@ class DirectorySource:
         return self._checked(self._directory.regions, REGIONS_SCHEMA)
 
     def define_views(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Define the views on the files themselves: a query reads only the columns it names."""
+        """Define the views on the files themselves: a query reads only the columns it names.
+
+        DuckDB reads object stores by an extension that it downloads first; theirs are read before the query.
+        """
+        if isinstance(self.path, ObjectPath):
+            connection.register("reports", self._stored_reports())
+            connection.register("trials", self.trials())
+            connection.register("regions", self.regions())
+            return
         parts = self._parts()
         for part in parts:
             sealed_bytes(part)
@@ -92,15 +98,23 @@ class DirectorySource:
             else:
                 connection.register(name, read())
 
-    def _part(self, path: Path) -> pa.Table:
+    def _stored_reports(self) -> pa.Table:
+        """The rows of all parts, as they are in them."""
+        parts = self._parts()
+        tables = read_several(parts, self._part)
+        for part, table in zip(parts, tables, strict=True):
+            check_columns(table, tables[0].schema, str(part))
+        return pa.concat_tables(tables)
+
+    def _part(self, path: Location) -> pa.Table:
         table = read_sealed(path)
         header = Header.from_schema(table.schema, str(path))
         return check_columns(table, reports_schema(header, metric_names(table.schema)), str(path))
 
-    def _checked(self, path: Path, expected: pa.Schema) -> pa.Table:
+    def _checked(self, path: Location, expected: pa.Schema) -> pa.Table:
         return check_columns(read_sealed(path), expected, str(path))
 
-    def _parts(self) -> list[Path]:
+    def _parts(self) -> list[Location]:
         parts = report_parts(self._directory.results)
         if not parts:
             raise ResultsError(
@@ -152,6 +166,6 @@ class TableSource:
         return self._made.sort_by(_ORDER)
 
 
-def _create_view(connection: duckdb.DuckDBPyConnection, name: str, files: list[Path]) -> None:
+def _create_view(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Location]) -> None:
     # Without the option, a folder such as `lr=3` in the path would become a column.
     connection.read_parquet([str(path) for path in files], hive_partitioning=False).create_view(name)

@@ -1,12 +1,12 @@
 """The table of trials: one row a trial, replaced as a whole."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 
 from ..core.trial import TrialRow
 from ..storage.durable import write_file
+from ..storage.location import Location
 from .configurations import configuration_table
 from .schema import to_parquet, trials_schema
 
@@ -33,7 +33,7 @@ def trials_table(rows: Sequence[TrialRow], value_types: Mapping[str, str]) -> pa
     return pa.Table.from_arrays([*arrays, *configs.columns], schema=schema)
 
 
-def write_trials(path: Path, rows: Sequence[TrialRow], value_types: Mapping[str, str], staging: Path) -> None:
+def write_trials(path: Location, rows: Sequence[TrialRow], value_types: Mapping[str, str], staging: Location) -> None:
     """Replace `trials.parquet` atomically and durably; with no rows it has the same columns.
 
     Args:

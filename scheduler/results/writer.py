@@ -1,7 +1,6 @@
 """Writing reports to the ledger: closed, immutable Parquet parts of one schema, readable from the first second."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +11,14 @@ from ..core.reports import ReportBatch
 from ..errors import ResultsError
 from ..storage.durable import list_files, write_file
 from ..storage.layout import SweepDirectory
+from ..storage.location import Location, read_several
 from .part_marks import PartMark, mark_of, part_number, part_path
 from .reports import ReportBuffer
 from .schema import Header, metric_names, reports_schema, to_parquet
 from .sealed import read_sealed
+
+_AT_ONCE = 64
+"""Parts whose keys are in memory at a time."""
 
 
 class ReportWriter:
@@ -64,7 +67,7 @@ class ReportWriter:
         """Add reports to what the next flush writes; the batch's arrays must not change afterwards."""
         self._buffer.append(batch)
 
-    def flush(self) -> Path | None:
+    def flush(self) -> Location | None:
         """Write the buffered reports as one part; they are durable when this returns.
 
         Returns:
@@ -92,14 +95,14 @@ class ReportWriter:
             self._write_part(0, schema.empty_table())
             self._schema = schema
 
-    def _write_part(self, number: int, table: pa.Table) -> Path:
+    def _write_part(self, number: int, table: pa.Table) -> Location:
         path, data = part_path(self._directory.results, number), to_parquet(table)
         write_file(path, data, self._directory.staging)
         self._marks.append(PartMark.of(number, len(table), data))
         return path
 
 
-def report_parts(results: Path) -> list[Path]:
+def report_parts(results: Location) -> list[Location]:
     """The report parts in a folder, in the order they were written."""
     return sorted(list_files(results, ".parquet"), key=_number)
 
@@ -146,13 +149,19 @@ def marks_to_note(
     return [*map(mark_of, open_ones), *changed.values()]
 
 
-def _rewritten(directory: SweepDirectory, covered: Mapping[int, int]) -> Iterator[tuple[Path, pa.Table, int]]:
+def _rewritten(directory: SweepDirectory, covered: Mapping[int, int]) -> Iterator[tuple[Location, pa.Table, int]]:
     """The parts that hold uncovered reports, each without them, and how many they are."""
-    for path in report_parts(directory.results):
-        keys = read_sealed(path, ["trial", "step"])
+    for path, keys in _keys(report_parts(directory.results)):
         keep = _is_covered(keys["trial"].to_numpy(), keys["step"].to_numpy(), covered)
         if not keep.all():
             yield path, read_sealed(path).filter(pa.array(keep)), int(np.count_nonzero(~keep))
+
+
+def _keys(parts: Sequence[Location]) -> Iterator[tuple[Location, pa.Table]]:
+    """The trial and the step of each report, part by part."""
+    for begin in range(0, len(parts), _AT_ONCE):
+        some = parts[begin : begin + _AT_ONCE]
+        yield from zip(some, read_several(some, lambda path: read_sealed(path, ["trial", "step"])), strict=True)
 
 
 def reported_through(directory: SweepDirectory, after: Mapping[int, int]) -> dict[int, int]:
@@ -163,8 +172,7 @@ def reported_through(directory: SweepDirectory, after: Mapping[int, int]) -> dic
         after: The trials, each with the step from which on to look.
     """
     reported: dict[int, set[int]] = {trial: set() for trial in after}
-    for path in report_parts(directory.results) if after else ():
-        keys = read_sealed(path, ["trial", "step"])
+    for _, keys in _keys(report_parts(directory.results) if after else []):
         trial, step = keys["trial"].to_numpy(), keys["step"].to_numpy()
         for number in np.intersect1d(trial, list(after)).tolist():
             reported[number].update(step[trial == number].tolist())
@@ -183,7 +191,7 @@ def _is_covered(
     return step <= last[rows]
 
 
-def _continued(first: Path, header: Header) -> pa.Schema:
+def _continued(first: Location, header: Header) -> pa.Schema:
     """The schema of an existing ledger, if it is one that this sweep can go on with."""
     schema = read_sealed(first).schema
     found = Header.from_schema(schema, str(first))
@@ -196,7 +204,7 @@ def _continued(first: Path, header: Header) -> pa.Schema:
     return schema
 
 
-def _number(part: Path) -> int:
+def _number(part: Location) -> int:
     number = part_number(part)
     if number is None:
         raise ResultsError(

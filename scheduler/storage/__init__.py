@@ -3,10 +3,15 @@
 from .checkpoints import Checkpoint, Checkpoints, StagedCheckpoint
 from .durable import write_file
 from .journal import Journal, read_journal
-from .journal_lines import JournalFault, JournalFile, event_place, file_name, journal_files, read_file
+from .journal_files import event_place, file_name, folder_name, joined_file, journal_files, read_file, run_bytes
+from .journal_files import settle as settle_journal
+from .journal_lines import JournalFault, JournalFile
 from .layout import SweepDirectory
-from .lock import Holder, SweepLock, holder
+from .location import Location, exists, given_path, in_home, is_uri, locate, uri_problem, without_secrets
+from .lock import SweepLock, holder
+from .object_path import ObjectPath
 from .outages import STORAGE_TIMEOUT_S, Outage, is_full, is_outage, outage_words, pauses
+from .process import Holder
 
 __all__ = [
     "STORAGE_TIMEOUT_S",
@@ -16,19 +21,32 @@ __all__ = [
     "Journal",
     "JournalFault",
     "JournalFile",
+    "Location",
+    "ObjectPath",
     "Outage",
     "StagedCheckpoint",
     "SweepDirectory",
     "SweepLock",
     "event_place",
+    "exists",
     "file_name",
+    "folder_name",
+    "given_path",
     "holder",
+    "in_home",
     "is_full",
     "is_outage",
+    "is_uri",
+    "joined_file",
     "journal_files",
+    "locate",
     "outage_words",
     "pauses",
     "read_file",
     "read_journal",
+    "run_bytes",
+    "settle_journal",
+    "uri_problem",
+    "without_secrets",
     "write_file",
 ]

@@ -2,7 +2,8 @@
 
 `<trial>/<step>/` holds the files that the trainer wrote and `manifest.json`: their sizes and SHA-256, the trial, the
 step and what else the caller wants to know about it. A checkpoint appears in one piece, and one that does not verify
-is passed over. Nothing is unpickled here: what the files mean is the trainer's affair.
+is passed over. In an object store the manifest is uploaded last, and without it there is no checkpoint. Nothing is
+unpickled here: what the files mean is the trainer's affair.
 """
 
 import errno
@@ -10,16 +11,19 @@ import hashlib
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import orjson
 
 from ..errors import SweepError
-from .durable import make_directory, publish, staged_path, sync
+from .durable import list_folder, make_directory, publish, staged_path, sync
+from .location import Location
+from .object_path import ObjectPath
 from .outages import is_full, is_outage
 
 _logger = logging.getLogger(__name__)
@@ -39,12 +43,19 @@ class Checkpoint:
         step: Steps trained.
         path: The directory to restore from.
         meta: What the writer noted down with it.
+        is_copy: Whether `path` is a copy on this machine, which `release` deletes.
     """
 
     trial: int
     step: int
     path: Path
     meta: Mapping[str, Any]
+    is_copy: bool = False
+
+    def release(self) -> None:
+        """Deletes what was only copied to be restored from; nothing where that is the checkpoint itself."""
+        if self.is_copy:
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +81,35 @@ class Checkpoints:
 
     Attributes:
         directory: Their folder.
-        staging: A folder on the same filesystem.
+        staging: A folder on the same filesystem; checkpoints for an object store are staged on this machine.
     """
 
-    directory: Path
-    staging: Path
+    directory: Location
+    staging: Location
 
-    def path(self, trial: int, step: int) -> Path:
+    def path(self, trial: int, step: int) -> Location:
         """Where a trial's checkpoint at a step lies, whether or not it exists."""
         return self.directory / str(trial) / str(step)
 
+    def exists(self, trial: int, step: int) -> bool:
+        """Whether a trial has a checkpoint at a step, verified or not."""
+        return (self.path(trial, step) / _MANIFEST).is_file()
+
     def steps(self, trial: int) -> list[int]:
         """The steps at which the trial has a checkpoint, ascending, verified or not."""
-        folder = self.directory / str(trial)
-        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        return sorted(int(name) for name in names if name.isdecimal())
+        return _numbers(self.directory / str(trial))
 
     def trials(self) -> list[int]:
         """The trials that have, or had, a checkpoint, ascending."""
-        names = [path.name for path in self.directory.iterdir()] if self.directory.is_dir() else []
-        return sorted(int(name) for name in names if name.isdecimal())
+        return _numbers(self.directory)
 
     def size(self, trial: int, step: int) -> int:
         """Bytes of a trial's checkpoint at a step; 0 when there is none."""
+        folder = self.path(trial, step)
+        if isinstance(folder, ObjectPath):
+            return sum(folder.tree().values())
         try:
-            return sum(path.stat().st_size for path in self.path(trial, step).rglob("*") if path.is_file())
+            return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         except FileNotFoundError:  # it is being replaced
             return 0
 
@@ -131,13 +146,12 @@ class Checkpoints:
             What `publish` takes; None when there is nothing to save. When `save` raises, its error passes through and
             nothing is left.
         """
-        folder = staged_path(self.staging, f"checkpoint-{trial}-{step}")
-        folder.mkdir()
+        folder = self._stage(f"checkpoint-{trial}-{step}")
         saved = False
         try:
             saved = save(folder)
         except Exception as error:
-            if is_full(self.staging) and not is_outage(error, self.staging):  # torch says it without an error number
+            if is_full(folder.parent) and not is_outage(error, folder.parent):  # torch says it without an error number
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
             raise
         finally:
@@ -162,6 +176,10 @@ class Checkpoints:
         Args:
             trial: The trial's number.
             at_most: Ignore checkpoints of later steps.
+
+        Raises:
+            ObjectStoreError: The object store does not answer.
+            OSError: This machine has no room for a copy.
         """
         for step in reversed(self.steps(trial)):
             if at_most is not None and step > at_most:
@@ -169,21 +187,43 @@ class Checkpoints:
             try:
                 return self.verified(trial, step)
             except (OSError, ValueError) as error:
+                if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                    raise  # there is no room for a copy
                 _logger.warning("%s does not verify (%s): an older one is used.", self.path(trial, step), error)
         return None
 
     def verified(self, trial: int, step: int) -> Checkpoint:
-        """The trial's checkpoint at a step.
+        """The trial's checkpoint at a step, to be released after use.
 
         Raises:
             OSError: It is not there, or a file of it is not.
             ValueError: Something in it is not as it was written.
+            StorageError: The object store does not answer.
         """
         path = self.path(trial, step)
         try:
-            return Checkpoint(trial, step, path, _verify(path, trial, step))
+            if isinstance(path, Path):
+                return Checkpoint(trial, step, path, _verify(path, trial, step))
+            return self._copied(path, trial, step)
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"{_MANIFEST} is none of Caviar's ({type(error).__name__}: {error})") from None
+
+    @staticmethod
+    def _copied(path: ObjectPath, trial: int, step: int) -> Checkpoint:
+        copy = Path(tempfile.mkdtemp(prefix="caviar-"))
+        try:
+            _download(path, copy)
+            return Checkpoint(trial, step, copy, _verify(copy, trial, step), is_copy=True)
+        except BaseException:
+            shutil.rmtree(copy, ignore_errors=True)
+            raise
+
+    def _stage(self, name: str) -> Path:
+        if isinstance(self.staging, ObjectPath):
+            return Path(tempfile.mkdtemp(prefix="caviar-"))
+        folder = staged_path(self.staging, name)
+        folder.mkdir()
+        return folder
 
     def _attempt(self, staged: StagedCheckpoint) -> Exception | None:
         try:
@@ -197,6 +237,9 @@ class Checkpoints:
             _seal(staged.folder, {"trial": staged.trial, "step": staged.step, "meta": dict(staged.meta)})
             self.delete(staged.trial, staged.step)
             target = self.path(staged.trial, staged.step)
+            if isinstance(target, ObjectPath):
+                _upload(staged.folder, target)
+                return
             make_directory(target.parent)
             publish(staged.folder, target)
         finally:
@@ -204,12 +247,41 @@ class Checkpoints:
 
     def delete(self, trial: int, step: int) -> None:
         """Delete a checkpoint in one step; none at that step is no error."""
+        path = self.path(trial, step)
+        if isinstance(path, ObjectPath):
+            (path / _MANIFEST).unlink(missing_ok=True)
+            path.remove_tree()
+            return
+        assert isinstance(self.staging, Path), "both are of one filesystem"
         doomed = staged_path(self.staging, f"deleted-{trial}-{step}")
         try:
-            self.path(trial, step).replace(doomed)
+            path.replace(doomed)
         except FileNotFoundError:
             return
         shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _numbers(folder: Location) -> list[int]:
+    return sorted(int(path.name) for path in list_folder(folder) if path.name.isdecimal())
+
+
+def _upload(folder: Path, target: ObjectPath) -> None:
+    """Uploads a sealed checkpoint, the manifest last."""
+    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    for name in sorted(names, key=lambda name: name == _MANIFEST):
+        (target / name).upload(folder / name)
+
+
+def _download(source: ObjectPath, folder: Path) -> None:
+    """Downloads the files that a checkpoint's manifest names; ValueError where others are in it, or it names others."""
+    (source / _MANIFEST).download(folder / _MANIFEST)
+    names = set(_read_manifest(folder)["files"])
+    _compare(names, source.tree().keys() - {_MANIFEST})
+    for name in sorted(names):
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ValueError(f"{_MANIFEST} names {name}, which is not in it")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).download(folder / name)
 
 
 def _seal(folder: Path, content: dict[str, Any]) -> None:
@@ -229,9 +301,7 @@ def _seal(folder: Path, content: dict[str, Any]) -> None:
 
 def _verify(folder: Path, trial: int, step: int) -> dict[str, Any]:
     """The `meta` of a checkpoint; ValueError or OSError when anything in it is not as it was written."""
-    content = orjson.loads((folder / _MANIFEST).read_bytes())
-    if not isinstance(content, dict) or content.pop("sha256", None) != _digest(content):
-        raise ValueError(f"{_MANIFEST} was changed")
+    content = _read_manifest(folder)
     if (content["trial"], content["step"]) != (trial, step):
         raise ValueError(f"it was written for trial {content['trial']}, step {content['step']}")
     _check_names(folder, set(content["files"]))
@@ -249,8 +319,19 @@ def _check_names(folder: Path, names: set[str]) -> None:
     found = {path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()}
     if links := sorted(path.name for path in (folder, *found) if path.is_symlink()):
         raise ValueError(f"{links[0]} is a link")
-    if others := names ^ {path.relative_to(folder).as_posix() for path in found if path != folder / _MANIFEST}:
+    _compare(names, {path.relative_to(folder).as_posix() for path in found if path != folder / _MANIFEST})
+
+
+def _compare(names: set[str], found: set[str]) -> None:
+    if others := names ^ found:
         raise ValueError(f"{min(others)!r} is not both in the folder and in its {_MANIFEST}")
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    content = orjson.loads((folder / _MANIFEST).read_bytes())
+    if not isinstance(content, dict) or content.pop("sha256", None) != _digest(content):
+        raise ValueError(f"{_MANIFEST} was changed")
+    return content
 
 
 def _digest(content: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 Everything is written in a staging folder of the same filesystem, flushed to the disk, renamed to its place, and the
 folder that holds the new name is flushed too. A reader therefore never sees half a file, and what a function here
-has returned from survives a power failure.
+has returned from survives a power failure. An object store has all of this by itself: there a write is one upload.
 """
 
 import os
@@ -10,15 +10,22 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from .location import Location
+from .object_path import ObjectPath
 
-def write_file(path: Path, data: bytes | memoryview, staging: Path) -> None:
+
+def write_file(path: Location, data: bytes | memoryview, staging: Location) -> None:
     """Write a file, or replace it, in one atomic step.
 
     Args:
         path: Where the file is to be; its folder exists.
         data: The whole content.
-        staging: A folder on the same filesystem.
+        staging: A folder on the same filesystem; an object store needs none.
     """
+    if isinstance(path, ObjectPath):
+        path.write_bytes(data)
+        return
+    assert isinstance(staging, Path), "both are of one filesystem"
     staged = staged_path(staging, path.name)
     try:
         with staged.open("xb") as file:
@@ -54,15 +61,24 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def make_directory(path: Path) -> None:
-    """Make a folder and its parents, as far as they do not exist, durably."""
-    if path.is_dir():
+def make_directory(path: Location) -> None:
+    """Make a folder and its parents, as far as they do not exist, durably; an object store has none to make."""
+    if isinstance(path, ObjectPath) or path.is_dir():
         return
     make_directory(path.parent)
     path.mkdir(exist_ok=True)
     sync(path.parent)
 
 
-def list_files(folder: Path, suffix: str) -> list[Path]:
+def list_files(folder: Location, suffix: str) -> list[Location]:
     """The files of a folder whose names end in `suffix`, by name; none where there is no folder."""
-    return sorted(path for path in folder.glob(f"*{suffix}") if path.is_file())
+    if isinstance(folder, ObjectPath):
+        return [path for path in folder.iterdir() if path.name.endswith(suffix)]
+    return [*sorted(path for path in folder.glob(f"*{suffix}") if path.is_file())]
+
+
+def list_folder(folder: Location) -> list[Location]:
+    """What lies in a folder, by name; nothing where there is no folder."""
+    if isinstance(folder, ObjectPath):
+        return list(folder.iterdir())
+    return [*sorted(folder.iterdir())] if folder.is_dir() else []

@@ -7,24 +7,23 @@ Each run of a sweep writes one file, `000001.jsonl`, `000002.jsonl`, …, a line
 The checksum is the CRC-32 of the bytes of all events of the file up to this one, so that a changed, a lost and a
 misplaced line all show. A process that is killed while it writes leaves a last line without its line feed: that line
 was never acknowledged, and it is cut off when the next run opens the journal. Anything else that does not verify
-stops the sweep. `journal_lines` reads the lines.
+stops the sweep. In an object store a run writes an object a commit. `journal_lines` reads the lines, `journal_files`
+has the names of the files and `journal_sink` writes them.
 """
 
-import logging
-import os
 import zlib
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 import orjson
 
 from ..errors import JournalError
-from .durable import make_directory, sync
-from .journal_lines import Event, JournalFile, file_name, journal_files, line_of, read_file
-
-_logger = logging.getLogger(__name__)
+from .durable import make_directory
+from .journal_files import settle, trusted, trusted_files
+from .journal_lines import Event, line_of
+from .journal_sink import Position, Sink, open_sink
+from .location import Location
 
 
 class Journal:
@@ -33,36 +32,28 @@ class Journal:
     `append` only buffers: an event is durable once the next `commit` has returned.
     """
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self._path = path
-        self._descriptor: int | None = descriptor
-        self._pending: tuple[int, list[bytes]] = 0, []
-        """The bytes that are committed, and the lines that follow them: one value, which Ctrl-C cannot split."""
-        self._sound = True
-        """Whether the file ends where the committed bytes do."""
+    def __init__(self, sink: Sink, number: int, check: Callable[[], None]) -> None:
+        self._sink, self._check = sink, check
+        self._pending: tuple[Position, list[bytes]] = Position(number), []
+        """Where the committed lines end, and the events that follow them: one value, which Ctrl-C cannot split."""
         self._closed = False
-        self._crc = 0
 
     @classmethod
-    def open(cls, directory: Path) -> "Journal":
-        """Cut off a torn last line, and open the next numbered file.
+    def open(cls, directory: Location, check: Callable[[], None] = lambda: None) -> "Journal":
+        """Cut off a torn last line, and begin the next run.
 
         Args:
             directory: The sweep's journal folder; made if it does not exist.
+            check: Called before each commit; raises when this process must not write to the sweep any more.
         """
         make_directory(directory)
-        files = journal_files(directory)
-        if files:
-            _cut_torn_line(files[-1])
-        path = directory / file_name(len(files) + 1)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
-        sync(directory)
-        return cls(path, descriptor)
+        number = settle(directory) + 1
+        return cls(open_sink(directory, number), number, check)
 
     @property
-    def path(self) -> Path:
-        """The file this run writes."""
-        return self._path
+    def path(self) -> Location:
+        """The file this run writes; in an object store the folder of its objects."""
+        return self._sink.path
 
     @property
     def pending(self) -> bool:
@@ -80,66 +71,52 @@ class Journal:
             JournalError: The journal is closed.
         """
         if self._closed:
-            raise JournalError(f"{self._path} is closed: nothing can be added to it.")
-        encoded = _encode(event)
-        self._crc = zlib.crc32(encoded, self._crc)
-        self._pending[1].append(line_of(self._crc, encoded))
+            raise JournalError(f"{self.path} is closed: nothing can be added to it.")
+        self._pending[1].append(_encode(event))
 
     def commit(self) -> None:
         """Write the pending events in one piece and wait until they are on the disk.
 
         After a failure the events are still pending, and the next commit writes them again from where the committed
-        ones end. It does so after a failed flush as well: the system may have dropped the bytes then and would call the
-        next flush a success, but bytes that are written anew are flushed anew.
+        ones end.
 
         Raises:
             OSError: They cannot be written, for example because the disk is full. What was committed before is there.
+            StorageError: The same in an object store.
             JournalError: The file is not there any more as it was committed.
+            SweepLockedError: Another process has taken the sweep over.
         """
-        committed, lines = self._pending
-        if not lines or self._closed:
+        position, events = self._pending
+        if not events or self._closed:
             return
-        data = b"".join(lines)
-        try:
-            if not self._sound:
-                self._mend(committed)
-            self._write(data)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self._path)) from error
-        self._pending, self._sound = (committed + len(data), []), True
+        self.check()
+        position = self._sink.begin(position)
+        lines, crc = list[bytes](), position.crc
+        for encoded in events:
+            crc = zlib.crc32(encoded, crc)
+            lines.append(line_of(crc, encoded))
+        self._pending = self._sink.write(position, b"".join(lines), crc), []
+
+    def check(self) -> None:
+        """Makes sure that this process may still write to the sweep.
+
+        Raises:
+            SweepLockedError: Another process has taken it over.
+            StorageError: The object store does not say.
+        """
+        self._check()
 
     def close(self) -> None:
         """Commit what is pending and close the file; closing twice is harmless."""
+        if self._closed:
+            return
         try:
             self.commit()
+            self.check()
+            self._sink.end()
         finally:
             self._closed = True
-            self._release()
-
-    def _write(self, data: bytes) -> None:
-        assert self._descriptor is not None, "it is opened again before it is written again"
-        self._sound, rest = False, memoryview(data)
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
-        os.fsync(self._descriptor)
-
-    def _mend(self, committed: int) -> None:
-        """Opens the file again, which a server that came back may demand, and cuts off what a failed commit left."""
-        self._release()
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND)
-        size = os.fstat(self._descriptor).st_size
-        if size < committed:
-            raise JournalError(
-                f"{self._path} has {size} bytes where {committed} were recorded: put the file back from a copy, or"
-                f" resume the sweep from what is left."
-            )
-        os.ftruncate(self._descriptor, committed)
-
-    def _release(self) -> None:
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            with suppress(OSError):  # of storage that is gone; what counts was flushed
-                os.close(descriptor)
+            self._sink.close()
 
     def __enter__(self) -> "Journal":
         return self
@@ -150,7 +127,7 @@ class Journal:
         self.close()
 
 
-def read_journal(directory: Path) -> list[Event]:
+def read_journal(directory: Location) -> list[Event]:
     """All committed events of a sweep in order, over all its runs.
 
     Changes nothing, and may be called while another process writes: a last line without its line feed is left out.
@@ -158,41 +135,8 @@ def read_journal(directory: Path) -> list[Event]:
     Raises:
         JournalError: A line fails its checksum or a file is missing; the message names it and says what to do.
     """
-    files = journal_files(directory)
-    for number, path in enumerate(files, start=1):
-        if path.name != file_name(number):
-            raise JournalError(
-                f"{directory / file_name(number)} is missing, and {path.name} follows it: "
-                f"put the file back from a copy, or {_what_can_be_done(directory)}"
-            )
-    return [event for path in files for event in _trusted(path, is_last=path == files[-1]).events]
-
-
-def _trusted(path: Path, *, is_last: bool) -> JournalFile:
-    """A file with nothing wrong but for a torn line at the end of the last."""
-    file = read_file(path)
-    if (fault := file.fault) is not None and not (fault.torn and is_last):
-        raise JournalError(
-            f"{path}, line {fault.line}: {fault.reason}, so the file was changed after it was written: "
-            f"put the file back from a copy, or {_what_can_be_done(path.parent)}"
-        )
-    return file
-
-
-def _what_can_be_done(directory: Path) -> str:
-    return (
-        f"see what can be repaired with caviar doctor {directory.parent}; "
-        f"the work that is recorded from there on is then done again."
-    )
-
-
-def _cut_torn_line(path: Path) -> None:
-    fault = _trusted(path, is_last=True).fault
-    if fault is None:
-        return
-    _logger.warning("%s ends in a line that was not written whole: it is cut off.", path)
-    os.truncate(path, fault.start)
-    sync(path)
+    runs = trusted_files(directory)
+    return [event for run in runs for event in trusted(run, is_last=run == runs[-1]).events]
 
 
 def _encode(event: Event) -> bytes:

@@ -2,9 +2,10 @@
 
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from .durable import make_directory
+from .location import Location
+from .object_path import ObjectPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,85 +13,104 @@ class SweepDirectory:
     """The directory of one sweep; the properties only name paths, `create` makes the folders.
 
     Attributes:
-        path: The sweep's own directory, `<storage>/<name>`.
+        path: The sweep's own directory, `<storage>/<name>`; in an object store a prefix.
     """
 
-    path: Path
+    path: Location
 
     @property
-    def spec(self) -> Path:
+    def spec(self) -> Location:
         """The spec as resolved, `sweep.yaml`."""
         return self.path / "sweep.yaml"
 
     @property
-    def lock(self) -> Path:
+    def lock(self) -> Location:
         """The file that the running process holds locked."""
         return self.path / "lock"
 
     @property
-    def stop(self) -> Path:
+    def stop(self) -> Location:
         """A file whose appearance asks the running process to stop."""
         return self.path / "stop"
 
     @property
-    def journal(self) -> Path:
+    def journal(self) -> Location:
         """Folder of the journal's numbered files."""
         return self.path / "journal"
 
     @property
-    def results(self) -> Path:
+    def results(self) -> Location:
         """Folder of the report parts; nothing but complete Parquet files ever lies in it."""
         return self.path / "results"
 
     @property
-    def trials(self) -> Path:
+    def trials(self) -> Location:
         """The table of trials, `trials.parquet`."""
         return self.path / "trials.parquet"
 
     @property
-    def regions(self) -> Path:
+    def regions(self) -> Location:
         """What was learnt on the way to each proposal, `regions.parquet`."""
         return self.path / "regions.parquet"
 
     @property
-    def prior(self) -> Path:
+    def prior(self) -> Location:
         """What the sweep uses of an earlier one's results, `prior.parquet`, where it starts from one."""
         return self.path / "prior.parquet"
 
     @property
-    def checkpoints(self) -> Path:
+    def checkpoints(self) -> Location:
         """Folder of the checkpoints, `<trial>/<step>/` below it."""
         return self.path / "checkpoints"
 
     @property
-    def logs(self) -> Path:
+    def logs(self) -> Location:
         """Folder of what the trials printed."""
         return self.path / "logs"
 
     @property
-    def staging(self) -> Path:
+    def staging(self) -> Location:
         """Folder of half-written files; all of it may be deleted while no process runs the sweep."""
         return self.path / "staging"
 
-    def log(self, trial: int) -> Path:
+    def log(self, trial: int) -> Location:
         """The file that holds what a trial printed."""
         return self.logs / f"{trial}.log"
 
     def create(self) -> None:
-        """Make the folders that do not exist yet, durably."""
+        """Make the folders that do not exist yet, durably; an object store needs only the bucket.
+
+        Raises:
+            OSError: They cannot be made.
+            SweepError: There is no such bucket.
+        """
+        if isinstance(self.path, ObjectPath):
+            self.path.check_bucket()
         for folder in (self.journal, self.results, self.checkpoints, self.logs, self.staging):
             make_directory(folder)
 
     def clear_results(self) -> None:
         """Delete journal and results; only for the process that holds the lock, and where no trial was started."""
         for folder in (self.results, self.journal):
-            for path in folder.iterdir():
-                path.unlink()
+            _empty(folder)
         self.trials.unlink(missing_ok=True)
         self.regions.unlink(missing_ok=True)
         self.prior.unlink(missing_ok=True)
 
     def clear_staging(self) -> None:
         """Delete what a killed run left half-written; only for the process that holds the lock."""
+        if isinstance(self.staging, ObjectPath):
+            return
         shutil.rmtree(self.staging, ignore_errors=True)
         make_directory(self.staging)
+
+
+def _empty(folder: Location) -> None:
+    if isinstance(folder, ObjectPath):
+        folder.remove_tree()
+        return
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

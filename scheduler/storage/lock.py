@@ -2,50 +2,34 @@
 
 import fcntl
 import os
-import socket
 import time
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from pathlib import Path
 from types import TracebackType
 
 import orjson
 
-from ..errors import SweepError, SweepLockedError
+from ..errors import SweepError
+from .lease import Lease, lease_holder
+from .location import Location
+from .object_path import ObjectPath
+from .process import Holder, refusal
 
 _ATTEMPTS, _PAUSE_S = 20, 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """The process that runs a sweep.
-
-    Attributes:
-        pid: Its process number on `host`.
-        host: The machine's name.
-        since: When it took the lock, UTC.
-    """
-
-    pid: int
-    host: str
-    since: datetime
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}, since {self.since:%Y-%m-%d %H:%M:%S} UTC"
 
 
 class SweepLock:
     """The exclusive right to run the sweep in a directory, as a context manager.
 
-    It is `flock` on a file that stays where it is, so a killed process never leaves a stale lock behind.
+    On a disk it is `flock` on a file that stays where it is, so a killed process never leaves a stale lock behind.
+    In an object store it is a `Lease`.
 
     Args:
         path: The lock file; its folder exists.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Location) -> None:
         self._path = path
         self._descriptor: int | None = None
+        self._lease: Lease | None = None
 
     def __enter__(self) -> "SweepLock":
         """Take the lock.
@@ -54,6 +38,11 @@ class SweepLock:
             SweepLockedError: Another process has it; the message names the process, its machine and since when.
             SweepError: It is a link to some other file, which would be overwritten.
         """
+        if isinstance(self._path, ObjectPath):
+            lease = Lease(self._path)
+            lease.take()
+            self._lease = lease
+            return self
         if self._path.is_symlink():
             raise SweepError(f"{self._path} is a link, and the lock has to be a file: remove it.")
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
@@ -67,10 +56,7 @@ class SweepLock:
                 time.sleep(_PAUSE_S)
         other = _read_holder(descriptor)
         os.close(descriptor)
-        raise SweepLockedError(
-            f"The sweep in {self._path.parent} is being run by {other or 'another process'}: "
-            f"wait for it, stop it, or give this sweep another name."
-        )
+        raise refusal(self._path, other)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -80,10 +66,24 @@ class SweepLock:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
+        if self._lease is not None:
+            self._lease.release()
+            self._lease = None
+
+    def check(self) -> None:
+        """Makes sure that the lock is still held, which on a disk is certain.
+
+        Raises:
+            SweepLockedError: It was lost.
+        """
+        if self._lease is not None:
+            self._lease.check()
 
 
-def holder(path: Path) -> Holder | None:
+def holder(path: Location) -> Holder | None:
     """Who holds the lock at `path`; None when nobody does, or while a process is just taking it."""
+    if isinstance(path, ObjectPath):
+        return lease_holder(path)
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -103,15 +103,13 @@ def _try_lock(descriptor: int, kind: int) -> bool:
 
 
 def _write_holder(descriptor: int) -> None:
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    data = orjson.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": now})
+    data = orjson.dumps(Holder.this().to_json())
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, data, 0)
 
 
 def _read_holder(descriptor: int) -> Holder | None:
     try:
-        content = orjson.loads(os.pread(descriptor, 4096, 0))
-        return Holder(int(content["pid"]), str(content["host"]), datetime.fromisoformat(content["since"]))
-    except (ValueError, KeyError, TypeError):
+        return Holder.from_json(orjson.loads(os.pread(descriptor, 4096, 0)))
+    except ValueError:
         return None

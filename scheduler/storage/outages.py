@@ -1,4 +1,4 @@
-"""Storage that cannot be written for a while: a full disk, a spent quota, a device or a server that is gone."""
+"""Storage that cannot be written for a while: a full disk, a spent quota, a device or an object store that is gone."""
 
 import errno
 import logging
@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..errors import StorageError
+from ..errors import ObjectStoreError, StorageError
+from .location import Location
 
 _logger = logging.getLogger(__name__)
 
@@ -21,20 +22,23 @@ _LITTLE = 1 << 20
 """Bytes: a disk with less is full to whatever just failed to write."""
 
 
-def is_outage(error: BaseException, folder: Path) -> bool:
+def is_outage(error: BaseException, folder: Location) -> bool:
     """Whether the storage is to blame for an error, or for one behind it, and the same may work later.
 
     Args:
         error: What writing raised.
         folder: The folder that it would have been written to.
     """
-    if any(isinstance(one, OSError) and one.errno in _FULL | _GONE for one in _chain(error)):
-        return True
-    return isinstance(error, FileNotFoundError) and not folder.is_dir()
+    for one in _chain(error):
+        if isinstance(one, ObjectStoreError) or (isinstance(one, OSError) and one.errno in _FULL | _GONE):
+            return True
+    return isinstance(error, FileNotFoundError) and isinstance(folder, Path) and not folder.is_dir()
 
 
-def is_full(folder: Path) -> bool:
+def is_full(folder: Location) -> bool:
     """Whether the disk of a folder has next to no space left; false where that cannot be asked."""
+    if not isinstance(folder, Path):
+        return False
     try:
         facts = os.statvfs(folder)
     except OSError:
@@ -44,6 +48,9 @@ def is_full(folder: Path) -> bool:
 
 def outage_words(error: BaseException | None) -> str:
     """What cannot be written, why, and what is waited for."""
+    store = next((one for one in _chain(error) if isinstance(one, ObjectStoreError)), None)
+    if store is not None:
+        return f"{store.where} cannot be written ({store.reason}); waiting for it to come back"
     blamed: BaseException | None = next((one for one in _chain(error) if isinstance(one, OSError)), error)
     file = getattr(blamed, "filename", None) or "the sweep's directory"
     waiting = "space" if getattr(blamed, "errno", None) in _FULL else "it to come back"
@@ -67,7 +74,7 @@ class Outage:
         clock: A clock in seconds.
     """
 
-    def __init__(self, folder: Path, limit_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, folder: Location, limit_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._folder, self._limit_s, self._clock = folder, limit_s, clock
         self._reason: str | None = None
         self._since = self._next = 0.0
@@ -83,13 +90,13 @@ class Outage:
         """Whether it is time to try again."""
         return self._clock() >= self._next
 
-    def failed(self, error: OSError) -> None:
+    def failed(self, error: OSError | ObjectStoreError) -> None:
         """Notes that writing failed, and says so the first time.
 
         Raises:
             StorageError: It has failed for too long, or will not work later either.
         """
-        if not is_outage(error, self._folder):
+        if isinstance(error, OSError) and not is_outage(error, self._folder):
             raise StorageError(
                 f"{error.filename or self._folder} cannot be written ({error.strerror or error}): remove the cause and"
                 f" resume the sweep; nothing that was recorded before is lost."

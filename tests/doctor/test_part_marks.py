@@ -14,6 +14,7 @@ from caviar.scheduler.execution.record import DurableRecord
 from caviar.scheduler.results import writer
 from caviar.scheduler.results.part_marks import PartMark, check_parts, mark_of, recorded_parts
 from caviar.scheduler.storage import SweepDirectory, durable, read_journal
+from caviar.scheduler.storage.durable import list_folder
 from caviar.scheduler.warm_start import recorded_prior
 
 from .conftest import Make, new_sweep, tables, train
@@ -28,7 +29,7 @@ def test_the_journal_knows_every_part_of_a_sweep_its_spec_and_its_prior(original
         layout = SweepDirectory(originals / name)
         events = read_journal(layout.journal)
         marks = {number: marks[-1] for number, marks in recorded_parts(events).items()}
-        assert list(marks.values()) == [mark_of(path) for path in sorted(layout.results.iterdir())]
+        assert list(marks.values()) == [mark_of(path) for path in list_folder(layout.results)]
         assert events[0]["spec"] == layout.spec.read_text()
         assert (recorded_prior(events) is not None) == (name == "learning")
 
@@ -40,7 +41,7 @@ def kill_before_the_journal(storage: Path, patch: pytest.MonkeyPatch, commits: i
     def commit(self: DurableRecord, now: float) -> Any:
         if next(left, None) is None:
             self._writer.flush()
-            self._journal._release()
+            self._journal._sink.close()
             raise Killed
         return real(self, now)
 
@@ -76,7 +77,7 @@ def test_a_run_that_is_killed_while_it_drops_reports_is_no_damage(
                 Sweep.resume(layout.path, trainer=train).run()
         assert examine(layout.path).healthy
     Sweep.resume(layout.path, trainer=train).run()
-    assert tables(layout.path) == expected["finished"]
+    assert tables(Path(str(layout.path))) == expected["finished"]
     assert not examine(layout.path).findings
 
 
@@ -88,7 +89,7 @@ def test_a_part_of_an_old_journal_is_known_from_the_next_resume_on(copy_of: Make
     layout = SweepDirectory(copy_of("stopped"))
     (layout.journal / "000001.jsonl").unlink()
     assert not recorded_parts(read_journal(layout.journal))
-    before = {mark.number: [mark] for mark in map(mark_of, sorted(layout.results.iterdir()))}
+    before = {mark.number: [mark] for mark in map(mark_of, list_folder(layout.results))}
     noted = writer.marks_to_note(layout, dict.fromkeys(range(100), 100), {})
     assert recorded_parts([{"type": "opened", "parts": [mark.to_json() for mark in noted]}]) == before
     check_parts(layout, before)

@@ -2,7 +2,6 @@
 
 import hashlib
 import pickle
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,8 +74,8 @@ def test_a_pickle_in_a_checkpoint_is_never_run(
     first.run([work(start=1, stop=3, rung=1)])
     (undisturbed,) = first.run([work(start=3, stop=9, rung=2)])
     checkpoints = Checkpoints(layout.checkpoints, layout.staging)
-    shutil.rmtree(checkpoints.path(0, 9))
-    poison(checkpoints.path(0, 3), trace, file)
+    checkpoints.delete(0, 9)
+    poison(Path(str(checkpoints.path(0, 3))), trace, file)
 
     # Its manifest tells: the trial goes on from the checkpoint before it, and comes to the same.
     (outcome,) = Engine(settings("walk"), ReportQueue()).run([work(start=3, stop=9, rung=2)])
@@ -84,8 +83,8 @@ def test_a_pickle_in_a_checkpoint_is_never_run(
     assert not trace.exists()
 
     # With a manifest that was forged as well the trial fails, in one sentence.
-    shutil.rmtree(checkpoints.path(0, 9))
-    seal_again(checkpoints.path(0, 3))
+    checkpoints.delete(0, 9)
+    seal_again(Path(str(checkpoints.path(0, 3))))
     (outcome,) = Engine(settings("walk"), ReportQueue()).run([work(start=3, stop=9, rung=2)])
     assert outcome.status is OutcomeStatus.FAILED
     assert outcome.error is not None
@@ -103,11 +102,11 @@ def test_nothing_is_written_through_a_link(
 ) -> None:
     mine = tmp_path / "mine"
     mine.write_text("mine")
-    layout.log(0).symlink_to(mine)
+    Path(str(layout.log(0))).symlink_to(mine)
     (outcome,) = Engine(settings("fated"), ReportQueue()).run([work(config={"fate": "fails"})])
     assert outcome.status is OutcomeStatus.FAILED
 
-    layout.lock.symlink_to(mine)
+    Path(str(layout.lock)).symlink_to(mine)
     with (
         pytest.raises(SweepError, match="lock is a link, and the lock has to be a file: remove it"),
         SweepLock(layout.lock),

@@ -121,7 +121,7 @@ def test_whatever_reached_the_disk_when_the_driver_died_each_report_is_there_onc
         _, whole = trained(told, [work])
         checkpoints = checkpoints_of(layout)
         if stale is not None:  # of a trial whose decision was lost
-            shutil.copytree(checkpoints.path(0, LAST), checkpoints.path(1, stale))
+            shutil.copytree(str(checkpoints.path(0, LAST)), str(checkpoints.path(1, stale)))
         _crash(layout, work, whole, rows, saved)
 
         state = fresh_state()

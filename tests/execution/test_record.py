@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -90,6 +91,7 @@ def test_when_the_part_cannot_be_written_no_outcome_is_handed_on_or_journaled(
     assignment = work()
     record.decided(1, [assignment])
     record.received(Arrivals(reports(assignment, [1]), [completed(assignment)]), now=1.0)
+    assert isinstance(layout.staging, Path)
     layout.staging.rmdir()
     layout.staging.touch()
     with pytest.raises(StorageError, match=r"staging.* cannot be written \(Not a directory\): remove the cause"):
@@ -176,6 +178,7 @@ def test_the_table_of_regions_is_written_when_there_is_something_new_in_it(
 ) -> None:
     record.tabulate(state)
     assert pq.read_table(layout.regions).num_rows == 0
+    assert isinstance(layout.regions, Path)
     before = layout.regions.stat()
     record.tabulate(state)
     assert layout.regions.stat() == before

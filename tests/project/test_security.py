@@ -133,7 +133,7 @@ def test_ray_listens_on_the_loopback_and_a_secret_stays_where_it_is(
 
     page = sweep.directory / "report.html"
     write_page(results, page)
-    for path in sweep.directory.rglob("*"):
+    for path in Path(str(sweep.directory)).rglob("*"):
         if path.is_file():
             assert SECRET.encode() not in path.read_bytes(), path
     assert all(SECRET not in str(row) for table in (results.trials(), results.reports()) for row in table.to_pylist())

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -39,6 +40,7 @@ def writer_in(directory: SweepDirectory) -> ReportWriter:
 
 
 def parts(directory: SweepDirectory) -> list[Path]:
+    assert isinstance(directory.results, Path)
     return sorted(directory.results.iterdir())
 
 
@@ -154,7 +156,7 @@ def test_a_flush_that_fails_keeps_its_rows_for_the_next(
     writer.register(0, CONFIG)
     writer.append(batch_of([(0, 1)], val_loss=[1.0]))
 
-    directory.staging.rmdir()
+    shutil.rmtree(str(directory.staging))
     with pytest.raises(FileNotFoundError):
         writer.flush()
     directory.create()

@@ -150,7 +150,7 @@ def test_new_reports_show_in_open_results(results: Results, writer: ReportWriter
 
 
 def test_a_copy_of_the_results_folder_and_the_trials_is_enough(results: Results, tmp_path: Path) -> None:
-    assert results.path is not None
+    assert isinstance(results.path, Path)
     copy = tmp_path / "copy [1] of lr=3"
     shutil.copytree(results.path / "results", copy / "results")
     without_trials = Results.open(copy)

@@ -14,18 +14,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caviar.scheduler.errors import SweepError
-from caviar.scheduler.storage import Checkpoints, SweepDirectory
+from caviar.scheduler.storage import Checkpoints, Location, SweepDirectory, locate
 
 
-def checkpoints_in(path: Path) -> Checkpoints:
+def checkpoints_in(path: Location) -> Checkpoints:
     directory = SweepDirectory(path / "sweep")
     directory.create()
     return Checkpoints(directory.checkpoints, directory.staging)
 
 
 @pytest.fixture
-def checkpoints(tmp_path: Path) -> Checkpoints:
-    return checkpoints_in(tmp_path)
+def checkpoints(place: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkpoints:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return checkpoints_in(place)
+
+
+def staged_for(checkpoints: Checkpoints) -> list[Location]:
+    """What is on its way, in a staging folder or among the temporary files of this machine."""
+    return [*checkpoints.staging.iterdir(), *Path(tempfile.gettempdir()).glob("caviar-*")]
 
 
 def saving(text: str) -> Callable[[Path], bool]:
@@ -44,9 +50,11 @@ def test_a_saved_state_comes_back_with_what_was_noted(checkpoints: Checkpoints) 
     found = checkpoints.newest(3)
     assert found is not None
     assert (found.trial, found.step, found.meta) == (3, 9, {"attempt": 1})
-    assert found.path == checkpoints.path(3, 9)
+    assert found.is_copy == (found.path != checkpoints.path(3, 9))
     assert (found.path / "state.json").read_text() == "nine"
     assert (found.path / "model" / "weights.pt").read_bytes() == b"nine" * 100
+    found.release()
+    assert found.path.exists() != found.is_copy
 
 
 def test_the_newest_is_of_the_highest_step_asked_for(checkpoints: Checkpoints) -> None:
@@ -67,7 +75,7 @@ def test_nothing_to_save_leaves_nothing(checkpoints: Checkpoints) -> None:
     assert not checkpoints.write(0, 1, lambda directory: False, {})
 
     assert checkpoints.newest(0) is None
-    assert not list(checkpoints.staging.iterdir())
+    assert not staged_for(checkpoints)
 
 
 def test_an_error_while_saving_passes_through_and_leaves_nothing(checkpoints: Checkpoints) -> None:
@@ -79,7 +87,7 @@ def test_an_error_while_saving_passes_through_and_leaves_nothing(checkpoints: Ch
         checkpoints.write(0, 1, fail, {})
 
     assert checkpoints.newest(0) is None
-    assert not list(checkpoints.staging.iterdir())
+    assert not staged_for(checkpoints)
 
 
 def test_a_step_that_is_trained_again_replaces_its_checkpoint(checkpoints: Checkpoints) -> None:
@@ -90,7 +98,8 @@ def test_a_step_that_is_trained_again_replaces_its_checkpoint(checkpoints: Check
     assert found is not None
     assert found.meta == {"attempt": 1}
     assert (found.path / "state.json").read_text() == "second"
-    assert not list(checkpoints.staging.iterdir())
+    found.release()
+    assert not staged_for(checkpoints)
 
 
 def test_a_deleted_checkpoint_is_gone_and_deleting_it_again_is_harmless(checkpoints: Checkpoints) -> None:
@@ -100,7 +109,7 @@ def test_a_deleted_checkpoint_is_gone_and_deleting_it_again_is_harmless(checkpoi
     checkpoints.delete(0, 3)
 
     assert checkpoints.newest(0) is None
-    assert not list(checkpoints.staging.iterdir())
+    assert not staged_for(checkpoints)
 
 
 def test_several_are_published_at_once_and_one_that_cannot_be_harms_no_other(checkpoints: Checkpoints) -> None:
@@ -121,7 +130,9 @@ def test_several_are_published_at_once_and_one_that_cannot_be_harms_no_other(che
     for trial in range(20):
         found = checkpoints.newest(trial)
         assert (found and found.meta) == (None if trial == 4 else {"trial": trial})
-    assert not list(checkpoints.staging.iterdir())
+        if found is not None:
+            found.release()
+    assert not staged_for(checkpoints)
 
 
 def test_the_name_of_the_manifest_is_refused(checkpoints: Checkpoints) -> None:
@@ -138,7 +149,11 @@ def test_it_can_be_sent_to_workers(checkpoints: Checkpoints) -> None:
 
     elsewhere: Checkpoints = pickle.loads(pickle.dumps(checkpoints))
 
-    assert elsewhere.newest(0) == checkpoints.newest(0)
+    found, here = elsewhere.newest(0), checkpoints.newest(0)
+    assert found is not None
+    assert here is not None
+    assert (found.step, found.meta) == (here.step, here.meta)
+    assert (found.path / "state.json").read_text() == "three"
 
 
 @settings(deadline=None, max_examples=50)
@@ -155,7 +170,7 @@ def test_one_flipped_bit_anywhere_makes_an_older_one_count(file: str, at: int, b
         damaged = checkpoints.path(0, 3) / file
         content = bytearray(damaged.read_bytes())
         content[at % len(content)] ^= 1 << bit
-        damaged.write_bytes(content)
+        damaged.write_bytes(bytes(content))
 
         found = checkpoints.newest(0)
 
@@ -173,7 +188,8 @@ def test_a_torn_file_makes_an_older_one_count(file: str, part: float) -> None:
         checkpoints.write(0, 1, saving("one"), {})
         checkpoints.write(0, 3, saving("three"), {})
         torn = checkpoints.path(0, 3) / file
-        torn.write_bytes(torn.read_bytes()[: int(part * torn.stat().st_size)])
+        content = torn.read_bytes()
+        torn.write_bytes(content[: int(part * len(content))])
 
         found = checkpoints.newest(0)
 
@@ -200,14 +216,15 @@ def test_a_missing_file_makes_an_older_one_count_and_is_logged(
 def test_a_checkpoint_of_another_trial_does_not_count(checkpoints: Checkpoints) -> None:
     checkpoints.write(0, 3, saving("zero"), {})
     checkpoints.write(1, 1, saving("one"), {})
-    checkpoints.path(0, 3).rename(checkpoints.path(1, 3))
+    checkpoints.write(1, 3, saving("zero"), {})
+    (checkpoints.path(1, 3) / "manifest.json").write_bytes((checkpoints.path(0, 3) / "manifest.json").read_bytes())
 
     found = checkpoints.newest(1)
     assert found is not None
     assert found.step == 1
 
 
-def forge(checkpoint: Path, change: Callable[[dict[str, Any]], object]) -> None:
+def forge(checkpoint: Location, change: Callable[[dict[str, Any]], object]) -> None:
     """Changes what a manifest says, and makes its own digest fit again."""
     manifest = checkpoint / "manifest.json"
     content = orjson.loads(manifest.read_bytes())
@@ -246,11 +263,12 @@ def test_a_forged_manifest_makes_an_older_one_count(checkpoints: Checkpoints, tm
     assert found.step == 1
 
 
-@pytest.mark.parametrize("place", ["state.json", "model", "more", "."])
-def test_a_link_in_a_checkpoint_is_not_followed(checkpoints: Checkpoints, tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("name", ["state.json", "model", "more", "."])
+def test_a_link_in_a_checkpoint_is_not_followed(tmp_path: Path, name: str) -> None:
+    checkpoints = checkpoints_in(tmp_path)
     checkpoints.write(0, 1, saving("one"), {})
     checkpoints.write(0, 3, saving("three"), {})
-    path = checkpoints.path(0, 3) / place
+    path = tmp_path / "sweep/checkpoints/0/3" / name
     target = (tmp_path / "elsewhere").resolve()
     if path.exists():
         path.rename(target)
@@ -260,3 +278,28 @@ def test_a_link_in_a_checkpoint_is_not_followed(checkpoints: Checkpoints, tmp_pa
 
     assert found is not None
     assert found.step == 1
+
+
+def test_in_an_object_store_a_checkpoint_without_its_manifest_does_not_exist(
+    prefix: str,
+) -> None:
+    checkpoints = checkpoints_in(locate(prefix))
+    checkpoints.write(0, 1, saving("one"), {})
+    checkpoints.write(0, 3, saving("three"), {})
+    (checkpoints.path(0, 3) / "manifest.json").unlink()
+
+    assert checkpoints.steps(0) == [1, 3]
+    assert not checkpoints.exists(0, 3)
+    found = checkpoints.newest(0)
+    assert found is not None
+    assert found.step == 1
+    found.release()
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "model/../../outside"])
+def test_a_manifest_that_names_a_file_outside_of_its_checkpoint_is_not_followed(prefix: str, name: str) -> None:
+    checkpoints = checkpoints_in(locate(prefix))
+    checkpoints.write(0, 3, saving("three"), {})
+    forge(checkpoints.path(0, 3), lambda content: content["files"].update({name: content["files"].pop("state.json")}))
+
+    assert checkpoints.newest(0) is None

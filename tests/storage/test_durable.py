@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from caviar.scheduler.storage import SweepDirectory, write_file
+from caviar.scheduler.storage import Location, SweepDirectory, write_file
+
+
+@pytest.fixture
+def anywhere(place: Location) -> SweepDirectory:
+    directory = SweepDirectory(place / "digits")
+    directory.create()
+    return directory
 
 
 @pytest.fixture
@@ -24,15 +31,17 @@ def test_the_directory_has_the_documented_layout(directory: SweepDirectory) -> N
     assert directory.log(17) == directory.path / "logs" / "17.log"
 
 
-def test_creating_it_again_changes_nothing(directory: SweepDirectory) -> None:
-    directory.log(3).write_text("epoch 1")
+def test_creating_it_again_changes_nothing(anywhere: SweepDirectory) -> None:
+    directory = anywhere
+    directory.log(3).write_bytes(b"epoch 1")
 
     directory.create()
 
     assert directory.log(3).read_text() == "epoch 1"
 
 
-def test_a_written_file_replaces_the_old_one_and_leaves_nothing_in_staging(directory: SweepDirectory) -> None:
+def test_a_written_file_replaces_the_old_one_and_leaves_nothing_in_staging(anywhere: SweepDirectory) -> None:
+    directory = anywhere
     write_file(directory.spec, b"old", directory.staging)
     write_file(directory.spec, memoryview(b"new"), directory.staging)
 
@@ -78,6 +87,7 @@ def test_content_is_on_the_disk_before_its_name_and_the_name_before_it_returns(
 
 
 def test_staging_can_be_cleared_of_what_a_killed_run_left(directory: SweepDirectory) -> None:
+    assert isinstance(directory.staging, Path)
     (directory.staging / "checkpoint-3-9.half").mkdir()
     (directory.staging / "part-000004.parquet.half").write_bytes(b"PAR1")
 

@@ -33,6 +33,7 @@ def write(directory: Path, events: list[dict[str, Any]]) -> Path:
     with Journal.open(directory) as journal:
         for event in events:
             journal.append(event)
+    assert isinstance(journal.path, Path)
     return journal.path
 
 

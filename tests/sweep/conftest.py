@@ -28,7 +28,7 @@ COLUMNS = [
 def sweep_of() -> Callable[..., Sweep]:
     """Makes the sweep of these tests: 24 small networks, up to 9 epochs; any field can be replaced."""
 
-    def make(storage: Path, function: str = "torch_code.py:regress", **fields: Any) -> Sweep:
+    def make(storage: str | Path, function: str = "torch_code.py:regress", **fields: Any) -> Sweep:
         space = {"lr": Log(1e-4, 1e-1), "momentum": InverseLog(0.9, 0.999), **fields.pop("space", {})}
         defaults: Mapping[str, Any] = {
             "metric": "val_loss",

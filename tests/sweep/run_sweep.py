@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from caviar.scheduler import Moment, Sweep
+from caviar.scheduler.storage import Location, locate
 from caviar.search_spaces import InverseLog, Log
 
 CODE = Path(__file__).with_name("torch_code.py")
@@ -16,7 +17,7 @@ def say_when_stopping(moment: Moment) -> None:
         print("stopping", flush=True)
 
 
-def main(action: str, directory: Path) -> None:
+def main(action: str, directory: Location) -> None:
     """Runs the sweep of these tests in a directory."""
     if action == "resume":
         Sweep.resume(directory).run(say_when_stopping)
@@ -36,4 +37,4 @@ def main(action: str, directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], locate(sys.argv[2]))

@@ -23,7 +23,7 @@ from caviar.scheduler.resuming import edited_fields
 from caviar.scheduler.run import load_spec, load_state, ran_spec, replayed
 from caviar.scheduler.spec import SweepSpec
 from caviar.scheduler.status import sweep_status
-from caviar.scheduler.storage import SweepDirectory, read_journal, write_file
+from caviar.scheduler.storage import Location, SweepDirectory, read_journal, write_file
 from caviar.trainers import Trainer
 
 CODE = Path(__file__).with_name("plain_code.py")
@@ -142,7 +142,7 @@ def test_one_sweep_is_edited_again_and_again(
             "budget": sweep.spec.budget.model_copy(update={"trials": 24}),
         }
     ).to_yaml()
-    (directory / "sweep.yaml").write_text(text)
+    Path(str(directory), "sweep.yaml").write_text(text)
     assert ran_spec(directory).space == {"lr": {"log": [1e-4, 1.0]}}
     assert sweep_status(directory).progress.planned_trials == 10
     results = Sweep.resume(directory).run()
@@ -177,8 +177,8 @@ def trial_below(results: Results, number: int) -> Any:
     return [trial < number for trial in results.reports()["trial"].to_pylist()]
 
 
-def check_one_schema(directory: Path) -> None:
-    schemas = [pq.read_schema(part) for part in sorted((directory / "results").iterdir())]
+def check_one_schema(directory: Location) -> None:
+    schemas = [pq.read_schema(part) for part in sorted(Path(str(directory), "results").iterdir())]
     assert len(schemas) > 1
     assert all(schema.equals(schemas[0], check_metadata=True) for schema in schemas)
 

@@ -147,8 +147,28 @@ def test_bytes_may_be_given_as_a_number_or_as_a_text_with_a_unit(disk: int | str
         ),
         ({"space": {}}, "space is empty; name at least one hyperparameter."),
         (
-            {"storage": "s3://bucket/x"},
-            "storage: storage is a local path; object stores are not supported yet, got 's3://bucket/x'.",
+            {"storage": "hdfs://node/x"},
+            "storage: must be a path, or begin with file://, s3:// or gs://, got 'hdfs://node/x'.",
+        ),
+        (
+            {"storage": "s3://AKIA1:hush@bucket/x"},
+            "storage: credentials would be stored with the sweep; leave them out and set AWS_ACCESS_KEY_ID and"
+            " AWS_SECRET_ACCESS_KEY, or GOOGLE_APPLICATION_CREDENTIALS, instead, got 's3://…@bucket/x'.",
+        ),
+        (
+            {"warm_start": "s3://bucket/x?access_key=AKIA1&secret_key=hush"},
+            "warm_start.path: credentials would be stored with the sweep; leave them out and set AWS_ACCESS_KEY_ID and"
+            " AWS_SECRET_ACCESS_KEY, or GOOGLE_APPLICATION_CREDENTIALS, instead,"
+            " got 's3://bucket/x?access_key=…&secret_key=…'.",
+        ),
+        (
+            {"storage": "s3://bucket/x?regoin=eu"},
+            "storage: there is no option regoin; allowed are region, endpoint_override, scheme,"
+            " force_virtual_addressing, tls_ca_file_path, got 's3://bucket/x?regoin=eu'.",
+        ),
+        (
+            {"storage": "file://data/x"},
+            "storage: a file of this machine has three slashes, as in file:///data/sweeps, got 'file://data/x'.",
         ),
         (
             {"resource": {"min": 9, "max": 3}},
