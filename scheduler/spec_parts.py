@@ -36,6 +36,7 @@ def one_line(text: str) -> str:
 
 PositiveInt = Annotated[int, Field(ge=1, le=MOST, strict=True)]
 Steps = Annotated[int, Field(ge=1, le=10**12, strict=True)]
+Bytes = Annotated[int, Field(ge=1, le=10**18, strict=True)]
 Number = Annotated[float, Field(le=MOST, strict=True)]
 Text = Annotated[str, Field(min_length=1, max_length=4096, strict=True), AfterValidator(one_line)]
 
@@ -120,7 +121,7 @@ class CheckpointsSpec(SpecPart):
     """
 
     keep: Literal["all"] | PositiveInt = KEEP
-    disk: PositiveInt | None = None
+    disk: Bytes | None = None
     every: Steps | None = None
 
     @property

@@ -11,7 +11,14 @@ from typing import Any
 import orjson
 import pytest
 
-from caviar.scheduler.errors import InvalidSpecError, JournalError, StorageError, SweepError, SweepLockedError
+from caviar.scheduler.errors import (
+    InvalidSpecError,
+    JournalError,
+    ObjectStoreError,
+    StorageError,
+    SweepError,
+    SweepLockedError,
+)
 from caviar.scheduler.storage import Journal, Location, ObjectPath, SweepLock, holder, locate, read_journal
 
 
@@ -58,6 +65,15 @@ def test_a_uri_is_a_path_that_other_processes_can_be_sent() -> None:
     assert pickle.loads(pickle.dumps(path)) == path
     assert locate("file:///data/my%20sweeps") == Path("/data/my sweeps")
     assert locate("gs://bucket/sweeps") == ObjectPath("gs", "bucket/sweeps")
+
+
+@pytest.mark.parametrize(
+    "bad", [None, 3, "", "a\0b", "x" * 5000, "s3://", "s3://[b", "ftp://h/x", "file://h/x", "file:///a%00"]
+)
+def test_what_is_neither_a_path_nor_a_uri_is_refused_in_one_sentence(bad: object) -> None:
+    with pytest.raises(InvalidSpecError, match=r"^the sweep's directory.*, got .*\.$") as refusal:
+        locate(bad)
+    assert len(str(refusal.value)) < 300
 
 
 def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:
@@ -112,6 +128,31 @@ def test_an_object_that_was_changed_is_refused(journal: Location, change: Callab
     changed.write_bytes(change(changed.read_bytes()))
     with pytest.raises(JournalError, match=r"000001/00000002\.jsonl, line 1: the checksum does not match"):
         read_journal(journal)
+
+
+def test_a_commit_that_failed_is_repeated_in_the_same_object_since_the_first_may_still_arrive(
+    journal: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, late = ObjectPath._put, list[tuple[ObjectPath, bytes]]()
+
+    def lose(path: ObjectPath, data: bytes) -> None:
+        late.append((path, bytes(data)))
+        raise ObjectStoreError(str(path), "the answer is lost")
+
+    run = Journal.open(journal)
+    commit(run, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(ObjectPath, "_put", lose)
+        for number in (2, 3):
+            with pytest.raises(ObjectStoreError, match="the answer is lost; try again later"):
+                commit(run, number)
+    commit(run, 4)
+    for path, data in late:
+        put(path, data)
+    assert numbers(journal) == [1, 2, 3, 4]
+    commit(run, 5)
+    run.close()
+    assert (numbers(journal), names(journal)) == ([1, 2, 3, 4, 5], ["000001.jsonl"])
 
 
 def test_a_journal_copied_to_a_disk_is_read_and_continued_there(journal: Location, tmp_path: Path) -> None:
