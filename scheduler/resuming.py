@@ -12,7 +12,7 @@ from .overrides import override
 from .run import load_spec
 from .spec import SweepSpec, read_spec_file
 from .spec_parts import FuseSpec
-from .storage import Location, SweepDirectory, in_home, locate, read_journal
+from .storage import Location, SweepDirectory, exists, in_home, locate, read_journal
 from .validation import find_data
 from .warm_start import earlier_directory
 
@@ -41,7 +41,7 @@ def edited_fields(
     if not values:
         return {}
     layout = SweepDirectory(directory)
-    if not layout.spec.is_file():
+    if not exists(layout.spec):
         load_spec(directory)
     changed = override(read_spec_file(layout.spec), values)
     return {name: changed[name] for name in {path.partition(".")[0] for path in values} if name in changed}
@@ -55,7 +55,7 @@ def resumed_spec(layout: SweepDirectory, fields: Mapping[str, Any]) -> SweepSpec
         InvalidSpecError: A field is not what it may be.
         JournalError: The journal cannot be trusted.
     """
-    if not layout.spec.is_file():
+    if not exists(layout.spec):
         load_spec(layout.path)
     _check_place(layout, fields)
     given, last = {**read_spec_file(layout.spec), **fields}, last_spec(read_journal(layout.journal))

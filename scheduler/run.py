@@ -58,7 +58,8 @@ def ran_spec(path: Location) -> SweepSpec:
         SweepError: There is no sweep.
         JournalError: The journal cannot be trusted.
     """
-    return last_spec(read_journal(SweepDirectory(path).journal)) or load_spec(path)
+    written = load_spec(path)
+    return last_spec(read_journal(SweepDirectory(path).journal)) or written
 
 
 def load_state(path: Location, spec: SweepSpec) -> tuple[SweepState, History]:

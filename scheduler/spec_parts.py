@@ -212,7 +212,7 @@ def check_assumed(field: str, assumed: Mapping[str, Any], space: SearchSpace) ->
     for name, value in assumed.items():
         if name not in space.domains:
             raise InvalidSpecError(
-                f"{field}.{name}: there is no such hyperparameter, got {value!r}; the space has"
+                f"{field}.{cut(name)}: there is no such hyperparameter, got {show(value)}; the space has"
                 f" {', '.join(space.names)}."
             )
         try:
@@ -251,7 +251,7 @@ class WarmStartSpec(SpecPart):
 class ErrorRuleSpec(SpecPart):
     """What is done about a failure where a regular expression is found in its error or in what was printed last."""
 
-    match: Annotated[str, Field(min_length=1)]
+    match: Text
     do: Literal["retry", "retry_alone", "fail", "stop"]
 
     @property

@@ -79,7 +79,7 @@ def in_home(path: str) -> Path:
         raise ValueError("must be a path; there is no home folder for what begins with ~") from None
 
 
-def exists(path: Path) -> bool:
+def exists(path: Location) -> bool:
     """Whether there is a file or folder; a name that no file can have is none."""
     try:
         return path.exists()

@@ -69,13 +69,25 @@ KINDS = {
     "warm_start": MAPPING,
     "warm_start.path": TEXT,
     "warm_start.assume": MAPPING,
+    "assume": MAPPING,
     "fuse": MAPPING,
     "fuse.size": WHOLE,
     "fuse.static": LIST,
     "fuse.padded": LIST,
     "seed": WHOLE,
     "max_failures": WHOLE,
+    "max_preemptions": WHOLE,
+    "checkpoints": MAPPING,
+    "checkpoints.keep": WHOLE,
+    "checkpoints.disk": WHOLE,
+    "checkpoints.every": WHOLE,
+    "on_error": LIST,
+    "on_error.match": TEXT,
+    "on_error.do": TEXT,
+    "timeout": NUMBER,
+    "stall_timeout": NUMBER,
     "storage": TEXT,
+    "storage_timeout": NUMBER,
     "versions": MAPPING,
 }
 """What each field holds. A new field of the spec has to be put here."""
@@ -141,6 +153,8 @@ def spec_with(path: str, value: Any) -> dict[str, Any]:
         spec["proposer"] = {"pipeline": "model", "points": None}[name]
     if owner == "warm_start":
         spec["warm_start"] = {"path": "earlier"}
+    if owner == "on_error":
+        return spec | {"on_error": [{"match": "NCCL", "do": "retry"} | {name: value}]}
     inner = spec.setdefault(owner, {}) if owner else spec
     inner[name] = value
     return spec

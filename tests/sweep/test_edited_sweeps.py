@@ -224,7 +224,7 @@ def test_a_crash_at_any_instant_of_an_edit_leaves_a_sweep_that_is_read_and_goes_
             return
         raise Killed
 
-    place = "caviar.scheduler.results.restating" if instant == "write_file" else "caviar.scheduler.run"
+    place = "caviar.scheduler.results.restating" if instant == "write_file" else "caviar.scheduler.opening"
     with monkeypatch.context() as patch:
         patch.setattr(f"{place}.{instant}", die)
         with pytest.raises(Killed):
