@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
+from ..search_spaces.values import show
 from .core.revision import Revision, RungValue, results_of
 from .core.state import SweepState
 from .core.succession import Change
-from .errors import InvalidSpecError
+from .errors import CaviarError, InvalidSpecError, JournalError
 from .results.restating import values_at_rungs
 from .spec import SweepSpec, read_fields
 from .storage import SweepDirectory
@@ -142,8 +143,17 @@ class Reviser:
 
 def _specs(events: Sequence[Mapping[str, Any]]) -> Iterator[SweepSpec]:
     for event in events:
-        if event["type"] in {"opened", "edited"} and "spec" in event:
-            yield SweepSpec.from_yaml(event["spec"], "the journal")
+        if event.get("type") in ("opened", "edited") and "spec" in event:
+            yield _spec_in(event["spec"])
+
+
+def _spec_in(text: object) -> SweepSpec:
+    if not isinstance(text, str):
+        raise JournalError(f"The journal has an event whose spec is {show(text)}, which is no text.")
+    try:
+        return SweepSpec.from_yaml(text, "the journal")
+    except CaviarError as error:
+        raise JournalError(f"The journal has an event with a spec that cannot be used: {error}") from error
 
 
 def _flat(fields: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -68,6 +68,6 @@ def _asked(found: re.Match[str]) -> str:
 def _shown(size: float) -> str:
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < _KIB:
-            return f"{size:.3g} {unit}"
+            return f"{size:.3g} {unit}" if size < 1000 else f"{size:.0f} {unit}"
         size /= _KIB
     return f"{size:.3g} TiB"
