@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
+from ..search_spaces import CaviarError
 from ..search_spaces.values import show
 from .core.revision import Revision, RungValue, results_of
 from .core.state import SweepState
 from .core.succession import Change
-from .errors import CaviarError, InvalidSpecError, JournalError
+from .errors import InvalidSpecError, JournalError
 from .results.restating import values_at_rungs
 from .spec import SweepSpec, read_fields
 from .storage import SweepDirectory
