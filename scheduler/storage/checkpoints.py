@@ -114,7 +114,10 @@ class Checkpoints:
             return 0
 
     def write(self, trial: int, step: int, save: Callable[[Path], bool], meta: Mapping[str, Any]) -> bool:
-        """Save a trial's state durably; one that exists at the same step is replaced.
+        """Save a trial's state durably.
+
+        One that verifies at the same step stays as it is: it belongs to the reports that were made first, and there is
+        no moment without it. One that does not verify is replaced.
 
         Args:
             trial: The trial's number.
@@ -234,6 +237,8 @@ class Checkpoints:
 
     def _publish(self, staged: StagedCheckpoint) -> None:
         try:
+            if self._verifies(staged.trial, staged.step):
+                return
             _seal(staged.folder, {"trial": staged.trial, "step": staged.step, "meta": dict(staged.meta)})
             self.delete(staged.trial, staged.step)
             target = self.path(staged.trial, staged.step)
@@ -244,6 +249,13 @@ class Checkpoints:
             publish(staged.folder, target)
         finally:
             shutil.rmtree(staged.folder, ignore_errors=True)
+
+    def _verifies(self, trial: int, step: int) -> bool:
+        try:
+            self.verified(trial, step).release()
+        except (OSError, ValueError):
+            return False
+        return True
 
     def delete(self, trial: int, step: int) -> None:
         """Delete a checkpoint in one step; none at that step is no error."""

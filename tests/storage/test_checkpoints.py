@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caviar.scheduler.errors import SweepError
-from caviar.scheduler.storage import Checkpoints, Location, SweepDirectory, locate
+from caviar.scheduler.storage import Checkpoints, Location, SweepDirectory, locate, write_file
 
 
 def checkpoints_in(path: Location) -> Checkpoints:
@@ -90,16 +90,29 @@ def test_an_error_while_saving_passes_through_and_leaves_nothing(checkpoints: Ch
     assert not staged_for(checkpoints)
 
 
-def test_a_step_that_is_trained_again_replaces_its_checkpoint(checkpoints: Checkpoints) -> None:
+def test_a_checkpoint_of_a_step_that_is_trained_again_stays_as_it_is_while_it_verifies(
+    checkpoints: Checkpoints,
+) -> None:
     checkpoints.write(0, 3, saving("first"), {"attempt": 0})
     checkpoints.write(0, 3, saving("second"), {"attempt": 1})
 
     found = checkpoints.newest(0)
     assert found is not None
-    assert found.meta == {"attempt": 1}
-    assert (found.path / "state.json").read_text() == "second"
+    assert found.meta == {"attempt": 0}
+    assert (found.path / "state.json").read_text() == "first"
     found.release()
     assert not staged_for(checkpoints)
+
+
+def test_a_checkpoint_that_does_not_verify_is_replaced(checkpoints: Checkpoints) -> None:
+    checkpoints.write(0, 3, saving("first"), {"attempt": 0})
+    write_file(checkpoints.path(0, 3) / "state.json", b"cut", checkpoints.staging)
+    checkpoints.write(0, 3, saving("second"), {"attempt": 1})
+
+    found = checkpoints.newest(0)
+    assert found is not None
+    assert found.meta == {"attempt": 1}
+    found.release()
 
 
 def test_a_deleted_checkpoint_is_gone_and_deleting_it_again_is_harmless(checkpoints: Checkpoints) -> None:
