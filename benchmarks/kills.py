@@ -305,11 +305,10 @@ def table(outcomes: Sequence[Outcome], where: dict[str, str], command: str) -> s
 
 _NOTES = (
     "- A report is lost if its step was trained, by whichever process, and the results have no row of it in the end.",
-    "- Caviar saves a trial at its rungs. `random` has one, at the end: a trial that is killed begins anew. `hyperband`"
-    " has rungs at 2, 6 and 18 steps, so it stops trials early and trains fewer steps.",
-    "- Caviar makes outcomes durable within a second: what ended in the second before its driver's end is trained"
-    " again. With steps this short that is several assignments.",
-    "- Ray Tune and Optuna's retries save a checkpoint each step, as their guides do; that costs a file a step.",
+    "- All save a checkpoint each step (`checkpoints: {every: 1}`), as the peers' guides do; that costs files."
+    " `hyperband` stops trials early, so it trains fewer steps.",
+    "- Caviar makes reports durable within a second of an outcome, and within ten seconds at most: what came after that"
+    " is trained again when its driver is killed. With steps this short that is several assignments.",
     "- Ray Tune: `FailureConfig(max_failures=3)` and `Tuner.restore` with `resume_errored=True`; all checkpoints are"
     " kept, which is its default. With `num_to_keep=1` restored trials failed: their checkpoint was deleted already.",
     "- Optuna has no driver: both of its processes are killed where the others' driver is. `JournalStorage` has no"

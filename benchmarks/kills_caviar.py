@@ -14,7 +14,7 @@ from caviar.trainers import Trial
 
 
 def train(trial: Trial) -> Iterator[dict[str, float]]:
-    """A generator; its state is saved at each rung."""
+    """A generator; its state is saved after each step, as the other tuners save it."""
     assert trial.data is not None
     descent = Descent(float(trial.config["x"]), trial.data)
     state: dict[str, Any] = descent.state()
@@ -45,6 +45,7 @@ def main(controller: str, action: str, folder: Path, seed: int) -> None:
             budget={"trials": TRIALS},
             workers={"cpu": 1, "count": WORKERS},
             controller=controller,
+            checkpoints={"every": 1},
             max_failures=3,
             seed=seed,
             data=folder / "lines.txt",
