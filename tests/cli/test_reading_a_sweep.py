@@ -150,15 +150,17 @@ def test_a_reader_that_goes_away_is_no_error(command: str, folder: Path) -> None
     assert run.stderr == ""
 
 
-@pytest.mark.parametrize("command", ["status", "trials", "best"])
+@pytest.mark.parametrize("command", ["status", "trials", "best", "importance", "report"])
 def test_reading_imports_no_training_code_no_ray_and_no_torch(command: str, folder: Path) -> None:
+    heavy = {"ray", "torch", "train"} | ({"plotly"} if command != "report" else set())
     program = (
         "import sys\n"
         "from caviar.scheduler.cli import main\n"
         f"sys.argv = ['caviar', {command!r}, 'sweeps/small']\n"
         "try:\n    main()\n"
         "except SystemExit as end:\n    assert not end.code\n"
-        "print(*sorted({'ray', 'torch', 'plotly'} & set(sys.modules)), file=sys.stderr)\n"
+        f"print(*sorted({heavy} & set(sys.modules)), file=sys.stderr)\n"
     )
     run = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr.strip()) == (0, "")
+    assert "imported by" not in run.stdout
