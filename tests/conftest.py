@@ -21,6 +21,7 @@ settings.load_profile("caviar")
 # Before anything imports Ray, for this process and those that it starts. Ray's sockets need a short path.
 _ray = Path(tempfile.mkdtemp(prefix="cav"))
 atexit.register(shutil.rmtree, _ray, ignore_errors=True)
+os.environ["RAY_AUTH_MODE"] = "token"
 os.environ["RAY_AUTH_TOKEN_PATH"] = str(_ray / "token")
 os.environ["RAY_TMPDIR"] = str(_ray)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...search_spaces.errors import CaviarError
-from ..edits import check_edits
+from ..edits import check_edits, edits_between
 from ..spec import SweepSpec
 from ..storage import SweepDirectory, locate
 from ..warm_start import check_prior, recorded_prior, save_prior, saved_prior
@@ -110,8 +110,7 @@ def _earlier_is_there(spec: SweepSpec) -> bool:
 
 def _changed_fields(spec: SweepSpec, recorded: str) -> str:
     try:
-        before = SweepSpec.from_yaml(recorded).model_dump()
+        before = SweepSpec.from_yaml(recorded)
     except CaviarError:
         return "what this version cannot read"
-    now = spec.model_dump()
-    return ", ".join(name for name in now if now[name] != before[name]) or "the wording alone"
+    return ", ".join(edit.field for edit in edits_between(before, spec)) or "the wording alone"

@@ -234,7 +234,7 @@ class RayExecutor:
         if self._stillborn > _STILLBORN_MOST:
             raise WorkerError(
                 f"{self._stillborn} workers in a row died before they answered; if the cluster runs without token"
-                f" authentication, set RAY_AUTH_MODE=disabled here too: {error}"
+                f" authentication, set RAY_AUTH_MODE=disabled here too: {_first_line(error)}"
             ) from error
         if slot.work and self._is_doubtful(slot, error):
             return self._doubt(slot)

@@ -35,7 +35,7 @@ def curve(config: Mapping[str, Any], seed: int) -> list[float]:
     return [*curve[:2], float("nan")] if config["lr"] > 0.5 else curve
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def simulated_workers() -> Iterator[None]:
     """Sweeps run in their directories as ever, but on two simulated workers."""
 
@@ -66,7 +66,7 @@ def new_sweep(storage: Path, name: str, **fields: Any) -> Sweep:
     return Sweep(train, storage=storage, name=name, **{**common, "budget": {"trials": 22}, **fields})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished sweep, the same sweep stopped half way, and one that learns from a third; nobody changes them."""
     storage = tmp_path_factory.mktemp("sweeps")
@@ -103,7 +103,7 @@ def tables(path: Path) -> tuple[Any, Any, Any]:
     return results.trials().drop_columns(["elapsed_s"]), reports, results.regions()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def expected(originals: Path) -> Mapping[str, tuple[Any, Any, Any]]:
     """What each sweep ends with that nobody damages."""
     ends = {name: tables(originals / name) for name in ("finished", "learning")}
