@@ -70,7 +70,7 @@ def conform_reports(
     header = Header(*goal, dict(value_types), Header.from_schema(first, str(parts[0])).version)
     metrics = dict.fromkeys([*(name for part in parts for name in metric_names(sealed_schema(part))), goal[0]])
     schema, configs = reports_schema(header, metrics), {row.trial: row.config for row in rows}
-    other = [part for part in parts if not sealed_schema(part).equals(schema, check_metadata=True)]
+    other = [part for part in parts if not _same(sealed_schema(part), schema)]
 
     def conformed(part: Location) -> pa.Table:
         return _conformed(read_sealed(part), schema, header, configs)
@@ -80,6 +80,11 @@ def conform_reports(
     for part in other:
         write_file(part, to_parquet(conformed(part)), directory.staging)
     return len(other)
+
+
+def _same(one: pa.Schema, other: pa.Schema) -> bool:
+    # Not with `check_metadata`: Parquet names the entries of a map anew.
+    return bool(one.equals(other)) and one.metadata == other.metadata
 
 
 def _mark(part: Location, table: pa.Table) -> PartMark:

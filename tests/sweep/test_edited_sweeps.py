@@ -208,6 +208,13 @@ def table_of(directory: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("in_virtual_time")
+def test_parts_are_rewritten_only_where_an_edit_changes_their_columns(finished: Path) -> None:
+    for fields, rewritten in (({"budget": {"trials": 14}}, False), ({"mode": "max", "budget": {"trials": 20}}, True)):
+        Sweep.resume(finished, **fields).run()
+        assert ("rewriting" in {event["type"] for event in read_journal(finished / "journal")}) is rewritten
+
+
+@pytest.mark.usefixtures("in_virtual_time")
 @pytest.mark.parametrize("instant", ["write_trials", "write_file", "ReportWriter"])
 def test_a_crash_at_any_instant_of_an_edit_leaves_a_sweep_that_is_read_and_goes_on_with_the_edit(
     finished: Path, monkeypatch: pytest.MonkeyPatch, instant: str
