@@ -24,6 +24,7 @@ def copy(finished: Finished, tmp_path: Path) -> Path:
     return tmp_path / "small"
 
 
+@pytest.mark.slow
 def test_a_lost_part_is_said_repaired_and_trained_again(copy: Path, caviar: Any) -> None:
     expected = Results.open(copy).trials().drop_columns(["elapsed_s"])
     part = sorted((copy / "results").iterdir())[-1]

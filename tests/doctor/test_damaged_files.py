@@ -22,6 +22,8 @@ from caviar.scheduler.storage.journal_lines import line_of
 
 from .conftest import Make, new_sweep, train
 
+pytestmark = pytest.mark.slow
+
 Damage = Callable[[Path], None]
 Resume = Callable[[Path], Any]
 

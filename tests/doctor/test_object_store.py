@@ -10,6 +10,8 @@ from caviar.scheduler.doctor import Severity, examine, repair
 from caviar.scheduler.errors import SweepError
 from caviar.scheduler.storage import ObjectPath, locate
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[[str], Path]
 
 

@@ -25,6 +25,8 @@ from caviar.scheduler.storage import Checkpoints, SweepDirectory
 from caviar.search_spaces import SearchSpace, Uniform
 from caviar.trainers import load_trainer
 
+pytestmark = pytest.mark.slow
+
 CODE = Path(__file__).with_name("training_code.py")
 Settings = Callable[..., EngineSettings]
 Work = Callable[..., Assignment]

@@ -17,6 +17,8 @@ from caviar.scheduler.execution.settings import EngineSettings
 from caviar.scheduler.results import ReportWriter
 from caviar.scheduler.storage import Checkpoints, Journal, ObjectPath, SweepDirectory, SweepLock, locate, read_journal
 
+pytestmark = pytest.mark.slow
+
 Work = Callable[..., Assignment]
 Settings = Callable[..., EngineSettings]
 

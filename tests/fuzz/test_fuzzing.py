@@ -16,6 +16,8 @@ from caviar.scheduler.spec import SweepSpec
 from caviar.scheduler.status import sweep_status
 from caviar.search_spaces import CaviarError
 
+pytestmark = pytest.mark.slow
+
 
 def load_harness() -> Any:
     spec = importlib.util.spec_from_file_location("caviar_fuzz_harness", Path(__file__).with_name("harness.py"))
