@@ -5,10 +5,13 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 Finished = tuple[Path, subprocess.CompletedProcess[str]]
 Caviar = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_would_follow_and_refuses_what_cannot_change(finished: Finished, caviar: Caviar) -> None:
     folder, sweep = finished[0], Path("sweeps", "small")
     before = {path: path.read_bytes() for path in (folder / sweep).rglob("*") if path.is_file()}

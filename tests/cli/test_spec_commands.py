@@ -96,6 +96,7 @@ def test_plan_as_json_knows_the_expected_time(project: Path, caviar: Any) -> Non
     assert plan["busy"] == 1.0
 
 
+@pytest.mark.slow
 def test_plan_says_when_workers_would_wait_for_results(project: Path, caviar: Any) -> None:
     arguments = ("plan", "sweep.yaml", "--step-seconds", "2", "--workers", "64")
     waiting = caviar(*arguments, cwd=project).stdout
@@ -118,6 +119,7 @@ def test_a_plan_from_hours_asks_for_the_cost_of_a_step(project: Path, caviar: An
     assert "needs the cost of a step" in run.stderr
 
 
+@pytest.mark.slow
 def test_init_writes_a_project_that_is_valid_and_measurable(tmp_path: Path, caviar: Any) -> None:
     run = caviar("init", "new", "--json", cwd=tmp_path)
     assert json.loads(run.stdout) == {"spec": "new/sweep.yaml", "training": "new/train.py"}

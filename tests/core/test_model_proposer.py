@@ -112,6 +112,7 @@ def test_it_chooses_among_given_candidates() -> None:
     assert {point.tobytes() for point in chosen} == {point.tobytes() for point in candidates}
 
 
+@pytest.mark.slow
 def test_ten_thousand_results_are_learnt_from_by_a_model_of_bounded_size() -> None:
     many = request(results=2_500)
     found = Observations.concatenate([many.observations] * 4)

@@ -172,6 +172,7 @@ def events_of(path: Path, controller: ControllerName) -> list[Any]:
 
 
 @pytest.mark.parametrize(("controller", "every"), [("hyperband", 1), ("coarse_to_fine", 12)])
+@pytest.mark.slow
 def test_a_journal_that_is_cut_after_any_event_is_replayed_into_a_sweep_that_ends_the_same(
     tmp_path: Path, controller: ControllerName, every: int, finish_alone: Callable[[SweepState], None]
 ) -> None:

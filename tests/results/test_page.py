@@ -66,6 +66,7 @@ def in_browser(page: Path, profile: Path, *options: str) -> tuple[str, list[str]
     [(60, ["--disable-gpu"]), (3000, ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"])],
     ids=["as SVG", "many, by WebGL"],
 )
+@pytest.mark.slow
 def test_a_browser_draws_every_plot_and_complains_about_nothing(
     tmp_path: Path, trials: int, options: list[str]
 ) -> None:

@@ -329,6 +329,7 @@ def counted(rows: list[Row]) -> Counter[Any]:
 
 @settings(deadline=None, max_examples=50)
 @given(flushes)
+@pytest.mark.slow
 def test_parts_give_back_exactly_the_rows_by_trial_and_step(batch_of: BatchOf, flushes: list[list[list[Row]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         directory = SweepDirectory(Path(folder) / "sweep")
@@ -342,6 +343,7 @@ def test_parts_give_back_exactly_the_rows_by_trial_and_step(batch_of: BatchOf, f
 
 @settings(deadline=None, max_examples=50)
 @given(flushes, st.dictionaries(st.integers(0, 5), st.integers(0, 30)))
+@pytest.mark.slow
 def test_recovery_leaves_exactly_the_covered_rows(
     batch_of: BatchOf, flushes: list[list[list[Row]]], covered: dict[int, int]
 ) -> None:

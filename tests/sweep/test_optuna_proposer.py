@@ -97,6 +97,7 @@ def test_constraints_hold_and_what_a_sampler_does_not_find_is_left_to_the_design
 
 
 @pytest.mark.parametrize(("sampler", "resource"), [("TPESampler", 1), ("TPESampler", 27), ("GPSampler", 27)])
+@pytest.mark.slow
 def test_samplers_look_where_losses_are_low_and_tpe_learns_from_low_rungs_too(sampler: str, resource: int) -> None:
     space = SearchSpace({"x": Uniform(0.0, 1.0), "y": Uniform(0.0, 1.0)})
     points = np.random.default_rng(0).random((40, 2))

@@ -134,6 +134,7 @@ def test_a_curve_of_nan_is_a_diverged_trial() -> None:
     assert set(results.trials()["state"].to_pylist()) == {"diverged"}
 
 
+@pytest.mark.slow
 def test_a_thousand_trials_take_no_longer_than_a_test_may() -> None:
     results = sweep(budget={"trials": 1_000}).simulate(curve, workers=500)
     assert len(results.trials()) == 1_000
