@@ -120,6 +120,7 @@ class HalvingController:
     def accept(self, proposal: Proposal) -> None:
         """Takes the proposal that was wanted."""
         self._guide.accept(proposal)
+        self._draw_ahead()
 
     def decide(self, free: int) -> list[Start]:
         """At most `free` groups to train next: the furthest promotions first, then new trials."""
@@ -143,6 +144,7 @@ class HalvingController:
         else:
             self._feed(bracket, rung)
         self._settle()
+        self._draw_ahead()
         return verdict
 
     def promotable(self) -> set[int]:
@@ -265,12 +267,7 @@ class HalvingController:
 
     def _open(self) -> bool:
         """Opens the next wave if the schedule allows it and its points are known."""
-        while len(self._points) < len(self._coming):
-            points = self._guide.points(self._place())
-            if points is None:
-                return False
-            self._points.append(points)
-        if not self._coming:
+        if not self._coming or not self._draw():
             return False
         wave, starting = _Wave(), defaultdict[int, list[int]](list)
         for plan, points in zip(self._coming, self._points, strict=True):
@@ -280,7 +277,26 @@ class HalvingController:
                 wave.feeders[level].add(bracket.number)
         self._unstarted.extend((group, level) for level, trials in starting.items() for group in self._groups(trials))
         self._coming, self._points = self._plan_wave(), []
+        self._draw_ahead()
         return True
+
+    def _draw(self) -> bool:
+        """Takes the points of the coming brackets as far as they are known, and says whether all are."""
+        while len(self._points) < len(self._coming):
+            points = self._guide.points(self._place())
+            if points is None:
+                return False
+            self._points.append(points)
+        return True
+
+    def _draw_ahead(self) -> None:
+        """Draws for a wave of several brackets as soon as it is possible.
+
+        The next proposal is wanted when the points before it are taken. Were they taken by a decision that starts
+        nothing, which no journal has, a replay would want it later.
+        """
+        if len(self._coming) > 1:
+            self._draw()
 
     def _open_bracket(self, plan: BracketPlan, points: Points, wave: _Wave) -> Bracket:
         number, first = len(self._brackets), len(self._bracket_of)

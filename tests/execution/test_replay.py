@@ -26,6 +26,7 @@ from caviar.scheduler.execution.record import DurableRecord
 from caviar.scheduler.execution.replay import History, replay
 from caviar.scheduler.execution.simulated import Config, SimulatedExecutor
 from caviar.scheduler.results import ReportWriter, Results, drop_uncovered
+from caviar.scheduler.run import load_spec, load_state
 from caviar.scheduler.storage import Journal, SweepDirectory, read_journal
 from caviar.search_spaces import SearchSpace, Uniform
 
@@ -278,3 +279,12 @@ def test_the_runs_of_these_tests_hold_trials_of_every_fate(
 ) -> None:
     fates = {row.state.value for row in uncut("hyperband")[0].rows}
     assert fates == {"completed", "stopped", "failed", "diverged"}
+
+
+def test_a_sweep_that_learns_and_whose_brackets_open_in_waves_is_replayed(
+    recorded: Callable[..., Path], tmp_path: Path
+) -> None:
+    fuse = {"size": 4, "static": ["kind"], "padded": ["width"]}
+    path = recorded(tmp_path, controller="coarse_to_fine", fuse=fuse, budget={"trials": 60})
+    assert sum(event["type"] == "proposed" for event in read_journal(path / "journal")) >= 3
+    assert load_state(path, load_spec(path))[0].finished
