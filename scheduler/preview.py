@@ -9,7 +9,7 @@ from .core.state import SweepState
 from .core.trial import TrialState
 from .edits import Edit, check_edits, edited_event, edits_between, last_spec
 from .results.restating import merged_types
-from .run import load_spec, replayed
+from .run import load_spec, replay_in
 from .spec import SweepSpec
 from .storage import SweepDirectory, read_journal
 
@@ -64,7 +64,7 @@ def preview_resume(spec: SweepSpec) -> ResumePreview:
     events = read_journal(layout.journal)
     ran = (last_spec(events) or load_spec(layout.path)) if events else spec
     check_edits(ran, spec, layout)
-    state, history, revise = replayed(layout, events, ran)
+    state, history, revise = replay_in(layout, events, ran)
     merged_types(layout, spec.search_space.value_types)
     edits = edits_between(ran, spec)
     if edits:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..core.proposal import Insight
 from ..core.trial import TrialRow
@@ -16,6 +15,7 @@ from ..storage.location import Location
 from .part_marks import PartMark, part_number
 from .regions import regions_table
 from .schema import Header, reports_schema, to_parquet
+from .sealed import decoded
 from .trials import trials_table
 
 Rows = npt.NDArray[np.bool_]
@@ -108,11 +108,8 @@ def _difference(path: Location, expected: pa.Table) -> str | None:
 
 def _read(path: Location) -> pa.Table:
     try:
-        # Parts are small: one thread is faster than waking others.
-        table = pq.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False)
-        table.validate(full=True)
+        return decoded(path.read_bytes())
     except FileNotFoundError:
         raise ResultsError("is missing") from None
     except (OSError, pa.ArrowException) as error:
         raise ResultsError(f"cannot be read ({' '.join(str(error).split())[:120]})") from None
-    return table

@@ -14,12 +14,12 @@ from ..storage.durable import write_file
 from ..storage.layout import SweepDirectory
 from ..storage.location import Location
 from .configurations import configuration_table
-from .part_marks import PartMark, part_number
+from .part_marks import PartMark
 from .reports import expand_extra
 from .rungs import last_to_rungs
 from .schema import CONFIG_PREFIX, EXTRA, EXTRA_TYPE, Header, metric_names, reports_schema, to_parquet
 from .sealed import read_sealed, sealed_schema
-from .writer import report_parts
+from .writer import mark_as, report_parts
 
 
 def merged_types(directory: SweepDirectory, value_types: Mapping[str, str]) -> dict[str, str]:
@@ -66,17 +66,17 @@ def conform_reports(
     parts = report_parts(directory.results)
     if not parts:
         return 0
-    first = sealed_schema(parts[0])
-    header = Header(*goal, dict(value_types), Header.from_schema(first, str(parts[0])).version)
-    metrics = dict.fromkeys([*(name for part in parts for name in metric_names(sealed_schema(part))), goal[0]])
+    found = {part: sealed_schema(part) for part in parts}
+    header = Header(*goal, dict(value_types), Header.from_schema(found[parts[0]], str(parts[0])).version)
+    metrics = dict.fromkeys([*(name for one in found.values() for name in metric_names(one)), goal[0]])
     schema, configs = reports_schema(header, metrics), {row.trial: row.config for row in rows}
-    other = [part for part in parts if not _same(sealed_schema(part), schema)]
+    other = [part for part, one in found.items() if not _same(one, schema)]
 
     def conformed(part: Location) -> pa.Table:
         return _conformed(read_sealed(part), schema, header, configs)
 
     if other:
-        note([_mark(part, conformed(part)) for part in other])
+        note([mark_as(part, conformed(part)) for part in other])
     for part in other:
         write_file(part, to_parquet(conformed(part)), directory.staging)
     return len(other)
@@ -85,10 +85,6 @@ def conform_reports(
 def _same(one: pa.Schema, other: pa.Schema) -> bool:
     # Not with `check_metadata`: Parquet names the entries of a map anew.
     return bool(one.equals(other)) and one.metadata == other.metadata
-
-
-def _mark(part: Location, table: pa.Table) -> PartMark:
-    return PartMark.of(part_number(part) or 0, len(table), to_parquet(table))
 
 
 def _conformed(

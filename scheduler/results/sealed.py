@@ -59,13 +59,24 @@ def read_sealed(path: Location, columns: list[str] | None = None) -> pa.Table:
     """
     data = sealed_bytes(path)
     try:
-        # Parts are small: one thread is faster than waking others, and none of Arrow's own may give up Python's bytes
-        # while Python ends, which would abort the process.
-        table = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(columns=columns, use_threads=False)
-        table.validate(full=True)
+        table = decoded(data, columns)
         table = table if columns is None else table.select(columns)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise _unreadable(path, " ".join(str(error).split())) from error
+    return table
+
+
+def decoded(data: bytes, columns: list[str] | None = None) -> pa.Table:
+    """The table in the bytes of a Parquet file; Arrow's own errors where they are none.
+
+    Args:
+        data: The file's bytes.
+        columns: Only these columns; all if None.
+    """
+    # Parts are small: one thread is faster than waking others, and none of Arrow's own may give up Python's bytes
+    # while Python ends, which would abort the process.
+    table = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(columns=columns, use_threads=False)
+    table.validate(full=True)
     return table
 
 

@@ -12,7 +12,7 @@ from ..storage.location import Location, read_several
 from ..storage.object_path import ObjectPath
 from .reports import expand_extra
 from .schema import REGIONS_SCHEMA, Header, check_columns, metric_names, reports_schema, trials_schema
-from .sealed import read_sealed, sealed_bytes
+from .sealed import read_sealed, sealed_bytes, sealed_schema
 from .writer import report_parts
 
 _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [("trial", "ascending"), ("step", "ascending")]
@@ -51,7 +51,7 @@ class DirectorySource:
     def __init__(self, path: Location) -> None:
         self._directory = SweepDirectory(path)
         first = self._parts()[0]
-        self.header = Header.from_schema(read_sealed(first).schema, str(first))
+        self.header = Header.from_schema(sealed_schema(first), str(first))
 
     @property
     def path(self) -> Location:

@@ -15,7 +15,7 @@ from ..storage.location import Location, read_several
 from .part_marks import PartMark, mark_of, part_number, part_path
 from .reports import ReportBuffer
 from .schema import Header, metric_names, reports_schema, to_parquet
-from .sealed import read_sealed
+from .sealed import read_sealed, sealed_schema
 
 _AT_ONCE = 64
 """Parts whose keys are in memory at a time."""
@@ -140,13 +140,15 @@ def marks_to_note(
         The marks of the parts of which it does not know how they are now, and of those that will be rewritten; of these
         also, further on, as they will be.
     """
-    changed = {
-        path: PartMark.of(_number(path), len(table), to_parquet(table))
-        for path, table, _ in _rewritten(directory, covered)
-    }
+    changed = {path: mark_as(path, table) for path, table, _ in _rewritten(directory, covered)}
     parts = report_parts(directory.results)
     open_ones = [path for path in parts if path in changed or len(known.get(_number(path), ())) != 1]
     return [*map(mark_of, open_ones), *changed.values()]
+
+
+def mark_as(path: Location, table: pa.Table) -> PartMark:
+    """The mark that a part will have when it holds this table."""
+    return PartMark.of(_number(path), len(table), to_parquet(table))
 
 
 def _rewritten(directory: SweepDirectory, covered: Mapping[int, int]) -> Iterator[tuple[Location, pa.Table, int]]:
@@ -193,7 +195,7 @@ def _is_covered(
 
 def _continued(first: Location, header: Header) -> pa.Schema:
     """The schema of an existing ledger, if it is one that this sweep can go on with."""
-    schema = read_sealed(first).schema
+    schema = sealed_schema(first)
     found = Header.from_schema(schema, str(first))
     for name in ("metric", "mode", "value_types"):
         if getattr(found, name) != getattr(header, name):
