@@ -37,7 +37,7 @@ def measure_step_seconds(spec: SweepSpec, directory: Path | None = None, trainer
         InvalidSpecError: There are no such data.
         TrainerError: The training code cannot be used, or it raises.
     """
-    with _environment(thread_variables(spec.workers.cpu)), redirect_stdout(sys.stderr):
+    with _environment(thread_variables(spec.worker_kinds[0].cpu)), redirect_stdout(sys.stderr):
         code = _loaded(spec, directory) if trainer is None else trainer
         assignments = new_state(spec).decide(_TRIALS)[:_TRIALS]
         if not assignments:

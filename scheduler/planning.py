@@ -33,7 +33,7 @@ def plan_sweep(spec: SweepSpec, step_seconds: float | None = None, workers: int 
             outside its range.
     """
     _check(step_seconds, workers)
-    workers = workers or spec.workers.count or 1
+    workers = workers or spec.worker_count or 1
     search = replace(spec.search, budget=_limited(spec, step_seconds, workers))
     plan = Plan(tuple(bracket_schedule(search)), search.resource)
     if step_seconds is None:

@@ -85,7 +85,7 @@ def _previewed(spec: SweepSpec, state: SweepState, edits: Sequence[Edit], earlie
         to_come = sum(plan.trials for plan in brackets) + _unstarted(state)
         resource = sum(plan.cost for plan in brackets) + _unspent(state)
     if resource is not None and step_seconds is not None:
-        seconds = resource * step_seconds / (spec.workers.count or 1)
+        seconds = resource * step_seconds / (spec.worker_count or 1)
     return ResumePreview(
         edits=edits,
         states=states,

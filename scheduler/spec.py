@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -12,10 +12,11 @@ from ..search_spaces import CaviarError, Domain, SearchSpace
 from ..search_spaces.designs import feasible_points, uniform
 from ..search_spaces.forms import write_domain
 from ..search_spaces.strict_yaml import dump_yaml, load_yaml
-from ..search_spaces.values import cut, plain, show
+from ..search_spaces.values import Units, cut, plain, show
 from ..trainers.command import FACTS, Command
-from .core.controllers import GRID_POINTS, ControllerName, Search, bracket_schedule
+from .core.controllers import GRID_POINTS, Search, bracket_schedule
 from .core.grouping import ALONE, Grouping
+from .core.placement import suits
 from .core.revision import Mode
 from .core.schedule import Budget, Resource
 from .errors import InvalidSpecError
@@ -24,7 +25,6 @@ from .spec_errors import explain
 from .spec_parts import (
     MOST,
     MOST_TRIALS,
-    SIZE_PATTERN,
     BudgetSpec,
     CheckpointsSpec,
     ControllerSpec,
@@ -36,15 +36,18 @@ from .spec_parts import (
     SpecPart,
     Text,
     WarmStartSpec,
-    WorkersSpec,
     check_assumed,
     location_text,
     one_line,
 )
+from .spec_workers import Kinds, WorkersSpec
 from .storage import STORAGE_TIMEOUT_S, Location, in_home, locate
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a name that becomes a path looks like."""
+
+_SAMPLES = 256
+"""Configurations that are looked at to find one that no worker takes."""
 
 Name = Annotated[str, Field(strict=True, json_schema_extra={"pattern": f"^{NAME_PATTERN}$"})]
 
@@ -91,7 +94,7 @@ class SweepSpec(SpecPart):
     constraints: tuple[Annotated[str, Field(strict=True)], ...] = ()
     resource: ResourceSpec
     budget: BudgetSpec = BudgetSpec()
-    workers: WorkersSpec = WorkersSpec()
+    workers: Kinds = WorkersSpec()
     controller: ControllerSpec = ControllerSpec()
     proposer: ProposerSpec | None = None
     warm_start: WarmStartSpec | None = None
@@ -165,6 +168,17 @@ class SweepSpec(SpecPart):
         if self.proposer is not None:
             return self.proposer.name
         return "model" if self.controller.name in {"coarse_to_fine", "asha"} else "design"
+
+    @property
+    def worker_kinds(self) -> tuple[WorkersSpec, ...]:
+        """The kinds of workers, in the order in which they are preferred."""
+        return self.workers if isinstance(self.workers, tuple) else (self.workers,)
+
+    @property
+    def worker_count(self) -> int | None:
+        """How many workers there are in all; None for as many as there is room and work for."""
+        counts = [kind.number for kind in self.worker_kinds]
+        return None if None in counts else sum(count or 0 for count in counts)
 
     @property
     def grouping(self) -> Grouping:
@@ -278,6 +292,7 @@ class SweepSpec(SpecPart):
             if self.warm_start is not None:
                 self.warm_start.check(self.search_space)
             check_assumed("assume", self.assume, self.search_space)
+            self._check_workers()
             first = next(bracket_schedule(self.search), None)
         except CaviarError as error:
             raise ValueError(str(error)) from None
@@ -290,8 +305,25 @@ class SweepSpec(SpecPart):
 
     def _check_constraints(self) -> None:
         """Draws one point, which fails where hardly any satisfies the constraints."""
+        self._feasible_points(1)
+
+    def _feasible_points(self, count: int) -> Units:
         dimensions = self.search_space.dimensions
-        feasible_points(self.search_space, 1, lambda n, start: uniform(n, dimensions, self.seed, start), 0)
+        points, _ = feasible_points(
+            self.search_space, count, lambda n, start: uniform(n, dimensions, self.seed, start), 0
+        )
+        return points
+
+    def _check_workers(self) -> None:
+        for place, kind in enumerate(self.worker_kinds):
+            kind.check(f"workers.{place}" if isinstance(self.workers, tuple) else "workers", self.search_space)
+        if not all(kind.when for kind in self.worker_kinds):
+            return
+        for config in self.search_space.decode(self._feasible_points(_SAMPLES)):
+            if not any(suits(kind.when, config) for kind in self.worker_kinds):
+                raise InvalidSpecError(
+                    f"workers: no kind of worker trains a trial such as {show(config)}; leave out one kind's when."
+                )
 
     def _check_fused_names(self) -> None:
         types = self.search_space.value_types
@@ -338,27 +370,3 @@ def read_spec_file(path: Location) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InvalidSpecError(f"{path}: this spec cannot be read ({error}).") from None
     return read_fields(text, str(path))
-
-
-def spec_schema() -> dict[str, Any]:
-    """The JSON Schema of a spec in YAML, for editors."""
-    schema = SweepSpec.model_json_schema()
-    schema["properties"]["space"] = SearchSpace.json_schema()
-    schema["properties"]["controller"]["anyOf"] = [
-        {"enum": list(get_args(ControllerName))},
-        {"$ref": "#/$defs/ControllerSpec"},
-    ]
-    schema["properties"]["controller"].pop("$ref", None)
-    schema["properties"]["proposer"]["anyOf"].append({"type": "string"})
-    schema["properties"]["warm_start"]["anyOf"].append({"type": "string"})
-    schema["properties"]["fuse"]["anyOf"] = [
-        {"enum": ["auto", "off"]},
-        {"type": "integer", "minimum": 1},
-        {"$ref": "#/$defs/FuseSpec"},
-    ]
-    schema["properties"]["fuse"].pop("$ref", None)
-    schema["$defs"]["CheckpointsSpec"]["properties"]["disk"]["anyOf"].append(
-        {"type": "string", "pattern": f"^ *{SIZE_PATTERN} *$"}
-    )
-    schema["$defs"]["FuseSpec"]["properties"]["size"]["anyOf"].append({"const": "off"})
-    return schema

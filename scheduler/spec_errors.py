@@ -68,16 +68,21 @@ def _fields(path: list[str], model: type[BaseModel]) -> list[str]:
     for part in path:
         if part.isdigit():  # an item of a list, whose model is found already
             continue
-        inner = model.model_fields[part].annotation
-        models = [kind for kind in (inner, *get_args(inner)) if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        assert models, "only mappings have fields, and each is a model, or one or None"
-        model = models[0]
+        found = _model_in(model.model_fields[part].annotation)
+        assert found is not None, "only mappings have fields, and each is a model, or one in a list or beside None"
+        model = found
     return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for inner in get_args(annotation) if (model := _model_in(inner)) is not None), None)
 
 
 def _is_inner(part: str) -> bool:
     """Whether a part of a place names no field, but how pydantic came there."""
-    return part == "[key]" or part.startswith(("function-", "dict["))
+    return part == "[key]" or part.startswith(("function-", "dict[", "kind["))
 
 
 def _shown(value: object) -> str:

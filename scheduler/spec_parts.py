@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from ..search_spaces import InvalidSpaceError, SearchSpace, Value
 from ..search_spaces.values import checked_value, cut, show
@@ -62,7 +69,41 @@ class SpecPart(BaseModel):
         return {name: value.item() if isinstance(value, np.generic) else value for name, value in fields.items()}
 
 
-def _json_value(name: str, value: object) -> Value:
+def word_or_count(value: object, word: str) -> object:
+    """A word, or a whole number of at least 1.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if value == word or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError(f"must be {word}, or a whole number of at least 1")
+
+
+def parsed_bytes(value: object) -> object:
+    """A number of bytes, which may be written with a unit; None stays None.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    found = re.fullmatch(SIZE_PATTERN, value.strip()) if isinstance(value, str) else None
+    if found is not None:
+        value = int(float(found[1]) * _UNITS[found[2].lower()])
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError('must be a number of bytes of at least 1, such as 500000000, "500MB" or "20GiB"')
+
+
+def json_value(name: str, value: object) -> Value:
+    """A value that JSON can hold.
+
+    Args:
+        name: What it is the value of.
+        value: The value.
+
+    Raises:
+        ValueError: JSON cannot hold it.
+    """
     try:
         return checked_value(value)
     except InvalidSpaceError as error:
@@ -105,15 +146,6 @@ class BudgetSpec(SpecPart):
     hours: Annotated[Number, Field(gt=0)] | None = None
 
 
-class WorkersSpec(SpecPart):
-    """What each worker may use, how many there are (as many as fit when absent), and how many trials it keeps warm."""
-
-    cpu: Annotated[Number, Field(gt=0)] = 1
-    gpu: Annotated[Number, Field(ge=0)] = 0
-    count: PositiveInt | None = None
-    warm: Annotated[int, Field(ge=0, le=MOST, strict=True)] = 8
-
-
 class CheckpointsSpec(SpecPart):
     """Which checkpoints are kept, what they may take of the disk, and after how many steps more are saved.
 
@@ -132,19 +164,12 @@ class CheckpointsSpec(SpecPart):
     @field_validator("keep", mode="before")
     @classmethod
     def _all_or_count(cls, value: object) -> object:
-        if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
-            return value
-        raise ValueError("must be all, or a whole number of at least 1")
+        return word_or_count(value, "all")
 
     @field_validator("disk", mode="before")
     @classmethod
     def _bytes(cls, value: object) -> object:
-        found = re.fullmatch(SIZE_PATTERN, value.strip()) if isinstance(value, str) else None
-        if found is not None:
-            value = int(float(found[1]) * _UNITS[found[2].lower()])
-        if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
-            return value
-        raise ValueError('must be a number of bytes of at least 1, such as 500000000, "500MB" or "20GiB"')
+        return parsed_bytes(value)
 
 
 class ControllerSpec(SpecPart):
@@ -194,7 +219,7 @@ class ProposerSpec(SpecPart):
                 f"must be model, design, or an Optuna sampler such as optuna.samplers.TPESampler, got {show(self.name)}"
             )
         for argument, value in self.arguments.items():
-            _json_value(argument, value)
+            json_value(argument, value)
         return self
 
 
@@ -237,7 +262,7 @@ class WarmStartSpec(SpecPart):
     @field_validator("assume")
     @classmethod
     def _json_values(cls, assume: dict[str, Any]) -> dict[str, Any]:
-        return {name: _json_value(name, value) for name, value in assume.items()}
+        return {name: json_value(name, value) for name, value in assume.items()}
 
     def check(self, space: SearchSpace) -> None:
         """Refuses to assume what is outside of a search space.

@@ -6,11 +6,16 @@ from functools import cache
 from pathlib import Path
 
 from ..trainers import Trainer
+from .core.placement import WorkerKind
 from .execution.executor import MeasuringExecutor
 from .execution.ray_environment import configure_ray_environment
 from .execution.settings import EngineSettings
 from .proposing import make_proposer
 from .spec import SweepSpec
+from .spec_workers import WorkersSpec
+
+_RAYS_PREFIX = "ray.io/"
+_RAYS_LABELS = {"accelerator-type", "availability-region", "availability-zone", "market-type", "node-group", "node-id"}
 
 
 @contextmanager
@@ -32,17 +37,39 @@ def workers_on_demand(spec: SweepSpec, trainer: Trainer) -> Iterator[Callable[[]
 def _workers(spec: SweepSpec, trainer: Trainer) -> Iterator[MeasuringExecutor]:
     configure_ray_environment()
     # Ray takes half a second to import, which reading a sweep should not wait for.
-    from .execution.cluster import ray_running, worker_resources  # noqa: PLC0415
+    from .execution.cluster import counted, ray_running  # noqa: PLC0415
     from .execution.ray_executor import RayExecutor  # noqa: PLC0415
 
-    workers = spec.workers
-    with ray_running(workers.cpu * (workers.count or 1)):
-        resources = worker_resources(workers.cpu, workers.gpu, workers.count)
-        executor = RayExecutor(_settings(spec, trainer), resources, make_proposer(spec))
+    kinds = [worker_kind(kind) for kind in spec.worker_kinds]
+    with ray_running(sum(kind.cpu * kind.processes * (kind.count or 1) for kind in kinds)):
+        executor = RayExecutor(_settings(spec, trainer), counted(kinds), make_proposer(spec))
         try:
             yield executor
         finally:
             executor.close()
+
+
+def worker_kind(kind: WorkersSpec) -> WorkerKind:
+    """A kind of worker as the executor places it."""
+    return WorkerKind(
+        cpu=kind.cpu,
+        gpu=kind.gpu,
+        memory=kind.memory,
+        labels={_label(name): _selector(value) for name, value in kind.labels.items()},
+        processes=kind.processes,
+        when=kind.when,
+        count=kind.number,
+        warm=kind.warm,
+    )
+
+
+def _label(name: str) -> str:
+    """A label's name; those that Ray gives to nodes itself may be written without their prefix."""
+    return f"{_RAYS_PREFIX}{name}" if name in _RAYS_LABELS else name
+
+
+def _selector(value: str | tuple[str, ...]) -> str:
+    return value if isinstance(value, str) else f"in({','.join(value)})"
 
 
 def _settings(spec: SweepSpec, trainer: Trainer) -> EngineSettings:
@@ -51,7 +78,6 @@ def _settings(spec: SweepSpec, trainer: Trainer) -> EngineSettings:
         metric=spec.metric,
         resource_max=spec.resource.max,
         directory=spec.directory.resolve(),
-        warm=spec.workers.warm,
         fuse=spec.fuse.size != 1,
         data=None if spec.data is None else Path(spec.data),
         target=spec.target,

@@ -43,7 +43,7 @@ def _to_come(preview: ResumePreview) -> str:
 def _time(spec: SweepSpec, preview: ResumePreview) -> str:
     if preview.seconds is None or preview.step_seconds is None:
         return ""
-    means = f"{plural(spec.workers.count or 1, 'worker')}, {preview.step_seconds:.3g} s per {spec.resource.unit}"
+    means = f"{plural(spec.worker_count or 1, 'worker')}, {preview.step_seconds:.3g} s per {spec.resource.unit}"
     return f", about {show_duration(preview.seconds)} ({means})"
 
 
@@ -61,7 +61,7 @@ def _as_dict(spec: SweepSpec, preview: ResumePreview) -> dict[str, Any]:
         "to_come": preview.to_come,
         "unit": spec.resource.unit,
         "resource": preview.resource,
-        "workers": spec.workers.count or 1,
+        "workers": spec.worker_count or 1,
         "step_seconds": preview.step_seconds,
         "seconds": preview.seconds,
         "brackets": None if brackets is None else [asdict(plan) | {"resource": plan.cost} for plan in brackets],

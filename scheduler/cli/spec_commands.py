@@ -10,7 +10,7 @@ import typer
 from ..core.controllers import Search, pipeline_of
 from ..measure import measure_step_seconds
 from ..planning import plan_sweep
-from ..spec import spec_schema
+from ..spec_schema import spec_schema
 from ..starter import write_starter
 from ..validation import read_spec, validate_spec
 from .console import note, plural, print_json, results_console, show_command, show_duration, show_path
@@ -70,7 +70,7 @@ def plan(
         note("training a few steps …")
         step_seconds = measure_step_seconds(spec, spec_file.parent)
     planned = plan_sweep(spec, step_seconds)
-    count = spec.workers.count or 1
+    count = spec.worker_count or 1
     busy = None if step_seconds is None else planned.busy(count, step_seconds)
     finish = None if planned.seconds is None else datetime.now().astimezone() + timedelta(seconds=planned.seconds)
     if json:

@@ -4,16 +4,17 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from math import ceil
 from typing import Any
 
 import ray
 from ray._private import ray_constants
 
+from ..core.placement import WorkerKind
 from ..errors import WorkerError
-from .executor import WorkerResources
 
 _OBJECT_STORE_BYTES = 150 * 1024 * 1024
 
@@ -89,18 +90,22 @@ def _on_loopback() -> Iterator[None]:
         ray_constants.ENABLE_RAY_CLUSTER = before
 
 
-def worker_resources(cpu: float, gpu: float, count: int | None) -> WorkerResources:
-    """The workers that a sweep asks for; as many as Ray has room for when no number is given.
+def counted(kinds: Sequence[WorkerKind]) -> list[WorkerKind]:
+    """The kinds of workers with their numbers: as many as Ray has room for where none is given.
 
     Raises:
-        WorkerError: Not even one worker fits.
+        WorkerError: Of a kind not even one worker fits.
     """
     have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    needs = {"CPU": cpu, "GPU": gpu}
+    return [_counted(kind, have) for kind in kinds]
+
+
+def _counted(kind: WorkerKind, have: Mapping[str, float]) -> WorkerKind:
+    needs = {"CPU": kind.cpu, "GPU": kind.gpu, "memory": kind.memory or 0}
     fits = min(int(have.get(name, 0) / need + 1e-9) for name, need in needs.items() if need)
     if fits < 1:
         raise WorkerError(
-            f"workers: a worker needs {cpu:g} CPUs and {gpu:g} GPUs, and Ray has {have.get('CPU', 0):g} and"
+            f"workers: a worker needs {kind.cpu:g} CPUs and {kind.gpu:g} GPUs, and Ray has {have.get('CPU', 0):g} and"
             f" {have.get('GPU', 0):g} in all; ask for less."
         )
-    return WorkerResources(cpu, gpu, fits if count is None else count)
+    return kind if kind.count is not None else replace(kind, count=fits)

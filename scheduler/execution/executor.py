@@ -26,21 +26,6 @@ class Arrivals:
     waiting: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerResources:
-    """What each worker may use.
-
-    Attributes:
-        cpu: CPUs of a worker, above 0.
-        gpu: GPUs of a worker, at least 0; fractions share one.
-        count: Number of workers, at least 1.
-    """
-
-    cpu: float = 1
-    gpu: float = 0
-    count: int = 1
-
-
 class Executor(Protocol):
     """Trains assignments and makes proposals. Every method returns quickly but `wait`."""
 

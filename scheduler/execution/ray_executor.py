@@ -4,7 +4,6 @@ Each worker has one pending `poll` at a time. While the driver is busy a worker'
 trivial trials moves in large batches and one of long trials in single outcomes, without a setting for it.
 """
 
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -12,7 +11,6 @@ from math import ceil
 from typing import Any
 
 import ray
-from ray import cloudpickle
 from ray.exceptions import (
     ActorDiedError,
     ActorUnavailableError,
@@ -24,28 +22,26 @@ from ray.exceptions import (
     RayTaskError,
 )
 
-from ...trainers import TrainerError
 from ..core.assignment import Assignment, OutcomeStatus, split_groups
+from ..core.placement import WorkerKind
 from ..core.proposal import Proposer, Request
 from ..core.reports import ReportBatch
 from ..errors import WorkerError
 from .cluster import node_lives
 from .deaths import death_reason
-from .executor import Arrivals, WorkerResources
+from .executor import Arrivals
 from .proposals import Proposals
 from .settings import EngineSettings
 from .slots import Slot
-from .threads import thread_variables
 from .watch import LATE, unanswered
-from .worker import Answer, Worker, WorkerSettings
+from .worker import Answer
+from .worker_maker import WorkerMaker
 
 _AHEAD_S = 0.1
 _AHEAD_MOST = 64
 _POLL_S = 0.25
 _CLOSE_S = 5.0
 _STILLBORN_MOST = 10
-_CALLS_AT_ONCE = 3
-"""A worker answers a poll while it takes new work or a request to pause."""
 _PATIENCE_S = 5.0
 """How much longer than a step may take the driver waits for the answer of a worker that should have seen to it."""
 _LOST = (RayActorError, ObjectLostError, NodeDiedError, OutOfMemoryError)
@@ -60,33 +56,29 @@ class RayExecutor:
 
     Args:
         settings: What every worker is told.
-        resources: What each worker may use.
+        kinds: The kinds of workers, each with its number.
         proposer: Makes the proposals, in this process; None leaves all points to the controller's design.
     """
 
-    def __init__(self, settings: EngineSettings, resources: WorkerResources, proposer: Proposer | None = None) -> None:
+    def __init__(self, settings: EngineSettings, kinds: Sequence[WorkerKind], proposer: Proposer | None = None) -> None:
         self._proposals, self._told = Proposals(proposer), settings
-        paths = tuple(path for path in sys.path if path)
-        self._settings = ray.put(WorkerSettings(_pickled(settings), thread_variables(resources.cpu), paths))
-        self._actor_class = ray.remote(Worker).options(
-            num_cpus=resources.cpu, num_gpus=resources.gpu, max_concurrency=_CALLS_AT_ONCE
-        )
-        self._share = min(1.0, resources.gpu) if resources.gpu else 1 / resources.count
-        """The share of its device that a worker may use."""
+        self._makers = [WorkerMaker(kind, settings) for kind in kinds]
+        count = sum(kind.count or 1 for kind in kinds)
         self._slots: dict[Any, Slot] = {}
         """The slots by their pending poll."""
         self._home: dict[int, Any] = {}
         """The actor in whose memory a trial was last."""
         self._seconds: float | None = None
         """A moving average of the time that a group takes."""
-        self._poll_s = _POLL_S + resources.count / 200
+        self._poll_s = _POLL_S + count / 200
         self._closing = False
         self._stillborn = 0
         """Workers in a row that died before they answered once."""
         self._doubted: list[Slot] = []
         """Workers out of reach that are to be asked again soon."""
-        for _ in range(resources.count):
-            self._add_worker()
+        for place, kind in enumerate(kinds):
+            for _ in range(kind.count or 1):
+                self._add_worker(place)
 
     @property
     def workers(self) -> int:
@@ -149,9 +141,9 @@ class RayExecutor:
         Raises:
             WorkerError: The worker dies, or the training code raises.
         """
-        actor = next(iter(self._slots.values())).actor
+        slot = next(iter(self._slots.values()))
         try:
-            size: int = ray.get(actor.group_size.remote(assignments, self._share))
+            size: int = ray.get(slot.actor.group_size.remote(assignments, self._makers[slot.kind].share))
         except RayTaskError as error:
             raise WorkerError(f"{type(error.cause).__name__}: {error.cause}") from error
         except RayActorError as error:
@@ -178,9 +170,9 @@ class RayExecutor:
         self._slots.clear()
         self._doubted.clear()
 
-    def _add_worker(self) -> None:
-        actor: Any = self._actor_class.remote(self._settings)
-        self._slots[actor.poll.remote(0.0)] = Slot(actor, self.now())
+    def _add_worker(self, kind: int) -> None:
+        actor = self._makers[kind].make()
+        self._slots[actor.poll.remote(0.0)] = Slot(actor, self.now(), kind)
 
     def _ahead(self) -> int:
         if self._seconds is None or self._seconds >= _AHEAD_S:
@@ -259,7 +251,7 @@ class RayExecutor:
         """Keeps a worker that is out of reach until it is known what happened to it; another takes its place."""
         if slot.doubted is None:
             slot.doubted = self.now()
-            self._add_worker()
+            self._add_worker(slot.kind)
         slot.asked = self.now()
         self._doubted.append(slot)
         return Arrivals(ReportBatch.empty(), [])
@@ -287,7 +279,7 @@ class RayExecutor:
     def _replace(self, slot: Slot) -> None:
         """Starts a new worker for one that is given up, unless that has happened."""
         if not self._closing and slot.doubted is None:
-            self._add_worker()
+            self._add_worker(slot.kind)
         # It may be alive and only out of reach: it must not go on with work that another worker is given.
         ray.kill(slot.actor)
 
@@ -299,16 +291,6 @@ def _lost_with_node(slot: Slot, error: RayError) -> bool:
     if isinstance(error, RayActorError) and error.preempted:
         return True
     return slot.node is not None and not node_lives(slot.node)
-
-
-def _pickled(settings: EngineSettings) -> bytes:
-    try:
-        pickled: bytes = cloudpickle.dumps(settings)  # type: ignore[no-untyped-call]
-    except Exception as error:
-        raise TrainerError(
-            f"{settings.trainer.name} cannot be sent to the workers ({error}): make what it refers to inside of it"
-        ) from error
-    return pickled
 
 
 def _first_line(error: Exception) -> str:

@@ -19,6 +19,7 @@ class Slot:
     Attributes:
         actor: Its Ray actor.
         asked: When its pending poll was asked, in seconds of the executor's clock.
+        kind: The place of its kind among the kinds of workers.
         work: Its groups that have not ended, oldest first, by name; of each the assignments by trial.
         group_of: The group of each trial in `work`.
         reported: The step of the last report of each trial in `work` that has reported.
@@ -30,6 +31,7 @@ class Slot:
 
     actor: Any
     asked: float
+    kind: int = 0
     work: dict[int, dict[int, Assignment]] = field(default_factory=dict)
     group_of: dict[int, int] = field(default_factory=dict)
     reported: dict[int, int] = field(default_factory=dict)

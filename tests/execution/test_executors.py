@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.placement import WorkerKind
 from caviar.scheduler.core.reports import ReportBatch
-from caviar.scheduler.execution.executor import Executor, WorkerResources
+from caviar.scheduler.execution.executor import Executor
 from caviar.scheduler.execution.ray_executor import RayExecutor
 from caviar.scheduler.execution.settings import EngineSettings
 from caviar.scheduler.execution.simulated import Config, SimulatedExecutor
@@ -43,9 +44,7 @@ def executors(
         layout = SweepDirectory(tmp_path_factory.mktemp("sweep"))
         layout.create()
         trainer = load_trainer(f"{Path(__file__).with_name('training_code.py')}:fated")
-        made.append(
-            RayExecutor(EngineSettings(trainer, "loss", 9, layout.path), WorkerResources(cpu=0.25, count=WORKERS))
-        )
+        made.append(RayExecutor(EngineSettings(trainer, "loss", 9, layout.path), [WorkerKind(cpu=0.25, count=WORKERS)]))
         return made[-1]
 
     if request.param == "ray":

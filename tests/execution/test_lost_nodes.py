@@ -12,8 +12,8 @@ from ray.cluster_utils import Cluster
 
 from caviar.scheduler import Moment, Results, Sweep
 from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.placement import WorkerKind
 from caviar.scheduler.core.reports import ReportBatch
-from caviar.scheduler.execution.executor import WorkerResources
 from caviar.scheduler.execution.ray_environment import configure_ray_environment
 from caviar.scheduler.execution.ray_executor import RayExecutor
 from caviar.scheduler.execution.settings import EngineSettings
@@ -56,7 +56,7 @@ def test_an_answer_that_is_lost_with_its_node_is_no_failure_and_another_worker_d
     cluster: Cluster, settings: Callable[..., EngineSettings], work: Callable[..., Assignment]
 ) -> None:
     node = cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
-    executor = RayExecutor(settings("forgetful", resource_max=STEPS), WorkerResources())
+    executor = RayExecutor(settings("forgetful", resource_max=STEPS), [WorkerKind(count=1)])
     while executor.workers < 1:
         executor.wait(1.0)
     assignment = work(stop=STEPS)

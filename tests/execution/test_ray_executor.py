@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.placement import WorkerKind
 from caviar.scheduler.core.reports import ReportBatch
 from caviar.scheduler.errors import WorkerError
-from caviar.scheduler.execution.cluster import worker_resources
-from caviar.scheduler.execution.executor import WorkerResources
+from caviar.scheduler.execution.cluster import counted
 from caviar.scheduler.execution.ray_executor import RayExecutor
 from caviar.scheduler.execution.settings import EngineSettings
 from caviar.scheduler.storage import SweepDirectory
@@ -33,7 +33,7 @@ def executor_of(settings: Callable[..., EngineSettings]) -> Iterator[Callable[..
 
     def make(function: str, workers: int = 1, warm: int = 8, **facts: Any) -> RayExecutor:
         told = settings(function, warm=warm, **facts)
-        made.append(RayExecutor(told, WorkerResources(count=workers)))
+        made.append(RayExecutor(told, [WorkerKind(count=workers)]))
         while made[-1].workers < workers:
             made[-1].wait(1.0)
         return made[-1]
@@ -181,7 +181,7 @@ def test_a_command_dies_with_its_worker_and_so_do_the_processes_that_it_started(
     )
     trainer = load_trainer({"command": [sys.executable, "-c", script]})
     told = EngineSettings(trainer, "loss", 9, layout.path, timeout=2.0 if end == "timeout" else None)
-    executor = RayExecutor(told, WorkerResources())
+    executor = RayExecutor(told, [WorkerKind(count=1)])
     wait_for_workers(executor)
     executor.start([work()])
     while not (layout.log(0).exists() and re.match(r"\d+ \d+ \d+\n", layout.log(0).read_text())):
@@ -241,7 +241,7 @@ def test_workers_that_cannot_be_started_are_one_error(settings: Callable[..., En
     file.write_text((Path(__file__).with_name("training_code.py")).read_text())
     trainer = replace(lost.trainer, loaded_from=(f"{file}:walk", tmp_path))
     file.unlink()
-    executor = RayExecutor(replace(lost, trainer=trainer), WorkerResources())
+    executor = RayExecutor(replace(lost, trainer=trainer), [WorkerKind(count=1)])
     try:
         with pytest.raises(WorkerError, match=r"^A worker could not be started: "):
             wait_for_workers(executor)
@@ -251,12 +251,12 @@ def test_workers_that_cannot_be_started_are_one_error(settings: Callable[..., En
 
 def test_resources_that_are_not_there_are_one_sentence() -> None:
     with pytest.raises(WorkerError) as refusal:
-        worker_resources(cpu=1, gpu=1, count=None)
+        counted([WorkerKind(gpu=1)])
     assert str(refusal.value) == (
         "workers: a worker needs 1 CPUs and 1 GPUs, and Ray has 2 and 0 in all; ask for less."
     )
 
 
 def test_without_a_number_there_are_as_many_workers_as_fit() -> None:
-    assert worker_resources(cpu=0.5, gpu=0, count=None).count == 4
-    assert worker_resources(cpu=1, gpu=0, count=7).count == 7
+    assert counted([WorkerKind(cpu=0.5)])[0].count == 4
+    assert counted([WorkerKind(count=7)])[0].count == 7

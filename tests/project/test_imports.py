@@ -44,7 +44,12 @@ PLACES: dict[str, tuple[str, ...]] = {
         "scheduler.optuna_space",
     ),
     "pyarrow": ("scheduler.results", "scheduler.storage"),
-    "ray": ("scheduler.execution.cluster", "scheduler.execution.ray_executor", "scheduler.execution.worker"),
+    "ray": (
+        "scheduler.execution.cluster",
+        "scheduler.execution.ray_executor",
+        "scheduler.execution.worker",
+        "scheduler.execution.worker_maker",
+    ),
     "rich": ("scheduler.cli",),
     "torch": ("trainers.pytorch",),
     "typer": ("scheduler.cli",),

@@ -58,6 +58,10 @@ KINDS = {
     "workers": MAPPING,
     "workers.cpu": NUMBER,
     "workers.gpu": NUMBER,
+    "workers.memory": WHOLE,
+    "workers.labels": MAPPING,
+    "workers.processes": WHOLE,
+    "workers.when": MAPPING,
     "workers.count": WHOLE,
     "workers.warm": WHOLE,
     "controller": MAPPING,
@@ -138,10 +142,15 @@ def spec_fields(model: type[BaseModel], path: str = "") -> Iterator[str]:
     """Every field of a spec, by its dotted path."""
     for name, field in model.model_fields.items():
         yield path + name
-        kinds = [field.annotation, *get_args(field.annotation)]
-        for kind in kinds:
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                yield from spec_fields(kind, f"{path}{name}.")
+        for kind in dict.fromkeys(models_in(field.annotation)):
+            yield from spec_fields(kind, f"{path}{name}.")
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from models_in(inner)
 
 
 def spec_with(path: str, value: Any) -> dict[str, Any]:

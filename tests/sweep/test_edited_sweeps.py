@@ -71,7 +71,7 @@ def test_a_preview_says_what_changed_and_what_would_run_and_changes_nothing(fini
     found = previewed(finished, budget={"trials": 30}, workers={"count": 4})
     assert [(edit.field, edit.old, edit.new) for edit in found.edits] == [
         ("budget.trials", 14, 30),
-        ("workers.count", None, 4),
+        ("workers.count", "max", 4),
     ]
     assert (found.done, found.pending, found.to_come) == (14, 0, 16)
     assert found.resource == sum(plan.cost for plan in found.brackets)

@@ -11,8 +11,9 @@ from caviar.scheduler import InvalidSpecError, Sweep
 from caviar.scheduler.core.grouping import ALONE, Grouping
 from caviar.scheduler.fusing import fusing_sentence, resolve_fusing, sample_group, with_group_size
 from caviar.scheduler.measure import measure_step_seconds
-from caviar.scheduler.spec import SweepSpec, spec_schema
+from caviar.scheduler.spec import SweepSpec
 from caviar.scheduler.spec_parts import FuseSpec
+from caviar.scheduler.spec_schema import spec_schema
 from caviar.scheduler.validation import validate_spec
 from caviar.search_spaces import Choice, Integer, Log, Uniform
 from caviar.trainers import Trial, load_trainer

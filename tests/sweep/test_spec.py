@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from caviar.scheduler import InvalidSpecError
-from caviar.scheduler.spec import SweepSpec, read_spec_file, spec_schema
+from caviar.scheduler.spec import SweepSpec, read_spec_file
+from caviar.scheduler.spec_schema import spec_schema
 from caviar.search_spaces import Choice, Log, SearchSpace, Uniform
 from caviar.search_spaces.errors import InvalidYamlError
 
@@ -35,7 +36,9 @@ def test_a_minimal_spec_gets_the_documented_defaults() -> None:
     spec = SweepSpec.parse(FIELDS)
     assert (spec.mode, spec.seed, spec.max_failures, spec.storage) == ("min", 0, 1, "sweeps")
     assert (spec.resource.unit, spec.resource.min, spec.resource.eta) == ("epoch", 1, 3)
-    assert (spec.workers.cpu, spec.workers.gpu, spec.workers.count, spec.workers.warm) == (1, 0, None, 8)
+    (kind,) = spec.worker_kinds
+    assert (kind.cpu, kind.gpu, kind.memory, kind.labels, kind.processes) == (1, 0, None, {}, 1)
+    assert (kind.when, kind.count, kind.warm) == ({}, "max", 8)
     assert (spec.checkpoints.keep, spec.checkpoints.disk, spec.checkpoints.every) == (5, None, None)
     assert spec.controller.name == "coarse_to_fine"
     assert spec.directory == Path("sweeps/digits")
@@ -78,7 +81,22 @@ def test_bytes_may_be_given_as_a_number_or_as_a_text_with_a_unit(disk: int | str
         ({"budget": {"hours": float("nan")}}, "budget.hours: must be a finite number, got nan."),
         ({"workers": {"cpu": 0}}, "workers.cpu: must be greater than 0, got 0."),
         ({"workers": {"gpu": -1}}, "workers.gpu: must be greater than or equal to 0, got -1."),
-        ({"workers": {"count": 0}}, "workers.count: must be greater than or equal to 1, got 0."),
+        (
+            {"workers": {"gpu": 1.5}},
+            "workers.gpu: must be at most 1 or a whole number, because a GPU is shared or given as a whole, got 1.5.",
+        ),
+        (
+            {"workers": {"memory": "4 apples"}},
+            'workers.memory: must be a number of bytes of at least 1, such as 500000000, "500MB" or "20GiB",'
+            " got '4 apples'.",
+        ),
+        (
+            {"workers": {"labels": {"rack": 7}}},
+            "workers.labels: rack: the value of a label must be text or a list of texts, got {'rack': 7}.",
+        ),
+        ({"workers": [{"cpu": 0}]}, "workers.0.cpu: must be greater than 0, got 0."),
+        ({"workers": [{"cpu": 1}, {"cpus": 4}]}, "workers.1.cpus: there is no such field; did you mean cpu."),
+        ({"workers": {"count": 0}}, "workers.count: must be max, or a whole number of at least 1, got 0."),
         ({"checkpoints": {"keep": 0}}, "checkpoints.keep: must be all, or a whole number of at least 1, got 0."),
         (
             {"checkpoints": {"disk": "20 gigs"}},
@@ -192,9 +210,47 @@ def test_a_name_that_is_no_safe_path_is_refused(name: str) -> None:
     assert refusal(name=name).startswith("name: ")
 
 
+KINDED = {"lr": {"log": [1e-4, 1.0]}, "layers": {"choice": [1, 2, 3]}}
+
+
+@pytest.mark.parametrize(
+    ("workers", "sentence"),
+    [
+        (
+            [{}, {"when": {"depth": [3]}}],
+            "workers.1.when.depth: there is no such hyperparameter; the space has lr, layers.",
+        ),
+        (
+            {"when": {"lr": [0.1]}},
+            "workers.when.lr: lr is continuous and takes no value twice, got [0.1];"
+            " name a choice, an ordinal, an integer or a constant.",
+        ),
+        ({"when": {"layers": [4]}}, "workers.when.layers: 4 is none of [1, 2, 3]."),
+        (
+            [{"when": {"layers": [1]}}, {"gpu": 1, "when": {"layers": [3]}}],
+            "workers: no kind of worker trains a trial such as {'lr': 0.28360617945779426, 'layers': 2};"
+            " leave out one kind's when.",
+        ),
+    ],
+)
+def test_workers_that_no_trial_or_not_every_trial_suits_are_refused(workers: Any, sentence: str) -> None:
+    assert refusal(space=KINDED, workers=workers) == sentence
+
+
+def test_several_kinds_of_workers_are_written_as_a_list_and_one_as_a_mapping() -> None:
+    kinds = [{"gpu": 1, "memory": "2GiB", "labels": {"accelerator-type": ["H100", "A100"]}}, {"cpu": 4, "count": 8}]
+    spec = SweepSpec.parse({**FIELDS, "workers": kinds})
+    gpu, cpu = spec.worker_kinds
+    assert (gpu.memory, gpu.labels, gpu.number) == (2 * 2**30, {"accelerator-type": ("H100", "A100")}, None)
+    assert (cpu.cpu, cpu.number, spec.worker_count) == (4, 8, None)
+    assert SweepSpec.from_yaml(spec.to_yaml()) == spec
+    one = SweepSpec.parse({**FIELDS, "workers": {"count": 3}})
+    assert (one.worker_count, one.to_yaml().count("workers:\n  cpu: 1")) == (3, 1)
+
+
 def test_an_unknown_field_far_from_all_others_lists_what_is_allowed() -> None:
-    assert refusal(workers={"memory": 4}) == (
-        "workers.memory: there is no such field; allowed are cpu, gpu, count, warm."
+    assert refusal(workers={"ulimit": 4}) == (
+        "workers.ulimit: there is no such field; allowed are cpu, gpu, memory, labels, processes, when, count, warm."
     )
 
 

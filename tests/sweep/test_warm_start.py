@@ -21,7 +21,8 @@ from caviar.scheduler.execution.simulated import SimulatedExecutor
 from caviar.scheduler.proposing import make_proposer
 from caviar.scheduler.results.prior import read_prior
 from caviar.scheduler.results.rungs import trial_results
-from caviar.scheduler.spec import SweepSpec, spec_schema
+from caviar.scheduler.spec import SweepSpec
+from caviar.scheduler.spec_schema import spec_schema
 from caviar.scheduler.status import sweep_status
 from caviar.scheduler.storage import read_journal
 from caviar.scheduler.validation import validate_spec
