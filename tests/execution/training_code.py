@@ -152,6 +152,16 @@ def waits_once_to_lose_its_node(trial: Trial) -> Iterator[Metrics]:
         yield {"loss": position["x"]}
 
 
+def waits_in_both_processes(trial: Trial) -> Iterator[Metrics]:
+    """Rank 1 says on which node it is, in the second step, in which all wait for each other."""
+    for step in trial.steps():
+        if step == 2:
+            if os.environ["RANK"] == "1":
+                Path(str(trial.config["marker"])).write_text(ray.get_runtime_context().get_node_id())
+            Event().wait()
+        yield {"loss": float(os.environ["LOCAL_WORLD_SIZE"])}
+
+
 def kills_its_process_once(trial: Trial) -> Iterator[Metrics]:
     """Dies in its second step, the first time, if it is trial 0."""
     marker = Path(str(trial.config["marker"]))
