@@ -89,7 +89,8 @@ class Engine:
         late = self._watch.overdue()
         if late is None:
             return []
-        self._output.write(f"{late.stack}{late.reason}\n")
+        others = self._opener.stacks() if late.stack else ""
+        self._output.write(f"{late.stack}{others}{late.reason}\n")
         kill_processes()
         for run in self._runs:
             _end_late(run, late)

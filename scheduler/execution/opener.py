@@ -23,7 +23,7 @@ class Fault:
 
 
 class Opener(Protocol):
-    """Opens trials; `broken` and `fault` may be asked from any thread."""
+    """Opens trials; all but `open` may be asked from any thread."""
 
     def open(self, assignment: Assignment, found: Checkpoint | None) -> Training:
         """Opens the trial of an assignment, from a checkpoint or from its beginning.
@@ -38,6 +38,9 @@ class Opener(Protocol):
 
     def fault(self) -> Fault | None:
         """What happened in another process of this worker; None as long as all is well."""
+
+    def stacks(self) -> str:
+        """Where the other processes of this worker are, for the log of a step that takes too long."""
 
 
 class LocalOpener:
@@ -69,3 +72,7 @@ class LocalOpener:
     def fault(self) -> Fault | None:
         """None: there is no other process."""
         return None
+
+    def stacks(self) -> str:
+        """Nothing: there is no other process."""
+        return ""

@@ -2,8 +2,10 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping
-from threading import Event
+from contextlib import ExitStack
+from threading import Event, get_ident
 
 import ray
 
@@ -33,6 +35,9 @@ class PeerTrials:
         self._opener = LocalOpener(settings)
         self._output = TrialOutput(lambda: None)
         self._open: dict[int, Training] = {}
+        self._capture, self._captured = ExitStack(), -1
+        """The log that is written to, and its trial: it stays open from step to step."""
+        self._thread: int | None = None
 
     def open(self, assignment: Assignment, step: int) -> PeerAnswer:
         """Opens a trial from its checkpoint at a step, or from its beginning where that is 0."""
@@ -49,7 +54,15 @@ class PeerTrials:
     def close(self, trial: int) -> PeerAnswer:
         """Closes a trial; what its code raises then changes no result and is only printed."""
         training = self._open.pop(trial, None)
-        return PeerAnswer() if training is None else self._guarded(trial, training.close)
+        answer = PeerAnswer() if training is None else self._guarded(trial, training.close)
+        self._capture.close()
+        self._captured = -1
+        return answer
+
+    def stack(self) -> str:
+        """Where the thread is that trains; called from another one."""
+        frame = sys._current_frames().get(self._thread or 0)
+        return "" if frame is None else "".join(traceback.format_stack(frame))
 
     def _opened(self, assignment: Assignment, step: int) -> None:
         found = self._checkpoints.newest(assignment.trial, step) if step else None
@@ -65,13 +78,17 @@ class PeerTrials:
                 found.release()
 
     def _guarded(self, trial: int, action: Callable[[], bool | None]) -> PeerAnswer:
-        with self._output.captured(self._layout.log(trial, self._rank)):
-            try:
-                return PeerAnswer(ended=bool(action()))
-            except (Exception, SystemExit) as error:
-                text = describe(error)
-                sys.stderr.write(text if text.endswith("\n") else f"{text}\n")
-                return PeerAnswer(error=text)
+        self._thread = get_ident()
+        if trial != self._captured:
+            self._capture.close()
+            self._capture.enter_context(self._output.captured(self._layout.log(trial, self._rank)))
+            self._captured = trial
+        try:
+            return PeerAnswer(ended=bool(action()))
+        except (Exception, SystemExit) as error:
+            text = describe(error)
+            sys.stderr.write(text if text.endswith("\n") else f"{text}\n")
+            return PeerAnswer(error=text)
 
 
 class Peer:
@@ -84,6 +101,11 @@ class Peer:
     def stay(self) -> None:
         """Never returns: the call ends when the process does."""
         Event().wait()
+
+    @ray.method(concurrency_group="life")
+    def stack(self) -> str:
+        """Where the thread is that trains."""
+        return self._joined.stack()
 
     def place(self) -> Place:
         """Where this process is."""

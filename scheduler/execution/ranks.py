@@ -35,6 +35,7 @@ _DOUBT_S = 120.0
 """Ray needs a minute to notice that a node is gone; until then its processes are only out of reach."""
 _CLOSE_S = 5.0
 _LOOK_S = 0.05
+_STACK_S = 2.0
 
 Result = TypeVar("Result")
 
@@ -187,6 +188,18 @@ class Ranks:
             if any(member.doubted is not None for member in self._members):
                 return next((fault for member in self._members if (fault := _death_of(member)) is not None), None)
             return self._raised if time.monotonic() - self._raised_at > _SETTLE_S else None
+
+    def stacks(self) -> str:
+        """Where the threads of the other processes are that train; those that do not answer soon are left out."""
+        calls = [member.actor.stack.remote() for member in self._members]
+        ready, _ = ray.wait(calls, num_returns=len(calls), timeout=_STACK_S)
+        answered = [call in ready and _error_of(call) is None for call in calls]
+        stacks = [
+            f"rank {member.rank}:\n{ray.get(call)}"
+            for member, call, there in zip(self._members, calls, answered, strict=True)
+            if there
+        ]
+        return "".join(stacks)
 
     def _has_fault_within(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds

@@ -20,6 +20,8 @@ from .worker_settings import WorkerSettings
 
 _CALLS_AT_ONCE = 3
 """A worker answers a poll while it takes new work or a request to pause."""
+_LIFE = 2
+"""Calls that a peer answers beside its training: one that lasts as long as it lives, and questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class WorkerMaker:
         self._settings = ray.put(WorkerSettings(told, thread_variables(kind.cpu), paths))
         self._uses = {"num_cpus": kind.cpu, "num_gpus": kind.gpu, "memory": kind.memory}
         self._worker = ray.remote(Worker)
-        self._peer = ray.remote(concurrency_groups={"life": 1})(Peer)  # type: ignore[call-overload]
+        self._peer = ray.remote(concurrency_groups={"life": _LIFE})(Peer)  # type: ignore[call-overload]
         self._companies: dict[Any, _Company] = {}
         """By the actor of rank 0."""
 

@@ -176,6 +176,23 @@ def kill_if_it_waits(log: Location) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("four_cpus")
+def test_a_step_that_takes_too_long_fails_with_the_stacks_of_all_processes_in_the_log(
+    layout: SweepDirectory, work: Work, tmp_path: Path
+) -> None:
+    code = CODE.with_name("training_code.py")
+    settings = EngineSettings(load_trainer(f"{code}:waits_in_both_processes"), "loss", 9, layout.path, timeout=2.0)
+    executor = RayExecutor(settings, [WorkerKind(processes=2, count=1)])
+    try:
+        outcome, _ = finish(executor, work(config={"marker": str(tmp_path / "node")}))
+    finally:
+        executor.close()
+    assert outcome.error == "step 2 took more than timeout, 2 s; the stack is in logs/0.log"
+    here, _, there = layout.log(0).read_text().partition("rank 1:\n")
+    assert all("in waits_in_both_processes\n" in stack for stack in (here, there))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("four_cpus")
 def test_a_worker_that_there_is_no_room_for_holds_nobody_up_and_leaves_nothing(layout: SweepDirectory) -> None:
     maker = WorkerMaker(WorkerKind(cpu=2, processes=3), told(layout, "fated"))
     actor = maker.make()
