@@ -13,8 +13,8 @@ from ...trainers import TrainerError, Training
 from ..core.assignment import Assignment
 from ..storage import Checkpoints, SweepDirectory
 from .error_text import describe
+from .members import PeerAnswer, place_here
 from .opener import LocalOpener
-from .ranks import PeerAnswer, place_here
 from .rendezvous import Place
 from .settings import EngineSettings
 from .trial_output import TrialOutput
@@ -54,10 +54,11 @@ class PeerTrials:
     def close(self, trial: int) -> PeerAnswer:
         """Closes a trial; what its code raises then changes no result and is only printed."""
         training = self._open.pop(trial, None)
-        answer = PeerAnswer() if training is None else self._guarded(trial, training.close)
+        if training is not None:
+            self._guarded(trial, training.close)
         self._capture.close()
         self._captured = -1
-        return answer
+        return PeerAnswer()
 
     def stack(self) -> str:
         """Where the thread is that trains; called from another one."""

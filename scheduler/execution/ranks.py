@@ -5,94 +5,31 @@ at once, and the next one only when all have answered. What a process raises, or
 may wait for that process in a collective operation for ever, so another thread asks for it and gives the worker up.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import ray
-from ray.exceptions import ActorUnavailableError, NodeDiedError, ObjectLostError, RayActorError, RayError
 
 from ...trainers import TrainerError, Training
 from ..core.assignment import Assignment, OutcomeStatus
 from ..storage import Checkpoint
-from .cluster import node_lives
-from .deaths import death_reason
 from .error_text import describe
+from .members import Member, ray_error
 from .opener import Fault, LocalOpener
-from .rendezvous import Place, rank_order, rank_variables, reserve_port
 from .settings import EngineSettings
-from .worker_settings import WorkerSettings
 
 _SETTLE_S = 2.0
 """How long after a process has raised another one may turn out to have died before, which is why it raised."""
-_PROBE_S = 1.0
-_DOUBT_S = 120.0
-"""Ray needs a minute to notice that a node is gone; until then its processes are only out of reach."""
 _CLOSE_S = 5.0
 _LOOK_S = 0.05
 _STACK_S = 2.0
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class PeerAnswer:
-    """What a peer says to a command.
-
-    Attributes:
-        error: What its training code raised; None where it did not.
-        ended: Whether its training has ended by itself.
-    """
-
-    error: str | None = None
-    ended: bool = False
-
-
-@dataclass(slots=True)
-class Member:
-    """Another process of the worker, as rank 0 sees it.
-
-    Attributes:
-        rank: Its rank.
-        actor: Its actor, a `Peer`.
-        node: The id of its node.
-        stay: The reference of a call that ends only when the process does.
-        call: The reference of the command that it has not answered, or answered last.
-        asked: When `stay` was called, in monotonic seconds.
-        doubted: Since when it has been out of reach, in monotonic seconds; None while it is not.
-    """
-
-    rank: int
-    actor: Any
-    node: str
-    stay: Any = None
-    call: Any = None
-    asked: float = 0.0
-    doubted: float | None = None
-
-    def __post_init__(self) -> None:
-        self.probe()
-
-    def probe(self) -> None:
-        """Asks the process to say when it ends."""
-        self.stay, self.asked = self.actor.stay.remote(), time.monotonic()
-
-    def answer(self) -> PeerAnswer | None:
-        """What it says to the last command; None before it has, or where it never will."""
-        try:
-            answer: PeerAnswer | None = ray.get(self.call) if self.call is not None and _is_ready(self.call) else None
-        except RayError:
-            return None
-        return answer
-
-    def death(self) -> RayError | None:
-        """What Ray says of its end, or of its being out of reach."""
-        return next((error for ref in (self.stay, self.call) if (error := _error_of(ref)) is not None), None)
 
 
 class Ranks:
@@ -172,7 +109,7 @@ class Ranks:
 
     def close(self, trial: int, locally: Callable[[], None]) -> None:
         """Closes a trial in every process; one that does not answer is not waited for long."""
-        if self._broken:
+        if self._broken or self.fault() is not None:
             return  # its code may wait for the others, and all of them are about to be killed
         self._send("close", trial)
         try:
@@ -186,14 +123,14 @@ class Ranks:
         with self._lock:
             self._look()
             if any(member.doubted is not None for member in self._members):
-                return next((fault for member in self._members if (fault := _death_of(member)) is not None), None)
+                return next((fault for member in self._members if (fault := member.death()) is not None), None)
             return self._raised if time.monotonic() - self._raised_at > _SETTLE_S else None
 
     def stacks(self) -> str:
         """Where the threads of the other processes are that train; those that do not answer soon are left out."""
         calls = [member.actor.stack.remote() for member in self._members]
         ready, _ = ray.wait(calls, num_returns=len(calls), timeout=_STACK_S)
-        answered = [call in ready and _error_of(call) is None for call in calls]
+        answered = [call in ready and ray_error(call) is None for call in calls]
         stacks = [
             f"rank {member.rank}:\n{ray.get(call)}"
             for member, call, there in zip(self._members, calls, answered, strict=True)
@@ -224,8 +161,7 @@ class Ranks:
             if self._raised is None and answer is not None and answer.error is not None:
                 self._raised = Fault(f"rank {member.rank}: {answer.error}", OutcomeStatus.FAILED)
                 self._raised_at = time.monotonic()
-            if member.doubted is None and member.death() is not None:
-                member.doubted = time.monotonic()
+            member.look()
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +176,7 @@ class RankedTraining:
 
     trial: int
     local: Training
-    ranks: Ranks = field(repr=False)
+    ranks: Ranks
 
     def begin(self, stop: int) -> None:
         """Announces in every process that the next calls of `step` train up to step `stop`."""
@@ -264,76 +200,6 @@ class RankedTraining:
     def close(self) -> None:
         """Closes the trial in every process."""
         self.ranks.close(self.trial, self.local.close)
-
-
-def gather(peers: Sequence[Any], settings: WorkerSettings) -> list[Member]:
-    """Makes this process rank 0 and each peer another rank; no training code has been opened before.
-
-    Args:
-        peers: Actors, each a `Peer`.
-        settings: What the worker is started with.
-
-    Raises:
-        RayActorError: A peer is lost.
-        RayTaskError: A peer cannot open the settings.
-    """
-    places = [place_here(), *ray.get([peer.place.remote() for peer in peers])]
-    order = rank_order(places)
-    port = reserve_port(places[0].address)
-    variables = rank_variables([places[position] for position in order], port)
-    os.environ.update(variables[0])
-    actors = [peers[position - 1] for position in order[1:]]
-    ray.get([actor.join.remote(settings, told) for actor, told in zip(actors, variables[1:], strict=True)])
-    nodes = [places[position].node for position in order[1:]]
-    return [Member(rank, *facts) for rank, facts in enumerate(zip(actors, nodes, strict=True), 1)]
-
-
-def place_here() -> Place:
-    """Where this process is."""
-    context = ray.get_runtime_context()
-    given = context.get_accelerator_ids().get("GPU")
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    devices = tuple(visible.split(",")) if given and visible else ()
-    address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
-    return Place(context.get_node_id(), address, devices)
-
-
-def _death_of(member: Member) -> Fault | None:
-    """How a process that is out of reach has died; None before that is known."""
-    if member.doubted is None:
-        return None
-    error, name = member.death(), f"rank {member.rank}"
-    if error is None or isinstance(error, ActorUnavailableError | ObjectLostError):
-        if node_lives(member.node) and time.monotonic() - member.doubted < _DOUBT_S:
-            if time.monotonic() - member.asked >= _PROBE_S:
-                member.probe()
-            return None
-        return Fault(f"{name} was out of reach for a while.", OutcomeStatus.PREEMPTED)
-    if _lost_with_node(member.node, error):
-        first = str(error).strip().partition("\n")[0]
-        return Fault(f"{name} was lost with its node: {first}", OutcomeStatus.PREEMPTED)
-    return Fault(f"{name}: {death_reason(str(error))}", OutcomeStatus.FAILED)
-
-
-def _lost_with_node(node: str, error: RayError) -> bool:
-    preempted = isinstance(error, NodeDiedError) or (isinstance(error, RayActorError) and error.preempted)
-    return preempted or not node_lives(node)
-
-
-def _is_ready(call: Any) -> bool:
-    ready, _ = ray.wait([call], timeout=0, fetch_local=False)
-    return bool(ready)
-
-
-def _error_of(call: Any) -> RayError | None:
-    """What Ray says of a call that got no answer."""
-    if call is None or not _is_ready(call):
-        return None
-    try:
-        ray.get(call)
-    except RayError as error:
-        return error
-    return None
 
 
 def _wait_to_be_given_up() -> NoReturn:

@@ -14,7 +14,8 @@ from ray.exceptions import RayActorError
 from ..core.assignment import Assignment, Outcome
 from ..core.reports import ReportBatch
 from .engine import Engine
-from .ranks import Member, Ranks, gather
+from .members import Member, gather
+from .ranks import Ranks
 from .report_queue import ReportQueue
 from .worker_settings import WorkerSettings
 

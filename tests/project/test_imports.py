@@ -46,6 +46,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "pyarrow": ("scheduler.results", "scheduler.storage"),
     "ray": (
         "scheduler.execution.cluster",
+        "scheduler.execution.members",
         "scheduler.execution.peer",
         "scheduler.execution.ranks",
         "scheduler.execution.ray_executor",
