@@ -3,7 +3,6 @@
 
 import os
 from collections.abc import Iterator
-from threading import Event
 from typing import Any
 
 import torch
@@ -35,20 +34,3 @@ def regress(trial: Trial) -> Iterator[dict[str, Any]]:
         if size > 1:
             distributed.all_reduce(shared)
         yield {"loss": float(shared), "process": os.getpid()}
-
-
-def fated(trial: Trial) -> Iterator[dict[str, Any]]:
-    """Goes wrong in its second step, in the rank that its configuration names, while the others are in `all_reduce`."""
-    rank, _ = join_processes()
-    print("process", os.getpid(), flush=True)
-    for step in trial.steps():
-        if step == 2 and rank == trial.config["rank"]:
-            if trial.config["fate"] == "raises":
-                raise ValueError("no such data")
-            if trial.config["fate"] == "ends":
-                return
-            print("waiting to be killed", flush=True)
-            Event().wait()
-        if trial.config["fate"] != "ends":
-            distributed.all_reduce(torch.ones(1))
-        yield {"loss": 1.0}

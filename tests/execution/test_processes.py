@@ -30,6 +30,8 @@ from caviar.scheduler.storage import Location, SweepDirectory
 from caviar.trainers import load_trainer, open_training
 
 CODE = Path(__file__).with_name("ranked_code.py")
+PLAIN = Path(__file__).with_name("training_code.py")
+"""Training code that needs no torch, in which workers start sooner."""
 EXAMPLE = Path(__file__).parents[2] / "examples" / "ddp.yaml"
 Work = Callable[..., Assignment]
 
@@ -71,8 +73,8 @@ def four_cpus() -> Iterator[None]:
         yield
 
 
-def told(layout: SweepDirectory, function: str, **facts: Any) -> EngineSettings:
-    return EngineSettings(load_trainer(f"{CODE}:{function}"), "loss", 9, layout.path, **facts)
+def told(layout: SweepDirectory, code: Path, function: str, **facts: Any) -> EngineSettings:
+    return EngineSettings(load_trainer(f"{code}:{function}"), "loss", 9, layout.path, **facts)
 
 
 def wait_for_workers(executor: RayExecutor) -> None:
@@ -112,7 +114,7 @@ def runs(process: int) -> bool:
 def test_two_processes_train_as_one_with_the_whole_batch_would_and_go_on_from_a_checkpoint(
     layout: SweepDirectory, work: Work
 ) -> None:
-    settings = told(layout, "regress", warm=0)
+    settings = told(layout, CODE, "regress", warm=0)
     executor = RayExecutor(settings, [WorkerKind(processes=2, count=1)])
     try:
         outcome, reports = finish(executor, work(0, stop=6, seed=7))
@@ -145,17 +147,21 @@ FATES = {
 def test_whatever_happens_to_a_process_is_the_failure_of_its_trial_and_nothing_is_left_of_its_worker(
     layout: SweepDirectory, work: Work
 ) -> None:
-    executor = RayExecutor(told(layout, "fated"), [WorkerKind(processes=2, count=2)])
+    executor = RayExecutor(told(layout, PLAIN, "fated_in_processes"), [WorkerKind(processes=2, count=2)])
     try:
         for trial, (fate, (rank, begin, end)) in enumerate(FATES.items()):
-            assignment = work(trial, config={"fate": fate.split()[0], "rank": rank}, stop=3)
+            assignment = work(trial, config={"fate": fate.removesuffix(" itself"), "rank": rank}, stop=3)
             outcome, reports = finish(executor, assignment, partial(kill_if_it_waits, layout.log(trial, 1)))
             assert outcome.status is OutcomeStatus.FAILED
             assert str(outcome.error).startswith(begin)
             assert str(outcome.error).strip().endswith(end)
             assert (outcome.step, reports.step.tolist()) == (1, [1])
-        outcome, _ = finish(executor, work(9, config={"fate": "raises", "rank": None}, stop=3))
+        outcome, _ = finish(executor, work(9, config={"fate": "none", "rank": 1}, stop=3))
         assert outcome.status is OutcomeStatus.COMPLETED
+        os.kill(int(str(layout.log(9, 1).read_text()).split()[1]), signal.SIGKILL)
+        workers = {slot.actor for slot in executor._slots.values()}
+        while workers == {slot.actor for slot in executor._slots.values()}:
+            assert not executor.wait(0.1).outcomes, "a worker that trains nothing is replaced without an outcome"
     finally:
         executor.close()
     assert "ValueError: no such data" in layout.log(0, 1).read_text()
@@ -179,8 +185,7 @@ def kill_if_it_waits(log: Location) -> None:
 def test_a_step_that_takes_too_long_fails_with_the_stacks_of_all_processes_in_the_log(
     layout: SweepDirectory, work: Work, tmp_path: Path
 ) -> None:
-    code = CODE.with_name("training_code.py")
-    settings = EngineSettings(load_trainer(f"{code}:waits_in_both_processes"), "loss", 9, layout.path, timeout=2.0)
+    settings = told(layout, PLAIN, "waits_in_both_processes", timeout=2.0)
     executor = RayExecutor(settings, [WorkerKind(processes=2, count=1)])
     try:
         outcome, _ = finish(executor, work(config={"marker": str(tmp_path / "node")}))
@@ -194,7 +199,7 @@ def test_a_step_that_takes_too_long_fails_with_the_stacks_of_all_processes_in_th
 @pytest.mark.slow
 @pytest.mark.usefixtures("four_cpus")
 def test_a_worker_that_there_is_no_room_for_holds_nobody_up_and_leaves_nothing(layout: SweepDirectory) -> None:
-    maker = WorkerMaker(WorkerKind(cpu=2, processes=3), told(layout, "fated"))
+    maker = WorkerMaker(WorkerKind(cpu=2, processes=3), told(layout, PLAIN, "fated_in_processes"))
     actor = maker.make()
     (group,) = groups_left()
     assert group["state"] == "PENDING"
