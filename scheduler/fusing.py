@@ -1,7 +1,7 @@
 """Which trials of a sweep are trained as one model: resolved from the training code, the space and a measurement."""
 
 from ..search_spaces import SearchSpace
-from ..trainers import Fusing, Trainer
+from ..trainers import Fusing, Trainer, TrainerKind
 from .core.assignment import Assignment, split_groups
 from .core.controllers import make_controller
 from .core.state import SweepState
@@ -21,8 +21,10 @@ def resolve_fusing(spec: SweepSpec, trainer: Trainer) -> SweepSpec:
         trainer: Its training code.
 
     Raises:
-        InvalidSpecError: Trials are to be fused, and the training code is no lane or the controller starts them alone.
+        InvalidSpecError: Trials are to be fused, and the training code is no lane or the controller starts them alone;
+            or a lane is to be trained by several processes.
     """
+    _check_processes(spec, trainer)
     fuse, fusing = spec.fuse, trainer.fusing
     if fusing is None:
         return _alone(spec, f"{trainer.name} is no lane, and only a lane can be fused")
@@ -32,6 +34,15 @@ def resolve_fusing(spec: SweepSpec, trainer: Trainer) -> SweepSpec:
     padded = _padded(space, fusing) if fuse.padded is None else fuse.padded
     static = _static(space, fusing, padded) if fuse.static is None else fuse.static
     return with_fusing(spec, FuseSpec(size=fuse.size, static=static, padded=padded))
+
+
+def _check_processes(spec: SweepSpec, trainer: Trainer) -> None:
+    most = max(kind.processes for kind in spec.worker_kinds)
+    if most > 1 and trainer.kind is TrainerKind.LANE:
+        raise InvalidSpecError(
+            f"workers.processes: {trainer.name} is a lane, whose loop trains in one process, got {most}; leave it out,"
+            " or write a generator function or a class."
+        )
 
 
 def _alone(spec: SweepSpec, reason: str) -> SweepSpec:

@@ -293,6 +293,7 @@ class SweepSpec(SpecPart):
                 self.warm_start.check(self.search_space)
             check_assumed("assume", self.assume, self.search_space)
             self._check_workers()
+            self._check_processes()
             first = next(bracket_schedule(self.search), None)
         except CaviarError as error:
             raise ValueError(str(error)) from None
@@ -324,6 +325,19 @@ class SweepSpec(SpecPart):
                 raise InvalidSpecError(
                     f"workers: no kind of worker trains a trial such as {show(config)}; leave out one kind's when."
                 )
+
+    def _check_processes(self) -> None:
+        most = max(kind.processes for kind in self.worker_kinds)
+        if most > 1 and isinstance(self.trainer, dict):
+            raise InvalidSpecError(
+                f"workers.processes: a command starts its processes itself, as torchrun does, got {most}; leave it out,"
+                " and give the worker the CPUs and GPUs of all."
+            )
+        if most > 1 and self.fuse.size not in {"auto", 1}:
+            raise InvalidSpecError(
+                f"fuse: {self.fuse.size} trials are to be trained as one model, but workers.processes has {most}"
+                " processes train one trial; leave one of the two out."
+            )
 
     def _check_fused_names(self) -> None:
         types = self.search_space.value_types

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from ..search_spaces import InvalidSpaceError, SearchSpace, Value
 from ..search_spaces.values import cut, show
@@ -55,6 +55,14 @@ class WorkersSpec(SpecPart):
     def _fraction_or_whole(cls, value: float) -> float:
         if value > 1 and value != int(value):
             raise ValueError("must be at most 1 or a whole number, because a GPU is shared or given as a whole")
+        return value
+
+    @field_validator("processes")
+    @classmethod
+    def _whole_gpus(cls, value: int, info: ValidationInfo) -> int:
+        gpu = info.data.get("gpu", 0)
+        if value > 1 and gpu != int(gpu):
+            raise ValueError(f"must be 1 where gpu is {gpu:g}, because each of several processes needs a whole GPU")
         return value
 
     @field_validator("when")

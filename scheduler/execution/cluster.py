@@ -102,10 +102,12 @@ def counted(kinds: Sequence[WorkerKind]) -> list[WorkerKind]:
 
 def _counted(kind: WorkerKind, have: Mapping[str, float]) -> WorkerKind:
     needs = {"CPU": kind.cpu, "GPU": kind.gpu, "memory": kind.memory or 0}
-    fits = min(int(have.get(name, 0) / need + 1e-9) for name, need in needs.items() if need)
+    total = {name: need * kind.processes for name, need in needs.items() if need}
+    fits = min(int(have.get(name, 0) / need + 1e-9) for name, need in total.items())
     if fits < 1:
+        several = f" in each of {kind.processes} processes" if kind.processes > 1 else ""
         raise WorkerError(
-            f"workers: a worker needs {kind.cpu:g} CPUs and {kind.gpu:g} GPUs, and Ray has {have.get('CPU', 0):g} and"
-            f" {have.get('GPU', 0):g} in all; ask for less."
+            f"workers: a worker needs {kind.cpu:g} CPUs and {kind.gpu:g} GPUs{several}, and Ray has"
+            f" {have.get('CPU', 0):g} and {have.get('GPU', 0):g} in all; ask for less."
         )
     return kind if kind.count is not None else replace(kind, count=fits)

@@ -13,6 +13,7 @@ from ..core.assignment import Assignment, Outcome, OutcomeStatus
 from ..storage import SweepDirectory
 from .error_text import describe
 from .open_trials import OpenTrial, OpenTrials, close
+from .opener import LocalOpener, Opener
 from .out_of_memory import free_memory
 from .report_queue import ReportQueue
 from .session import Session
@@ -29,15 +30,17 @@ class Engine:
     Args:
         settings: What every worker of the sweep is told.
         reports: Where reports go.
+        opener: Opens trials; in this process alone if None.
     """
 
-    def __init__(self, settings: EngineSettings, reports: ReportQueue) -> None:
+    def __init__(self, settings: EngineSettings, reports: ReportQueue, opener: Opener | None = None) -> None:
         self._settings, self._reports = settings, reports
+        self._opener = opener or LocalOpener(settings)
         self._layout = SweepDirectory(settings.directory)
-        self._trials = OpenTrials(settings)
+        self._trials = OpenTrials(self._layout, self._opener)
         self._warm = settings.warm
         self._paused = Event()
-        self._watch = Watch(settings, quiet_s)
+        self._watch = Watch(settings, quiet_s, None if opener is None else opener.fault)
         self._output = TrialOutput(self._watch.heard)
         self._runs: Sequence[TrialRun] = ()
         """The group that is being trained."""
@@ -47,6 +50,11 @@ class Engine:
     def waiting(self) -> str | None:
         """What cannot be written at present and why, for which the running group waits; None while it does not."""
         return self._storage.reason
+
+    @property
+    def broken(self) -> bool:
+        """Whether nothing can be trained here any more, because of what happened between the worker's processes."""
+        return self._opener.broken or self._opener.fault() is not None
 
     def pause(self) -> None:
         """Makes the running group, and all later ones, end after the step that is being trained."""
@@ -74,13 +82,15 @@ class Engine:
     def overdue(self) -> Sequence[Outcome]:
         """The outcomes of the running group if its step takes too long: nothing can be trained here after that.
 
-        The processes of the training code are killed, its stack goes to the log, and what was trained in the step has
-        failed. The rest of the group was interrupted.
+        The same holds where another process of this worker has raised or died. The processes of the training code are
+        killed, the reason goes to the log, with the stack of a step that takes too long, and what was trained in the
+        step has failed. The rest of the group was interrupted.
         """
         late = self._watch.overdue()
         if late is None:
             return []
-        self._output.write(f"{late.stack}{late.reason}\n")
+        others = self._opener.stacks() if late.stack else ""
+        self._output.write(f"{late.stack}{others}{late.reason}\n")
         kill_processes()
         for run in self._runs:
             _end_late(run, late)
@@ -112,7 +122,7 @@ class Engine:
         self._trials.trim(0)
 
     def _train(self, runs: Sequence[TrialRun]) -> None:
-        if self._paused.is_set():
+        if self._paused.is_set() or self._opener.broken:
             for run in runs:
                 run.end(OutcomeStatus.INTERRUPTED)
         elif len(runs) == 1:
@@ -136,7 +146,7 @@ class Engine:
                 run.fail(error)
             finally:
                 self._trials.trim(self._warm)
-        if run.reopen_alone():
+        if not self._opener.broken and run.reopen_alone():
             self._train_alone(run)
 
     def _train_fused(self, runs: Sequence[TrialRun]) -> list[Sequence[TrialRun]]:
@@ -178,6 +188,6 @@ def _end_late(run: TrialRun, late: Overdue) -> None:
     if run.outcome is None:
         if any(run is one for one in late.runs):
             run.elapsed_s += late.elapsed_s / len(late.runs)
-            run.end(OutcomeStatus.FAILED, error=late.reason)
+            run.end(late.status, error=late.reason)
         else:
             run.end(OutcomeStatus.INTERRUPTED)

@@ -5,10 +5,10 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ...trainers import Training, open_training
+from ...trainers import Training
 from ..core.assignment import Assignment
 from ..storage import Checkpoint, Checkpoints, StagedCheckpoint, SweepDirectory
-from .settings import EngineSettings
+from .opener import Opener
 
 
 @dataclass(slots=True)
@@ -36,12 +36,12 @@ class OpenTrials:
     """Opens trials and closes them; those that are put back stay warm.
 
     Args:
-        settings: What every worker of the sweep is told.
+        layout: The sweep's directory.
+        opener: Opens them.
     """
 
-    def __init__(self, settings: EngineSettings) -> None:
-        self._settings = settings
-        layout = SweepDirectory(settings.directory)
+    def __init__(self, layout: SweepDirectory, opener: Opener) -> None:
+        self._opener = opener
         self._checkpoints = Checkpoints(layout.checkpoints, layout.staging)
         self._warm: OrderedDict[int, OpenTrial] = OrderedDict()
 
@@ -87,17 +87,7 @@ class OpenTrials:
                 found.release()
 
     def _open(self, assignment: Assignment, found: Checkpoint | None) -> OpenTrial:
-        training = open_training(
-            self._settings.trainer,
-            number=assignment.trial,
-            config=assignment.config,
-            seed=assignment.seed,
-            resource_max=self._settings.resource_max,
-            directory=found.path if found else None,
-            step=found.step if found else 0,
-            data=self._settings.data,
-            target=self._settings.target,
-        )
+        training = self._opener.open(assignment, found)
         if found is None:
             return OpenTrial(assignment.trial, training, 0, {})
         meta = found.meta

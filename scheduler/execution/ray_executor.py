@@ -166,7 +166,9 @@ class RayExecutor:
         if closing:
             ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_S)
         for slot in (*self._slots.values(), *self._doubted):
-            ray.kill(slot.actor)
+            self._end(slot)
+        for maker in self._makers:
+            maker.close()
         self._slots.clear()
         self._doubted.clear()
 
@@ -281,7 +283,10 @@ class RayExecutor:
         if not self._closing and slot.doubted is None:
             self._add_worker(slot.kind)
         # It may be alive and only out of reach: it must not go on with work that another worker is given.
-        ray.kill(slot.actor)
+        self._end(slot)
+
+    def _end(self, slot: Slot) -> None:
+        self._makers[slot.kind].end(slot.actor)
 
 
 def _lost_with_node(slot: Slot, error: RayError) -> bool:

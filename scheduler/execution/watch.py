@@ -16,6 +16,8 @@ from pathlib import Path
 from threading import Event, Lock, get_ident
 from typing import IO
 
+from ..core.assignment import OutcomeStatus
+from .opener import Fault
 from .settings import EngineSettings
 from .trial_run import TrialRun
 
@@ -26,19 +28,21 @@ _MARGIN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """A step that takes too long.
+    """A step that takes too long, or that another process of the worker cannot train.
 
     Attributes:
         runs: What is trained in it.
-        reason: A sentence.
-        stack: Where its thread is.
+        reason: A sentence, or the error of the other process.
+        stack: Where its thread is; empty where another process is to blame.
         elapsed_s: Seconds since it began.
+        status: FAILED, or PREEMPTED where another process was lost with its node.
     """
 
     runs: Sequence[TrialRun]
     reason: str
     stack: str
     elapsed_s: float
+    status: OutcomeStatus = OutcomeStatus.FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +56,19 @@ class _Step:
 
 
 class Watch:
-    """Watches over the steps of one training thread; does nothing where no limit is given.
+    """Watches over the steps of one training thread; does nothing where no limit is given and no other process trains.
 
     Args:
         settings: What every worker is told.
         quiet_s: Seconds since processes of the training code have printed what nobody has read yet.
+        fault: What happened in another process of the worker; None where it has one process.
     """
 
-    def __init__(self, settings: EngineSettings, quiet_s: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: EngineSettings, quiet_s: Callable[[], float], fault: Callable[[], Fault | None] | None = None
+    ) -> None:
         self._settings, self._quiet_s, self._limit = settings, quiet_s, settings.patience_s
+        self._fault, self._active = fault, fault is not None or self._limit is not None
         self._lock = Lock()
         self._step: _Step | None = None
         self._heard = self._armed = 0.0
@@ -69,14 +77,14 @@ class Watch:
 
     def begin(self, runs: Sequence[TrialRun], number: int) -> None:
         """A step begins: of these runs the one with this number, or 0 where a trial is opened."""
-        if self._limit is not None:
+        if self._active:
             with self._lock:
                 self._step = _Step(runs, number, get_ident(), time.monotonic())
             self.heard()
 
     def end(self) -> None:
         """The step has ended, or raised; where it was given up meanwhile, this never returns."""
-        if self._limit is not None:
+        if self._active:
             with self._lock:
                 self._step = None
             if self._given_up:
@@ -95,11 +103,16 @@ class Watch:
         """The step that takes too long, once; from then on its thread gets no further than the step's end."""
         with self._lock:
             step = self._step
-            reason = None if step is None or self._given_up else self._reason(step)
-            if step is None or reason is None:
+            if step is None or self._given_up:
+                return None
+            fault = None if self._fault is None else self._fault()
+            reason = self._reason(step) if fault is None else fault.reason
+            if reason is None:
                 return None
             self._given_up = True
         faulthandler.cancel_dump_traceback_later()
+        if fault is not None:
+            return Overdue(step.runs, reason, "", time.monotonic() - step.began, fault.status)
         stack = "".join(traceback.format_stack(sys._current_frames()[step.thread]))
         return Overdue(step.runs, reason, stack, time.monotonic() - step.began)
 

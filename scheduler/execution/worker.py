@@ -1,40 +1,26 @@
 """A worker: a Ray actor that trains in one thread and answers the driver in another."""
 
 import os
-import sys
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Condition, Thread
+from typing import Any
 
 import ray
-from ray import cloudpickle
+from ray.exceptions import RayActorError
 
 from ..core.assignment import Assignment, Outcome
 from ..core.reports import ReportBatch
 from .engine import Engine
+from .members import Member, gather
+from .ranks import Ranks
 from .report_queue import ReportQueue
-from .settings import EngineSettings
+from .worker_settings import WorkerSettings
 
 _MANY_REPORTS = 10_000
 _LOOK_S = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """What a worker is started with.
-
-    Attributes:
-        engine: `EngineSettings`, pickled by value: it is opened after the variables are set, since it may import
-            torch, which reads them once.
-        variables: Environment variables, from `thread_variables`.
-        paths: The driver's import path, so that what the driver can import the worker can.
-    """
-
-    engine: bytes
-    variables: Mapping[str, str]
-    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +31,8 @@ class Answer:
         reports: All reports since the last answer, including every report of the assignments in `outcomes`.
         outcomes: The assignments that have ended.
         node: The id of the worker's node.
-        stuck: Whether a step takes too long: the worker trains nothing any more and is to be replaced.
+        stuck: Whether a step takes too long, or the processes of the worker have lost each other: it trains nothing any
+            more and is to be replaced.
         waiting: What cannot be written at present and why, for which the running group waits.
     """
 
@@ -61,20 +48,22 @@ class Worker:
 
     Args:
         settings: What the worker is started with.
+        peers: The actors in which its trials are trained as well, if it has several processes; this is rank 0 then.
     """
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        os.environ.update(settings.variables)
-        sys.path += [path for path in settings.paths if path not in sys.path]
-        engine: EngineSettings = cloudpickle.loads(settings.engine)
+    def __init__(self, settings: WorkerSettings, peers: Sequence[Any] = ()) -> None:
+        members = _gathered(peers, settings)
+        engine = settings.opened()
         self._reports = ReportQueue()
-        self._engine = Engine(engine, self._reports)
+        self._engine = Engine(engine, self._reports, Ranks(engine, members) if members else None)
         self._node = ray.get_runtime_context().get_node_id()
         self._queue: deque[Sequence[Assignment] | None] = deque()
         self._early: dict[int, Sequence[Sequence[Assignment]]] = {}
         """What was submitted before its turn, by its number."""
         self._submitted = 0
         self._outcomes: deque[Outcome] = deque()
+        self._trains = False
+        """Whether a group is trained whose outcomes are not there yet."""
         self._crash: BaseException | None = None
         self._changed = Condition()
         self._thread = Thread(target=self._work, name="training", daemon=True)
@@ -113,7 +102,8 @@ class Worker:
             if self._crash is not None and not outcomes:
                 raise self._crash
         late = self._engine.overdue()
-        return Answer(self._reports.take(), [*outcomes, *late], self._node, bool(late), self._engine.waiting)
+        stuck = bool(late) or self._is_over()
+        return Answer(self._reports.take(), [*outcomes, *late], self._node, stuck, self._engine.waiting)
 
     def group_size(self, assignments: Sequence[Assignment], share: float) -> int:
         """How many trials to train together; see `Engine.group_size`. Called before any work is submitted."""
@@ -134,6 +124,11 @@ class Worker:
             self._changed.notify_all()
         self._thread.join(timeout)
 
+    def _is_over(self) -> bool:
+        """Whether nothing can be trained any more, and all that was trained has been told."""
+        with self._changed:
+            return not self._trains and not self._outcomes and self._engine.broken
+
     def _work(self) -> None:
         try:
             self._train()
@@ -147,10 +142,22 @@ class Worker:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue)
                 group = self._queue.popleft()
+                self._trains = group is not None and not self._engine.broken
             if group is None:
                 self._engine.close()
                 return
+            if not self._trains:
+                return
             outcomes = self._engine.run(group)
             with self._changed:
+                self._trains = False
                 self._outcomes.extend(outcomes)
                 self._changed.notify_all()
+
+
+def _gathered(peers: Sequence[Any], settings: WorkerSettings) -> Sequence[Member]:
+    """The other processes of this worker; where one of them is lost already, this one ends and all are replaced."""
+    try:
+        return gather(peers, settings) if peers else ()
+    except RayActorError:
+        os._exit(1)

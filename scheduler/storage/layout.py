@@ -73,9 +73,9 @@ class SweepDirectory:
         """Folder of half-written files; all of it may be deleted while no process runs the sweep."""
         return self.path / "staging"
 
-    def log(self, trial: int) -> Location:
-        """The file that holds what a trial printed."""
-        return self.logs / f"{trial}.log"
+    def log(self, trial: int, rank: int = 0) -> Location:
+        """The file that holds what a trial printed, in one of the processes that train it together."""
+        return self.logs / (f"{trial}.rank{rank}.log" if rank else f"{trial}.log")
 
     def create(self) -> None:
         """Make the folders that do not exist yet, durably; an object store needs only the bucket.

@@ -1,5 +1,6 @@
 """What happens to a sweep's work when a machine of the cluster is gone, with whatever lay in its memory."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -83,6 +84,30 @@ def test_an_answer_that_is_lost_with_its_node_is_no_failure_and_another_worker_d
     cluster.remove_node(node)
     assert outcomes[1].status is OutcomeStatus.COMPLETED
     assert ReportBatch.concatenate(batches).step.tolist() == list(range(1, STEPS + 1))
+
+
+def test_a_process_that_is_lost_with_its_node_preempts_the_trial_of_its_worker(
+    cluster: Cluster, settings: Callable[..., EngineSettings], work: Callable[..., Assignment], tmp_path: Path
+) -> None:
+    nodes = [cluster.add_node(num_cpus=1, object_store_memory=MEMORY) for _ in range(2)]
+    executor = RayExecutor(settings("waits_in_both_processes"), [WorkerKind(processes=2, count=1)])
+    while executor.workers < 1:
+        executor.wait(1.0)
+    marker = tmp_path / "node"
+    executor.start([work(config={"marker": str(marker)})])
+    outcomes, reports = list[Outcome](), list[ReportBatch]()
+    while not outcomes:
+        arrived = executor.wait(0.1)
+        outcomes += arrived.outcomes
+        reports.append(arrived.reports)
+        if marker.exists() and (lost := [node for node in nodes if node.node_id == marker.read_text()]):
+            nodes.remove(lost[0])
+            cluster.remove_node(lost[0], allow_graceful=False)
+    executor.close()
+    cluster.remove_node(nodes[0])
+    assert (outcomes[0].status, outcomes[0].step) == (OutcomeStatus.PREEMPTED, 1)
+    assert re.match(r"rank 1(:| was).* lost with its node\.$", str(outcomes[0].error))
+    assert ReportBatch.concatenate(reports).metrics["loss"].tolist() == [1.0], "each has a node to itself"
 
 
 def sweep_in(storage: Path, marker: Path) -> Sweep:

@@ -152,6 +152,45 @@ def waits_once_to_lose_its_node(trial: Trial) -> Iterator[Metrics]:
         yield {"loss": position["x"]}
 
 
+def waits_in_both_processes(trial: Trial) -> Iterator[Metrics]:
+    """Rank 1 says on which node it is, in the second step, in which all wait for each other."""
+    for step in trial.steps():
+        if step == 2:
+            if os.environ["RANK"] == "1":
+                Path(str(trial.config["marker"])).write_text(ray.get_runtime_context().get_node_id())
+            Event().wait()
+        yield {"loss": float(os.environ["LOCAL_WORLD_SIZE"])}
+
+
+def fated_in_processes(trial: Trial) -> Iterator[Metrics]:
+    """Goes wrong in its second step, in the rank that its configuration names, while the other waits for it."""
+    fate, here = trial.config["fate"], int(os.environ["RANK"]) == trial.config["rank"]
+    print("process", os.getpid(), flush=True)
+    for step in trial.steps():
+        if step == 2 and here and fate == "ends":
+            return
+        if step == 2 and fate == "raises":
+            if here:
+                raise ValueError("no such data")
+            Event().wait()
+        if step == 2 and fate == "is killed":
+            _meet_in_all_reduce(here)
+        yield {"loss": 1.0}
+
+
+def _meet_in_all_reduce(late: bool) -> None:
+    """One rank is in the collective operation, and the other, on its way there, waits to be killed."""
+    import torch  # noqa: PLC0415 the other functions here train without it
+
+    from caviar.trainers.pytorch import join_processes  # noqa: PLC0415
+
+    join_processes()
+    if late:
+        print("waiting to be killed", flush=True)
+        Event().wait()
+    torch.distributed.all_reduce(torch.ones(1))
+
+
 def kills_its_process_once(trial: Trial) -> Iterator[Metrics]:
     """Dies in its second step, the first time, if it is trial 0."""
     marker = Path(str(trial.config["marker"]))

@@ -46,9 +46,13 @@ PLACES: dict[str, tuple[str, ...]] = {
     "pyarrow": ("scheduler.results", "scheduler.storage"),
     "ray": (
         "scheduler.execution.cluster",
+        "scheduler.execution.members",
+        "scheduler.execution.peer",
+        "scheduler.execution.ranks",
         "scheduler.execution.ray_executor",
         "scheduler.execution.worker",
         "scheduler.execution.worker_maker",
+        "scheduler.execution.worker_settings",
     ),
     "rich": ("scheduler.cli",),
     "torch": ("trainers.pytorch",),

@@ -146,6 +146,16 @@ def test_fusing_training_code_that_is_no_lane_is_refused() -> None:
     )
 
 
+def test_a_lane_that_several_processes_are_to_train_is_refused_and_other_code_is_trained_one_trial_at_a_time() -> None:
+    with pytest.raises(InvalidSpecError) as refusal:
+        sweep(workers={"processes": 2})
+    assert str(refusal.value) == (
+        "workers.processes: ThisLane is a lane, whose loop trains in one process, got 2; leave it out, or write a"
+        " generator function or a class."
+    )
+    assert sweep(train, workers={"processes": 2}).spec.fuse.size == 1
+
+
 def test_asha_trains_the_trials_of_a_lane_one_at_a_time() -> None:
     assert sweep(controller="asha").spec.fuse == FuseSpec(size=1, static=(), padded=())
     with pytest.raises(InvalidSpecError, match=r"but asha promotes each trial by itself; leave it out"):

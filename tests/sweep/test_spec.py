@@ -94,6 +94,21 @@ def test_bytes_may_be_given_as_a_number_or_as_a_text_with_a_unit(disk: int | str
             {"workers": {"labels": {"rack": 7}}},
             "workers.labels: rack: the value of a label must be text or a list of texts, got {'rack': 7}.",
         ),
+        (
+            {"workers": {"gpu": 0.5, "processes": 2}},
+            "workers.processes: must be 1 where gpu is 0.5, because each of several processes needs a whole GPU,"
+            " got 2.",
+        ),
+        (
+            {"workers": [{"cpu": 1}, {"processes": 4}], "trainer": {"command": "train"}},
+            "workers.processes: a command starts its processes itself, as torchrun does, got 4; leave it out, and give"
+            " the worker the CPUs and GPUs of all.",
+        ),
+        (
+            {"workers": {"processes": 2}, "fuse": 8},
+            "fuse: 8 trials are to be trained as one model, but workers.processes has 2 processes train one trial;"
+            " leave one of the two out.",
+        ),
         ({"workers": [{"cpu": 0}]}, "workers.0.cpu: must be greater than 0, got 0."),
         ({"workers": [{"cpu": 1}, {"cpus": 4}]}, "workers.1.cpus: there is no such field; did you mean cpu."),
         ({"workers": {"count": 0}}, "workers.count: must be max, or a whole number of at least 1, got 0."),

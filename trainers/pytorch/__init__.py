@@ -1,7 +1,8 @@
 """All that needs torch: trial parts by their standard names, lanes, and ready classifiers.
 
 `Lane` is the base of training code that can be fused; `classifier` is a lane over a person's own data, for a spec's
-`trainer: caviar.trainers.pytorch:classifier`. The parts, such as schedules, initialisation or augmentation, stand in
+`trainer: caviar.trainers.pytorch:classifier`; `join_processes` is for training code that several processes run
+together. The parts, such as schedules, initialisation or augmentation, stand in
 the modules of their names. Nothing is imported before it is asked for: checkpoints of any training code that uses torch
 come through this package, and should not wait for scikit-learn.
 """
@@ -14,9 +15,10 @@ _PLACES = {
     "Dropout": ("dropout", "Dropout"),
     "Lane": ("lane", "Lane"),
     "classifier": ("classification", "Classifier"),
+    "join_processes": ("processes", "join_processes"),
 }
 
-__all__ = ["Data", "Dropout", "Lane", "classifier"]
+__all__ = ["Data", "Dropout", "Lane", "classifier", "join_processes"]
 
 
 def __getattr__(name: str) -> Any:

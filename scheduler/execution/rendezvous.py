@@ -1,0 +1,75 @@
+"""What the processes of one worker are told so that `torch.distributed` finds them: as `torchrun` says it."""
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process is.
+
+    Attributes:
+        node: The id of its node.
+        address: The address of its node.
+        devices: The GPUs that it was given, as in CUDA_VISIBLE_DEVICES; none for a process without one.
+    """
+
+    node: str
+    address: str
+    devices: tuple[str, ...] = ()
+
+
+def rank_order(places: Sequence[Place]) -> list[int]:
+    """The positions of processes in the order of their ranks: the first stays so, and those of a node are neighbours.
+
+    Args:
+        places: Where the processes are.
+    """
+    nodes = list(dict.fromkeys(place.node for place in places))
+    return sorted(range(len(places)), key=lambda position: nodes.index(places[position].node))
+
+
+def rank_variables(places: Sequence[Place], port: int) -> list[dict[str, str]]:
+    """The environment variables of each process.
+
+    The processes of a node see the GPUs of all of them, in the order of their ranks, so that the first GPU of a process
+    is number LOCAL_RANK times the GPUs a process, as code that is written for `torchrun` expects.
+
+    Args:
+        places: Where the processes are, in the order of their ranks.
+        port: A port that is free on the first one's node.
+    """
+    return [_variables(places, rank, port) for rank in range(len(places))]
+
+
+def _variables(places: Sequence[Place], rank: int, port: int) -> dict[str, str]:
+    beside = [other for other, place in enumerate(places) if place.node == places[rank].node]
+    variables = {
+        "RANK": rank,
+        "WORLD_SIZE": len(places),
+        "LOCAL_RANK": beside.index(rank),
+        "LOCAL_WORLD_SIZE": len(beside),
+        "MASTER_ADDR": places[0].address,
+        "MASTER_PORT": port,
+    }
+    devices = [device for other in beside for device in places[other].devices]
+    return {name: str(value) for name, value in variables.items()} | (
+        {"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}
+    )
+
+
+def reserve_port(address: str) -> int:
+    """A port of this machine that nobody is given by chance as long as this process lives.
+
+    Whoever asks for this port and sets SO_REUSEADDR, as `torch.distributed` does, can listen on it.
+
+    Args:
+        address: An address of this machine.
+    """
+    held = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind((address, 0))
+    port: int = held.getsockname()[1]
+    held.detach()
+    return port
