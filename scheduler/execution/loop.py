@@ -19,13 +19,15 @@ from ..core.proposal import Proposal
 from ..core.state import SweepState
 from .executor import Arrivals, Executor
 from .interrupts import Interrupts
+from .pace import Pace
 
 _logger = logging.getLogger(__name__)
 
 _WAIT_S = 0.25
 _IDLE_WAIT_S = 0.05
-_TABLE_EVERY_S = 10.0
-_OBSERVE_EVERY_S = 0.5
+_TABLE_EVERY_S, _TABLE_SHARE = 10.0, 0.02
+_OBSERVE_EVERY_S, _OBSERVE_SHARE = 0.5, 0.05
+"""The table of trials and what an observer shows grow with the sweep: seldom enough, they never hold it up."""
 
 
 class StopReason(str, Enum):
@@ -112,7 +114,8 @@ class SweepLoop:
         record: What keeps.
         interrupts: Requests to stop.
         seconds: How long the run may take; then it stops like one that is asked to.
-        observe: Called twice a second at most, and at the end; once it raises, it is left alone.
+        observe: Called twice a second at most, less often where it takes long, and at the end; once it raises, it is
+            left alone.
     """
 
     def __init__(
@@ -127,7 +130,7 @@ class SweepLoop:
         self._state, self._executor, self._record = state, executor, record
         self._interrupts, self._seconds, self._observe = interrupts, seconds, observe
         self._began = executor.now()
-        self._tabulated = self._observed = -inf
+        self._tables, self._views = Pace(_TABLE_EVERY_S, _TABLE_SHARE), Pace(_OBSERVE_EVERY_S, _OBSERVE_SHARE)
         self._stopping: StopReason | None = None
         self._ended: set[int] = set()
         """Trials whose outcomes have arrived and are not handled yet."""
@@ -224,12 +227,14 @@ class SweepLoop:
         """What happens now and then: requests to stop, the table of trials, the observer."""
         now = self._executor.now()
         self._stop_if_asked(now)
-        if now - self._tabulated >= _TABLE_EVERY_S:
+        if self._tables.due(now):
+            began = time.perf_counter()
             self._record.tabulate(self._state)
-            self._tabulated = now
-        if now - self._observed >= _OBSERVE_EVERY_S:
+            self._tables.done(now, time.perf_counter() - began)
+        if self._views.due(now):
+            began = time.perf_counter()
             self._tell()
-            self._observed = now
+            self._views.done(now, time.perf_counter() - began)
 
     def _stop_if_asked(self, now: float) -> None:
         if self._stopping is None and (reason := self._stop_reason(now)):
