@@ -192,9 +192,9 @@ class SweepLoop:
         if wanted is not None and wanted != self._asked:
             self._executor.ask(self._state.request())
             self._asked = wanted
-        free = self._executor.capacity()
-        assignments = self._state.decide(free) if free else []
-        if assignments:
+        self._executor.scale(self._state.demand)
+        # What is decided may wait for workers of another kind than those that are free.
+        while (free := self._executor.capacity()) and (assignments := self._state.decide(free)):
             self._record.decided(free, assignments)
             self._executor.start(assignments)
 

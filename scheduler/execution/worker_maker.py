@@ -38,11 +38,6 @@ class WorkerMaker:
             max_concurrency=_CALLS_AT_ONCE,
         )
 
-    @property
-    def share(self) -> float:
-        """The share of its device that a worker may use."""
-        return min(1.0, self.kind.gpu) if self.kind.gpu else 1 / (self.kind.count or 1)
-
     def make(self) -> Any:
         """Starts a worker, which Ray places as soon as there is room."""
         return self._actor_class.remote(self._settings)

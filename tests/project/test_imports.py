@@ -46,6 +46,8 @@ PLACES: dict[str, tuple[str, ...]] = {
     "pyarrow": ("scheduler.results", "scheduler.storage"),
     "ray": (
         "scheduler.execution.cluster",
+        "scheduler.execution.fleet",
+        "scheduler.execution.nodes",
         "scheduler.execution.ray_executor",
         "scheduler.execution.worker",
         "scheduler.execution.worker_maker",
