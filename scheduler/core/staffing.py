@@ -73,7 +73,7 @@ def staffing(kinds: Sequence[WorkerKind], classes: Mapping[Suiting, int], ready:
     """
     most = [inf if kind.count is None else kind.count for kind in kinds]
     asked, _ = _poured(classes, most)
-    wanted, left = _poured(classes, ready)
+    wanted, left = _poured(classes, [min(pair) for pair in zip(ready, most, strict=True)])
     for suiting, groups in left.items():
         for kind in suiting:
             wanted[kind] += groups
