@@ -135,20 +135,27 @@ def taken_from(nodes: Sequence[Node], where: str, kind: WorkerKind, workers: int
 def room_makers(
     kind: WorkerKind, idle: Sequence[tuple[str | None, WorkerKind]], nodes: Sequence[Node]
 ) -> list[int] | None:
-    """Which idle workers to end so that one of another kind fits: the fewest on one node; None where it cannot be.
+    """Which idle workers of one node to end so that one of another kind fits; None where it cannot be.
 
     Args:
         kind: The kind that has no room.
         idle: The node and the kind of each idle worker.
         nodes: The nodes.
     """
+
+    def helps(ended: Sequence[int], name: str) -> bool:
+        after = nodes
+        for place in ended:
+            after = taken_from(after, name, idle[place][1], -1)
+        return fits(kind, after)
+
     found: list[list[int]] = []
     for node in nodes:
-        after, ended = list(nodes), list[int]()
-        for place, (where, of) in enumerate(idle):
-            if where == node.name and not fits(kind, after):
-                after, ended = taken_from(after, node.name, of, -1), [*ended, place]
-        if fits(kind, after):
+        ended = [place for place, (where, _) in enumerate(idle) if where == node.name]
+        if helps(ended, node.name):
+            for place in list(ended):
+                without = [one for one in ended if one != place]
+                ended = without if helps(without, node.name) else ended
             found.append(ended)
     return min(found, key=len, default=None)
 

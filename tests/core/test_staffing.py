@@ -97,6 +97,7 @@ def test_idle_workers_make_room_the_fewest_on_one_node_and_none_where_it_would_n
     full = [Node(name, {"CPU": 2, "GPU": 1}, {"CPU": 2, "GPU": 0}, {}) for name in "ab"]
     whole, half = WorkerKind(gpu=1), WorkerKind(gpu=0.5)
     assert room_makers(whole, [("a", half), ("b", whole), ("a", half)], full) == [1]
+    assert room_makers(whole, [("a", WorkerKind()), ("a", whole), (None, whole)], full) == [1]
     assert room_makers(whole, [("a", half), (None, whole), ("a", half)], full) == [0, 2]
     assert room_makers(whole, [("a", half), ("b", half)], full) is None
     assert room_makers(WorkerKind(), [("a", half)], full) == []
