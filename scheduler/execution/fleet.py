@@ -12,9 +12,10 @@ import ray
 from ray.exceptions import RayError
 
 from ..core.placement import Suiting, WorkerKind
-from ..core.staffing import Node, additions, lack_sentence, most_on_a_node, room_makers, staffing, taken_from
+from ..core.staffing import Node, additions, most_on_a_node, room_makers, staffing, taken_from
 from .nodes import ask_for, draining_nodes, has_place, is_own_ray, nodes
 from .settings import EngineSettings
+from .shortage import Shortage
 from .slots import Slot
 from .worker_maker import WorkerMaker
 
@@ -56,10 +57,7 @@ class Fleet:
         """How many workers of each kind were wanted of late, and when."""
         self._asked: Sequence[int] | None = None
         """For how many of each kind the autoscaler was asked last."""
-        self._short_since: dict[int, float] = {}
-        """Since when a kind has had fewer workers with a place than are wanted."""
-        self._told: set[int] = set()
-        """The kinds of which it was said that they are short."""
+        self._shortage = Shortage(kinds)
 
     @property
     def open(self) -> list[Slot]:
@@ -90,7 +88,8 @@ class Fleet:
         there = self._nodes()
         self._start(staff.wanted, there)
         self._make_room(waiting, there)
-        self._note_lack(staff.wanted, there)
+        if not self._own:
+            self._shortage.note(staff.wanted, self._counts(_is_placed), there)
 
     def first_of(self, kind: int) -> tuple[Slot, float]:
         """A worker of a kind, which is started if there is none, and the share of its device that each may use."""
@@ -101,7 +100,8 @@ class Fleet:
 
     def note_wait(self, kind: int) -> None:
         """Says once that nothing in the cluster has room for a worker of a kind, while somebody waits for it."""
-        self._note_lack([int(kind == one) for one in range(len(self._kinds))], nodes())
+        wanted = [int(kind == one) for one in range(len(self._kinds))]
+        self._shortage.note(wanted, self._counts(_is_placed), nodes())
 
     def add(self, kind: int) -> None:
         """Starts a worker."""
@@ -245,19 +245,6 @@ class Fleet:
         if asked != self._asked:
             ask_for(self._kinds, asked)
             self._asked = asked
-
-    def _note_lack(self, wanted: Sequence[int], there: Sequence[Node]) -> None:
-        """Says once that a kind has no worker with a place, or not the number that the spec gives."""
-        for kind, have in enumerate(() if self._own else self._counts(_is_placed)):
-            short = have < wanted[kind] and (not have or self._kinds[kind].count is not None)
-            if not short:
-                self._short_since.pop(kind, None)
-                self._told.discard(kind)
-                continue
-            since = self._short_since.setdefault(kind, monotonic())
-            if kind not in self._told and monotonic() - since >= _PLACELESS_S:
-                _logger.warning("%s", lack_sentence(self._kinds[kind], have, wanted[kind], there))
-                self._told.add(kind)
 
 
 def _is_placed(slot: Slot) -> bool:

@@ -11,16 +11,7 @@ from math import ceil
 from typing import Any
 
 import ray
-from ray.exceptions import (
-    ActorDiedError,
-    ActorUnavailableError,
-    NodeDiedError,
-    ObjectLostError,
-    OutOfMemoryError,
-    RayActorError,
-    RayError,
-    RayTaskError,
-)
+from ray.exceptions import RayActorError, RayTaskError
 
 from ..core.assignment import Assignment, ErrorAction, Outcome, OutcomeStatus, split_groups
 from ..core.backlog import Backlog, Post, parted
@@ -29,25 +20,16 @@ from ..core.proposal import Proposer, Request
 from ..core.reports import ReportBatch
 from ..core.staffing import expected
 from ..errors import WorkerError
-from .deaths import death_reason
 from .executor import Arrivals
 from .fleet import Fleet
-from .nodes import node_lives
+from .losses import LOST, Losses, first_line
 from .proposals import Proposals
 from .settings import EngineSettings
 from .slots import Slot
-from .watch import LATE, unanswered
 from .worker import Answer
 
 _AHEAD_S = 0.1
 _AHEAD_MOST = 64
-_STILLBORN_MOST = 10
-_PATIENCE_S = 5.0
-"""How much longer than a step may take the driver waits for the answer of a worker that should have seen to it."""
-_LOST = (RayActorError, ObjectLostError, NodeDiedError, OutOfMemoryError)
-"""What a worker's answer raises when the worker is gone; a long answer stays on its node and dies with it."""
-_DOUBT_S = 120.0
-"""Ray needs a minute to notice that a node is gone; until then its workers are only out of reach."""
 _UNKNOWN = 1000
 """So many groups are taken to be possible at the same time as long as nobody has said."""
 _MEASURE_S = 1.0
@@ -68,9 +50,7 @@ class RayExecutor:
         self._fleet = Fleet(kinds, settings, self._backlog.forget)
         self._seconds: float | None = None
         """A moving average of the time that a group takes."""
-        self._closing = False
-        self._stillborn = 0
-        """Workers in a row that died before they answered once."""
+        self._losses = Losses(self._fleet, settings)
         self._demand: int | None = None
         """How many groups could be trained at the same time, once somebody has said."""
         self._ended: list[Outcome] = []
@@ -87,7 +67,7 @@ class RayExecutor:
 
     def capacity(self) -> int:
         """Room in the workers' queues, which are longer than one only where groups take under 0.1 s."""
-        return 0 if self._closing else self._backlog.room(self._posts())
+        return 0 if self._fleet.closing else self._backlog.room(self._posts())
 
     def idle(self) -> bool:
         """Whether a worker has nothing to do and could be given something."""
@@ -109,20 +89,20 @@ class RayExecutor:
 
     def scale(self, demand: Callable[[], int]) -> None:
         """Makes and ends workers, once a second, as the work asks for them and the cluster has room."""
-        if self._fleet.due and not self._closing:
+        if self._fleet.due and not self._fleet.closing:
             self._demand = demand()
             self._look()
 
     def wait(self, timeout: float) -> Arrivals:
         """Waits for the first answer and takes all that are there."""
         self._fleet.probe()
-        if self._fleet.due and not self._closing:
+        if self._fleet.due and not self._fleet.closing:
             self._look()
         self._hand_out()
         arrivals = [self._take(poll) for poll in self._answered(0.0 if self._ended else timeout)]
-        arrivals += [self._give_up(poll) for poll in self._unanswered()]
         reports = ReportBatch.concatenate([arrived.reports for arrived in arrivals if len(arrived.reports)])
         outcomes = [*self._ended, *(outcome for arrived in arrivals for outcome in arrived.outcomes)]
+        outcomes += [outcome for poll in self._losses.unanswered() for outcome in self._losses.give_up(poll)]
         self._ended = []
         self._hand_out()
         waiting = next((slot.waiting for slot in self._fleet.slots.values() if slot.waiting is not None), None)
@@ -147,19 +127,19 @@ class RayExecutor:
         except RayTaskError as error:
             raise WorkerError(f"{type(error.cause).__name__}: {error.cause}") from error
         except RayActorError as error:
-            raise WorkerError(_first_line(error)) from error
+            raise WorkerError(first_line(error)) from error
         return size
 
     def cancel(self) -> None:
         """Pauses every worker, and takes back what waits for one."""
-        self._closing = self._fleet.closing = True
+        self._fleet.closing = True
         self._ended += map(_unbegun, self._backlog.clear())
         for slot in self._fleet.slots.values():
             slot.actor.pause.remote()
 
     def close(self) -> None:
         """Lets workers without work close their trials, and others start up, for a few seconds, and ends them all."""
-        self._closing = self._fleet.closing = True
+        self._fleet.closing = True
         self._proposals.close()
         self._fleet.close()
 
@@ -186,7 +166,7 @@ class RayExecutor:
 
     def _hand_out(self) -> None:
         """Sends what waits to the workers that have room for it."""
-        if self._closing or not len(self._backlog):
+        if self._fleet.closing or not len(self._backlog):
             return
         slots = {slot.number: slot for slot in self._fleet.open}
         batches: dict[int, list[Sequence[Assignment]]] = defaultdict(list)
@@ -211,14 +191,14 @@ class RayExecutor:
         slot = self._fleet.slots.pop(poll)
         try:
             answer: Answer = ray.get(poll)
-        except _LOST as error:
-            return self._bury(slot, error)
+        except LOST as error:
+            return _without_reports(self._losses.bury(slot, error))
         except RayTaskError as error:
             raise WorkerError(f"A worker failed outside of training code: {error}") from error
         if slot.doubted is not None:
-            return self._preempt(slot, "The worker was out of reach for a while.")
-        slot.node, self._stillborn = answer.node, 0
-        slot.waiting = answer.waiting
+            return _without_reports(self._losses.preempt(slot, "The worker was out of reach for a while."))
+        self._losses.answered()
+        slot.node, slot.waiting = answer.node, answer.waiting
         arrived = slot.fence(answer.reports, answer.outcomes)
         self._note(slot, arrived)
         if answer.stuck:
@@ -236,62 +216,9 @@ class RayExecutor:
                 self._seconds = seconds if self._seconds is None else 0.8 * self._seconds + 0.2 * seconds
                 seconds, slot.idle_since = 0.0, self.now()
 
-    def _bury(self, slot: Slot, error: RayError) -> Arrivals:
-        """What becomes of the work of a worker that is gone: it failed, unless the worker was lost with its node."""
-        if isinstance(error, ActorDiedError) and error.actor_init_failed:
-            raise WorkerError(f"A worker could not be started: {error}") from error
-        self._stillborn += not slot.ready
-        if self._stillborn > _STILLBORN_MOST:
-            raise WorkerError(
-                f"{self._stillborn} workers in a row died before they answered; if the cluster runs without token"
-                f" authentication, set RAY_AUTH_MODE=disabled here too: {_first_line(error)}"
-            ) from error
-        if slot.work and self._is_doubtful(slot, error):
-            self._fleet.doubt(slot)
-            return Arrivals(ReportBatch.empty(), [])
-        if slot.work and _lost_with_node(slot, error):
-            return self._preempt(slot, f"The worker was lost with its node: {_first_line(error)}")
-        self._fleet.replace(slot)
-        lost = slot.lost(OutcomeStatus.FAILED, death_reason(str(error)), self._told.rules)
-        return Arrivals(ReportBatch.empty(), lost)
 
-    def _preempt(self, slot: Slot, reason: str) -> Arrivals:
-        self._fleet.replace(slot)
-        return Arrivals(ReportBatch.empty(), slot.lost(OutcomeStatus.PREEMPTED, reason))
-
-    def _is_doubtful(self, slot: Slot, error: RayError) -> bool:
-        """Whether it is not known yet if the process died, its node, or neither."""
-        if self._closing or not isinstance(error, ActorUnavailableError | ObjectLostError):
-            return False
-        since = self.now() if slot.doubted is None else slot.doubted
-        return node_lives(slot.node or "") and self.now() - since < _DOUBT_S
-
-    def _unanswered(self) -> list[Any]:
-        """The polls of workers that train and have not answered for longer than a step may take."""
-        if self._told.patience_s is None:
-            return []
-        since = self.now() - self._fleet.poll_s - LATE * self._told.patience_s - _PATIENCE_S
-        return [poll for poll, slot in self._fleet.slots.items() if slot.ready and slot.work and slot.asked < since]
-
-    def _give_up(self, poll: Any) -> Arrivals:
-        slot = self._fleet.slots.pop(poll)
-        self._fleet.replace(slot)
-        reason = unanswered(self._told, next(iter(next(iter(slot.work.values())))))
-        return Arrivals(ReportBatch.empty(), slot.lost(OutcomeStatus.FAILED, reason, self._told.rules))
-
-
-def _lost_with_node(slot: Slot, error: RayError) -> bool:
-    """Whether Ray says so, the node is dead, or the worker stays out of reach."""
-    if isinstance(error, NodeDiedError | ActorUnavailableError | ObjectLostError):
-        return True
-    if isinstance(error, RayActorError) and error.preempted:
-        return True
-    return slot.node is not None and not node_lives(slot.node)
-
-
-def _first_line(error: Exception) -> str:
-    """What Ray says first; the rest is advice on Ray."""
-    return str(error).strip().split("\n", 1)[0]
+def _without_reports(outcomes: Sequence[Outcome]) -> Arrivals:
+    return Arrivals(ReportBatch.empty(), outcomes)
 
 
 def _unbegun(work: Assignment) -> Outcome:

@@ -47,6 +47,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "ray": (
         "scheduler.execution.cluster",
         "scheduler.execution.fleet",
+        "scheduler.execution.losses",
         "scheduler.execution.nodes",
         "scheduler.execution.ray_executor",
         "scheduler.execution.worker",
