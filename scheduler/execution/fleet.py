@@ -12,7 +12,7 @@ import ray
 from ray.exceptions import RayError
 
 from ..core.placement import Suiting, WorkerKind
-from ..core.staffing import Node, additions, most_on_a_node, room_makers, staffing, taken_from
+from ..core.staffing import Node, additions, fits, most_on_a_node, room_makers, staffing, taken_from
 from .nodes import ask_for, draining_nodes, has_place, is_own_ray, nodes
 from .settings import EngineSettings
 from .shortage import Shortage
@@ -84,29 +84,29 @@ class Fleet:
         if certain and not self._own:
             self._ask(staff.asked)
             self._end_spare(staff.wanted)
-            self._end_placeless(staff.wanted)
+            self._end_placeless(staff.wanted, nodes())
         there = self._nodes()
         self._start(staff.wanted, there)
         self._make_room(waiting, there)
         if not self._own:
-            self._shortage.note(staff.wanted, self._counts(_is_placed), there)
+            self._shortage.note(staff.wanted, self._counts(_has_room), there)
 
     def first_of(self, kind: int) -> tuple[Slot, float]:
         """A worker of a kind, which is started if there is none, and the share of its device that each may use."""
         if not any(slot.kind == kind for slot in self.slots.values()):
-            self.add(kind)
+            self.add(kind, roomless=not fits(self._kinds[kind], nodes()))
         slot, of = next(slot for slot in self.slots.values() if slot.kind == kind), self._kinds[kind]
         return slot, min(1.0, of.gpu) if of.gpu else 1 / max(1, most_on_a_node(of, nodes()))
 
     def note_wait(self, kind: int) -> None:
         """Says once that nothing in the cluster has room for a worker of a kind, while somebody waits for it."""
         wanted = [int(kind == one) for one in range(len(self._kinds))]
-        self._shortage.note(wanted, self._counts(_is_placed), nodes())
+        self._shortage.note(wanted, self._counts(_has_room), nodes())
 
-    def add(self, kind: int) -> None:
+    def add(self, kind: int, *, roomless: bool = False) -> None:
         """Starts a worker."""
         actor, now = self._makers[kind].make(), monotonic()
-        self.slots[actor.poll.remote(0.0)] = Slot(actor, now, self._made, kind, now)
+        self.slots[actor.poll.remote(0.0)] = Slot(actor, now, self._made, kind, now, roomless)
         self._made += 1
 
     def replace(self, slot: Slot) -> None:
@@ -189,9 +189,10 @@ class Fleet:
         ready = self._counts(lambda slot: slot.ready)
         more = additions(self._kinds, wanted, ready, there)
         for kind in range(len(self._kinds)):
-            first = int(wanted[kind] > 0 and not ready[kind] and not pending[kind])
-            for _ in range(max(first, more[kind] - pending[kind])):
+            for _ in range(more[kind] - pending[kind]):
                 self.add(kind)
+            if wanted[kind] and not ready[kind] + pending[kind] + more[kind]:
+                self.add(kind, roomless=True)
 
     def _leave_draining(self) -> None:
         """Takes the work back from workers whose nodes are going away: running steps end and are saved."""
@@ -220,13 +221,16 @@ class Fleet:
             for slot in sorted(idle, key=lambda slot: busy[slot.node])[: max(0, spare)]:
                 self.end(slot)
 
-    def _end_placeless(self, wanted: Sequence[int]) -> None:
-        """Ends workers that Ray finds no room for, but for one of a kind that is wanted and has no other."""
+    def _end_placeless(self, wanted: Sequence[int], there: Sequence[Node]) -> None:
+        """Ends workers that no node can hold any more, but for one of a kind that is wanted and has no other."""
+        since, whole = monotonic() - _PLACELESS_S, [replace(node, free=node.total) for node in there]
         for kind, ready in enumerate(self._counts(lambda slot: slot.ready)):
-            waiting = [slot for slot in self.slots.values() if slot.kind == kind and not _is_placed(slot)]
-            for slot in waiting[int(wanted[kind] > 0 and not ready) :]:
-                if monotonic() - slot.asked >= _PLACELESS_S:
-                    self.end(slot)
+            pending = [slot for slot in self.slots.values() if slot.kind == kind and not slot.ready]
+            waiting = [slot for slot in pending if slot.asked < since and not _is_placed(slot)]
+            (hold,) = additions([self._kinds[kind]], [ready + len(pending)], [0], whole) if waiting else (0,)
+            keep = max(hold, 1) if wanted[kind] else 0
+            for slot in waiting[: max(0, ready + len(pending) - keep)]:
+                self.end(slot)
 
     def _make_room(self, waiting: Mapping[Suiting, int], there: Sequence[Node]) -> None:
         """Ends idle workers where work waits for a kind that has no worker, nor room for one beside them."""
@@ -245,6 +249,11 @@ class Fleet:
         if asked != self._asked:
             ask_for(self._kinds, asked)
             self._asked = asked
+
+
+def _has_room(slot: Slot) -> bool:
+    """Whether it has a place, or could have had one when it was started: to start takes a while."""
+    return not slot.roomless or _is_placed(slot)
 
 
 def _is_placed(slot: Slot) -> bool:

@@ -22,6 +22,7 @@ class Slot:
         number: Its number, which no other worker of the run has.
         kind: The place of its kind among the kinds of workers.
         idle_since: Since when it has had nothing to do, in seconds of the executor's clock, where it has no work.
+        roomless: Whether it was started where nothing had room for it, for Ray to place it when something has.
         leaving: Whether it is to end as soon as it has no work, which it is not given any more.
         work: Its groups that have not ended, oldest first, by name; of each the assignments by trial.
         group_of: The group of each trial in `work`.
@@ -37,6 +38,7 @@ class Slot:
     number: int = 0
     kind: int = 0
     idle_since: float = 0.0
+    roomless: bool = False
     leaving: bool = False
     work: dict[int, dict[int, Assignment]] = field(default_factory=dict)
     group_of: dict[int, int] = field(default_factory=dict)
