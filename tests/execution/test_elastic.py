@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import ray
+from ray.autoscaler.v2.sdk import get_cluster_resource_state
 from ray.cluster_utils import Cluster
 from ray.experimental.internal_kv import _internal_kv_get
 
@@ -18,6 +19,7 @@ from caviar.scheduler import Moment, Results, Sweep
 from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.core.placement import WorkerKind
 from caviar.scheduler.execution import fleet
+from caviar.scheduler.execution.nodes import ask_for
 from caviar.scheduler.execution.ray_environment import configure_ray_environment
 from caviar.scheduler.execution.ray_executor import RayExecutor
 from caviar.scheduler.execution.settings import EngineSettings
@@ -195,3 +197,20 @@ def test_work_that_waits_for_a_worker_is_given_back_when_the_sweep_stops(
     (outcome,) = executor.wait(1.0).outcomes
     assert (outcome.status, outcome.step) == (OutcomeStatus.INTERRUPTED, 1)
     executor.close()
+
+
+def test_the_newer_autoscaler_is_asked_for_labels_too_and_for_each_process(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray.autoscaler.v2.utils.is_autoscaler_v2", lambda: True)
+    spot = WorkerKind(cpu=2, gpu=1, memory=2**30, labels={"ray.io/market-type": "in(spot)"}, processes=2)
+    gcs = ray._private.worker.global_worker.gcs_client  # type: ignore[attr-defined]
+    ask_for([spot, WorkerKind()], (1, 1))
+    (constraint,) = get_cluster_resource_state(gcs).cluster_resource_constraints
+    requests = {one.count: one.request for one in constraint.resource_requests}
+    assert dict(requests[2].resources_bundle) == {"CPU": 2, "GPU": 1, "memory": 2**30}
+    assert "market-type" in str(requests[2].label_selectors)
+    assert dict(requests[1].resources_bundle) == {"CPU": 1}
+    ask_for([], ())
+    (constraint,) = get_cluster_resource_state(gcs).cluster_resource_constraints
+    assert len(constraint.resource_requests) == 0
