@@ -153,7 +153,8 @@ def crowd_row(workers: int, found: Measured) -> str:
     rates = (found.reports / found.seconds, found.assignments / found.seconds)
     return (
         f"| {workers:,} | {found.assignments:,} | {found.reports:,} | {found.seconds:.1f} | {ideal:.0f}"
-        f" | {rates[0]:,.0f} | {rates[1]:,.0f} | {found.cpu_s:.1f} | {found.cpu_s / found.seconds:.0%} | {found.parts} |"
+        f" | {rates[0]:,.0f} | {rates[1]:,.0f} | {found.cpu_s:.1f} | {found.cpu_s / found.seconds:.0%}"
+        f" | {found.parts} |"
     )
 
 

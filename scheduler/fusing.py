@@ -1,5 +1,7 @@
 """Which trials of a sweep are trained as one model: resolved from the training code, the space and a measurement."""
 
+from collections.abc import Set
+
 from ..search_spaces import SearchSpace
 from ..trainers import Fusing, Trainer, TrainerKind
 from .core.assignment import Assignment, split_groups
@@ -31,8 +33,10 @@ def resolve_fusing(spec: SweepSpec, trainer: Trainer) -> SweepSpec:
     if spec.controller.name == "asha":
         return _alone(spec, "asha promotes each trial by itself")
     space = spec.search_space
-    padded = _padded(space, fusing) if fuse.padded is None else fuse.padded
-    static = _static(space, fusing, padded) if fuse.static is None else fuse.static
+    # A group is trained by one worker, which must take all of it.
+    choosing = {name for kind in spec.worker_kinds for name in kind.when}
+    padded = _padded(space, fusing, choosing) if fuse.padded is None else fuse.padded
+    static = _static(space, fusing, {*fusing.varying, *padded} - choosing) if fuse.static is None else fuse.static
     return with_fusing(spec, FuseSpec(size=fuse.size, static=static, padded=padded))
 
 
@@ -94,13 +98,14 @@ def fusing_sentence(spec: SweepSpec, reason: str | None = None) -> str:
     return f"Fusing up to {fuse.size} trials{common}."
 
 
-def _padded(space: SearchSpace, fusing: Fusing) -> tuple[str, ...]:
-    return tuple(name for name in fusing.padded if space.value_types.get(name) in {"integer", "float"})
+def _padded(space: SearchSpace, fusing: Fusing, choosing: Set[str]) -> tuple[str, ...]:
+    """What the lane can pad, but for what chooses the worker."""
+    padded = (name for name in fusing.padded if name not in choosing)
+    return tuple(name for name in padded if space.value_types.get(name) in {"integer", "float"})
 
 
-def _static(space: SearchSpace, fusing: Fusing, padded: tuple[str, ...]) -> tuple[str, ...]:
-    """What is not a float is static, but for what the lane says otherwise."""
-    free = {*fusing.varying, *padded}
+def _static(space: SearchSpace, fusing: Fusing, free: Set[str]) -> tuple[str, ...]:
+    """What is not a float is static, but for what is free to differ."""
     return tuple(
         name
         for name, kind in space.value_types.items()

@@ -37,12 +37,13 @@ def workers_on_demand(spec: SweepSpec, trainer: Trainer) -> Iterator[Callable[[]
 def _workers(spec: SweepSpec, trainer: Trainer) -> Iterator[MeasuringExecutor]:
     configure_ray_environment()
     # Ray takes half a second to import, which reading a sweep should not wait for.
-    from .execution.cluster import counted, ray_running  # noqa: PLC0415
+    from .execution.cluster import check_room, ray_running  # noqa: PLC0415
     from .execution.ray_executor import RayExecutor  # noqa: PLC0415
 
     kinds = [worker_kind(kind) for kind in spec.worker_kinds]
     with ray_running(sum(kind.cpu * kind.processes * (kind.count or 1) for kind in kinds)):
-        executor = RayExecutor(_settings(spec, trainer), counted(kinds), make_proposer(spec))
+        check_room(kinds)
+        executor = RayExecutor(_settings(spec, trainer), kinds, make_proposer(spec))
         try:
             yield executor
         finally:

@@ -86,7 +86,7 @@ def measure_group_size(trainings: Sequence[Training], share: float) -> int:
     Args:
         trainings: Open trials that can be fused; they are not changed. More of them than there are here are imagined by
             repeating them.
-        share: The share of the device's free memory that a group may take, above 0 and at most 1.
+        share: The share of the device's memory that a group may take, above 0 and at most 1.
 
     Returns:
         1 where training them one at a time is faster.

@@ -1,5 +1,6 @@
 """Progress of a run on standard error: a live display on a terminal, a line now and then elsewhere."""
 
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -11,6 +12,7 @@ from rich.text import Text
 from ..core.schedule import BracketPlan
 from ..core.trial import TrialRow
 from ..execution.loop import Moment
+from ..execution.pace import Pace
 from ..lessons import lessons_of
 from ..progress import Progress, ProgressMeter
 from ..spec import SweepSpec
@@ -19,6 +21,8 @@ from .lessons import lessons_view
 from .tables import bracket_view
 
 _LINE_EVERY_S = 5.0
+_SHOW_EVERY_S, _SHOW_SHARE = 0.5, 0.05
+"""What is shown is counted over all trials: of a large sweep it is shown seldom enough not to hold it up."""
 _BRACKETS_SHOWN = 8
 _MOST_NAMED = 4
 
@@ -38,6 +42,7 @@ class RunProgress:
         self._live: Live | None = None
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._pace = Pace(_SHOW_EVERY_S, _SHOW_SHARE)
         self._last_line_s: float | None = None
         self._last: tuple[Moment, Progress] | None = None
         self._stopping = False
@@ -54,7 +59,16 @@ class RunProgress:
         self._shown().__exit__(None, None, None)
 
     def __call__(self, moment: Moment) -> None:
-        """Shows a moment of the run."""
+        """Shows a moment of the run, unless it is too soon after the last one for a sweep of this size."""
+        changed = moment.stopping != self._stopping or (moment.waiting is None) != (self._waiting is None)
+        if not (changed or self._pace.due(moment.elapsed_s)) and moment.state.outstanding:
+            return
+        began = time.perf_counter()
+        self._show_moment(moment, changed=changed)
+        self._stopping, self._waiting = moment.stopping, moment.waiting
+        self._pace.done(moment.elapsed_s, time.perf_counter() - began)
+
+    def _show_moment(self, moment: Moment, *, changed: bool) -> None:
         progress = self._meter.measure(moment.state.rows, moment.state.spent)
         left = self._meter.seconds_left(moment, progress)
         self._last = moment, progress
@@ -62,12 +76,10 @@ class RunProgress:
             self._show(live_view(self._spec, moment, progress, left))
             return
         due = self._last_line_s is None or moment.elapsed_s - self._last_line_s >= _LINE_EVERY_S
-        changed = moment.stopping != self._stopping or (moment.waiting is None) != (self._waiting is None)
         if due or changed:
             self._show(line_view(self._spec, moment, progress, left))
             self._show_new_lessons(moment)
-            self._last_line_s, self._stopping = moment.elapsed_s, moment.stopping
-            self._waiting = moment.waiting
+            self._last_line_s = moment.elapsed_s
 
     def tell_end(self) -> None:
         """Says in one line what the run did, once it has ended."""

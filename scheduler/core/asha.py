@@ -11,7 +11,7 @@ them.
 
 from bisect import insort
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from math import isfinite, isinf
 from operator import itemgetter
@@ -20,7 +20,7 @@ import numpy as np
 
 from ...search_spaces import SearchSpace, Value
 from .bracket import Ranked, Verdict
-from .controller import Result, Start
+from .controller import MOST_AHEAD, Result, Start
 from .design import Design
 from .learning import Learning
 from .observations import Observations
@@ -165,6 +165,10 @@ class AshaController:
             most = most if isinf(most) else most // self._eta
             trials.update(rung.hopeful(most))
         return trials
+
+    def ahead(self, busy: Set[int]) -> int:
+        """Trials that were not started, and those that wait and may be promoted."""
+        return int(min(MOST_AHEAD, self._trials - len(self._points) + len(self.promotable() - busy)))
 
     def observations(self) -> Observations:
         """All results so far, in the order of rungs and trials."""

@@ -1,6 +1,6 @@
 """The seam between what runs next and how it runs: results and proposals in, assignments and requests out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,6 +10,8 @@ from .observations import Observations
 from .proposal import Proposal, Request
 from .schedule import BracketPlan
 
+MOST_AHEAD = 1000
+"""More groups are not counted: where only the time is limited, there is no end of them."""
 Result = tuple[int, int, float]
 """What a trial came to: its number, the resource in steps, and its loss."""
 
@@ -64,6 +66,13 @@ class Controller(Protocol):
 
     def promotable(self) -> set[int]:
         """The trials with a result that may be trained further: promoted and on their way, or not yet out of it."""
+
+    def ahead(self, busy: Set[int]) -> int:
+        """How many groups may be trained now or soon beside those that were given out, at most `MOST_AHEAD`.
+
+        Args:
+            busy: The trials that were given out.
+        """
 
     def observations(self) -> Observations:
         """All results so far, without those of earlier sweeps."""

@@ -9,14 +9,15 @@ alone has few trials at its higher rungs, and a group of few is no faster than i
 """
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import chain, tee
+from math import ceil
 
 from ...search_spaces import SearchSpace, Value
 from .bracket import Bracket, Verdict
-from .controller import Result, Start
+from .controller import MOST_AHEAD, Result, Start
 from .grouping import ALONE, Group, Grouping
 from .guide import Guide, Place
 from .observations import Observations
@@ -150,6 +151,19 @@ class HalvingController:
     def promotable(self) -> set[int]:
         """The trials of unfinished brackets that are promoted and on their way, or may yet be promoted."""
         return {trial for bracket in self._brackets[self._finished :] for trial in bracket.promotable()}
+
+    def ahead(self, busy: Set[int]) -> int:
+        """Groups that are promoted, may yet be, were not started, or open without waiting for each other."""
+        size, queued = self._grouping.size, {trial for _, group, _ in self._promotions for trial in group}
+        maybe, plans = len(self.promotable() - busy - queued), list[BracketPlan]()
+        new = 0
+        for plan in self.coming():
+            plans.append(plan)
+            if new >= MOST_AHEAD * size or (len(plans) > len(self._coming) and not self._guide.together(plans)):
+                break
+            new += plan.trials
+        groups = len(self._promotions) + len(self._unstarted) + ceil(maybe / size) + ceil(new / size)
+        return min(MOST_AHEAD, groups)
 
     def observations(self) -> Observations:
         """All results so far, in the order of brackets, rungs and trials."""

@@ -7,6 +7,8 @@ from ...search_spaces import Value
 
 When = Mapping[str, Sequence[Value]]
 """The values that hyperparameters must have, by name; nothing takes every trial."""
+Suiting = tuple[int, ...]
+"""Places of the kinds of workers that may train something, the preferred one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,21 @@ class WorkerKind:
     count: int | None = None
     warm: int = 8
 
+    @property
+    def needs(self) -> dict[str, float]:
+        """What each process takes of a node, by Ray's names."""
+        needs = {"CPU": self.cpu, "GPU": self.gpu, "memory": self.memory or 0}
+        return {name: need for name, need in needs.items() if need}
+
 
 def suits(when: When, config: Mapping[str, Value]) -> bool:
     """Whether a configuration has the values that are asked for; an inactive hyperparameter has none."""
     return all(name in config and _is_among(config[name], values) for name, values in when.items())
+
+
+def suiting(kinds: Sequence[WorkerKind], configs: Sequence[Mapping[str, Value]]) -> Suiting:
+    """The kinds of workers that take all of these configurations together."""
+    return tuple(place for place, kind in enumerate(kinds) if all(suits(kind.when, config) for config in configs))
 
 
 def _is_among(value: Value, values: Sequence[Value]) -> bool:

@@ -183,6 +183,11 @@ class SweepState:
             row = self._rows[trial] = row.moved(state)
         return row
 
+    def demand(self) -> int:
+        """How many groups could be trained at the same time, now or soon: a bound that shrinks as the sweep ends."""
+        given = len({self._work[trial] for trial in self._outstanding}) + len(self._again)
+        return given + self._controller.ahead(self._outstanding.keys() | {work.trial for work in self.queued})
+
     def decide(self, free: int) -> list[Assignment]:
         """The assignments of at most `free` groups: first work to be done again, then what the controller chooses.
 

@@ -8,7 +8,7 @@ Brackets are ended at once where finishing them makes no sense: the new budget i
 mode is another one, or the full resource is.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, groupby
@@ -19,7 +19,7 @@ import numpy as np
 from ...search_spaces import Value
 from .asha import AshaController
 from .bracket import Verdict
-from .controller import Controller, Result, Start
+from .controller import MOST_AHEAD, Controller, Result, Start
 from .controllers import Search, make_controller, rebudget, retire
 from .observations import Observations
 from .proposal import Proposal, Request
@@ -171,6 +171,11 @@ class Succession:
     def promotable(self) -> set[int]:
         """The trials that may be trained further, of all controllers."""
         return {trial + part.trial for part in self._parts for trial in part.controller.promotable()}
+
+    def ahead(self, busy: Set[int]) -> int:
+        """Groups that may be trained beside those that were given out, of all controllers."""
+        groups = sum(part.controller.ahead({trial - part.trial for trial in busy}) for part in self._parts)
+        return min(MOST_AHEAD, groups)
 
     def observations(self) -> Observations:
         """What the last controller has to learn from, without the results of earlier sweeps."""

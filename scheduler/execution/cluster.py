@@ -4,17 +4,17 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from math import ceil
-from typing import Any
 
 import ray
 from ray._private import ray_constants
 
 from ..core.placement import WorkerKind
+from ..core.staffing import could_fit
 from ..errors import WorkerError
+from .nodes import is_own_ray, nodes
 
 _OBJECT_STORE_BYTES = 150 * 1024 * 1024
 
@@ -69,12 +69,6 @@ def _start(cpus: float) -> None:
         signal.signal(signal.SIGTERM, handler)
 
 
-def node_lives(node: str) -> bool:
-    """Whether a node of the cluster is alive, by its id."""
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return any(one["NodeID"] == node and one["Alive"] for one in nodes)
-
-
 @contextmanager
 def _on_loopback() -> Iterator[None]:
     """Lets the Ray that is started meanwhile listen on the loopback alone, as it does on macOS and Windows.
@@ -90,24 +84,18 @@ def _on_loopback() -> Iterator[None]:
         ray_constants.ENABLE_RAY_CLUSTER = before
 
 
-def counted(kinds: Sequence[WorkerKind]) -> list[WorkerKind]:
-    """The kinds of workers with their numbers: as many as Ray has room for where none is given.
+def check_room(kinds: Sequence[WorkerKind]) -> None:
+    """Refuses kinds of workers for which a Ray of our own, which never grows, has no room.
 
     Raises:
         WorkerError: Of a kind not even one worker fits.
     """
-    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return [_counted(kind, have) for kind in kinds]
-
-
-def _counted(kind: WorkerKind, have: Mapping[str, float]) -> WorkerKind:
-    needs = {"CPU": kind.cpu, "GPU": kind.gpu, "memory": kind.memory or 0}
-    total = {name: need * kind.processes for name, need in needs.items() if need}
-    fits = min(int(have.get(name, 0) / need + 1e-9) for name, need in total.items())
-    if fits < 1:
-        several = f" in each of {kind.processes} processes" if kind.processes > 1 else ""
-        raise WorkerError(
-            f"workers: a worker needs {kind.cpu:g} CPUs and {kind.gpu:g} GPUs{several}, and Ray has"
-            f" {have.get('CPU', 0):g} and {have.get('GPU', 0):g} in all; ask for less."
-        )
-    return kind if kind.count is not None else replace(kind, count=fits)
+    there = nodes()
+    for kind in kinds:
+        if is_own_ray() and not could_fit(kind, there):
+            have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            several = f" in each of {kind.processes} processes" if kind.processes > 1 else ""
+            raise WorkerError(
+                f"workers: a worker needs {kind.cpu:g} CPUs and {kind.gpu:g} GPUs{several}, and Ray has"
+                f" {have.get('CPU', 0):g} and {have.get('GPU', 0):g} in all; ask for less."
+            )

@@ -102,7 +102,7 @@ class Engine:
 
         Args:
             assignments: Trials that can be trained together.
-            share: The share of the device's free memory that a group may take, above 0 and at most 1.
+            share: The share of the device's memory that a group may take, above 0 and at most 1.
 
         Raises:
             Exception: Whatever the training code raises.

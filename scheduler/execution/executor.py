@@ -1,6 +1,6 @@
 """The seam between the loop and whatever trains: assignments in, reports and outcomes out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,6 +41,13 @@ class Executor(Protocol):
 
     def idle(self) -> bool:
         """Whether a worker has nothing to do."""
+
+    def scale(self, demand: Callable[[], int]) -> None:
+        """Makes and ends workers as the work asks for them, where it is time to.
+
+        Args:
+            demand: How many groups could be trained at the same time, now or soon.
+        """
 
     def start(self, assignments: Sequence[Assignment]) -> None:
         """Begins work; each assignment ends in exactly one outcome.

@@ -26,8 +26,8 @@ _logger = logging.getLogger(__name__)
 _WAIT_S = 0.25
 _IDLE_WAIT_S = 0.05
 _TABLE_EVERY_S, _TABLE_SHARE = 10.0, 0.02
-_OBSERVE_EVERY_S, _OBSERVE_SHARE = 0.5, 0.05
-"""The table of trials and what an observer shows grow with the sweep: seldom enough, they never hold it up."""
+"""The table of trials grows with the sweep: made seldom enough, it never holds it up."""
+_OBSERVE_EVERY_S = 0.5
 
 
 class StopReason(str, Enum):
@@ -114,8 +114,7 @@ class SweepLoop:
         record: What keeps.
         interrupts: Requests to stop.
         seconds: How long the run may take; then it stops like one that is asked to.
-        observe: Called twice a second at most, less often where it takes long, and at the end; once it raises, it is
-            left alone.
+        observe: Called twice a second at most, and at the end; once it raises, it is left alone.
     """
 
     def __init__(
@@ -130,7 +129,7 @@ class SweepLoop:
         self._state, self._executor, self._record = state, executor, record
         self._interrupts, self._seconds, self._observe = interrupts, seconds, observe
         self._began = executor.now()
-        self._tables, self._views = Pace(_TABLE_EVERY_S, _TABLE_SHARE), Pace(_OBSERVE_EVERY_S, _OBSERVE_SHARE)
+        self._tables, self._observed = Pace(_TABLE_EVERY_S, _TABLE_SHARE), -inf
         self._stopping: StopReason | None = None
         self._ended: set[int] = set()
         """Trials whose outcomes have arrived and are not handled yet."""
@@ -195,9 +194,9 @@ class SweepLoop:
         if wanted is not None and wanted != self._asked:
             self._executor.ask(self._state.request())
             self._asked = wanted
-        free = self._executor.capacity()
-        assignments = self._state.decide(free) if free else []
-        if assignments:
+        self._executor.scale(self._state.demand)
+        # What is decided may wait for workers of another kind than those that are free.
+        while (free := self._executor.capacity()) and (assignments := self._state.decide(free)):
             self._record.decided(free, assignments)
             self._executor.start(assignments)
 
@@ -231,10 +230,9 @@ class SweepLoop:
             began = time.perf_counter()
             self._record.tabulate(self._state)
             self._tables.done(now, time.perf_counter() - began)
-        if self._views.due(now):
-            began = time.perf_counter()
+        if now - self._observed >= _OBSERVE_EVERY_S:
             self._tell()
-            self._views.done(now, time.perf_counter() - began)
+            self._observed = now
 
     def _stop_if_asked(self, now: float) -> None:
         if self._stopping is None and (reason := self._stop_reason(now)):

@@ -10,8 +10,8 @@ import ray
 from ray.exceptions import ActorUnavailableError, NodeDiedError, ObjectLostError, RayActorError, RayError
 
 from ..core.assignment import OutcomeStatus
-from .cluster import node_lives
 from .deaths import death_reason
+from .nodes import node_lives
 from .opener import Fault
 from .rendezvous import Place, rank_order, rank_variables, reserve_port
 from .worker_settings import WorkerSettings

@@ -6,49 +6,33 @@ trivial trials moves in large batches and one of long trials in single outcomes,
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil
 from typing import Any
 
 import ray
-from ray.exceptions import (
-    ActorDiedError,
-    ActorUnavailableError,
-    NodeDiedError,
-    ObjectLostError,
-    OutOfMemoryError,
-    RayActorError,
-    RayError,
-    RayTaskError,
-)
+from ray.exceptions import RayActorError, RayTaskError
 
-from ..core.assignment import Assignment, OutcomeStatus, split_groups
-from ..core.placement import WorkerKind
+from ..core.assignment import Assignment, ErrorAction, Outcome, OutcomeStatus, split_groups
+from ..core.backlog import Backlog, Post, parted
+from ..core.placement import Suiting, WorkerKind, suiting
 from ..core.proposal import Proposer, Request
 from ..core.reports import ReportBatch
+from ..core.staffing import expected
 from ..errors import WorkerError
-from .cluster import node_lives
-from .deaths import death_reason
 from .executor import Arrivals
+from .fleet import Fleet
+from .losses import LOST, Losses, first_line
 from .proposals import Proposals
 from .settings import EngineSettings
 from .slots import Slot
-from .watch import LATE, unanswered
 from .worker import Answer
-from .worker_maker import WorkerMaker
 
 _AHEAD_S = 0.1
 _AHEAD_MOST = 64
-_POLL_S = 0.25
-_CLOSE_S = 5.0
-_STILLBORN_MOST = 10
-_PATIENCE_S = 5.0
-"""How much longer than a step may take the driver waits for the answer of a worker that should have seen to it."""
-_LOST = (RayActorError, ObjectLostError, NodeDiedError, OutOfMemoryError)
-"""What a worker's answer raises when the worker is gone; a long answer stays on its node and dies with it."""
-_PROBE_S = 1.0
-_DOUBT_S = 120.0
-"""Ray needs a minute to notice that a node is gone; until then its workers are only out of reach."""
+_UNKNOWN = 1000
+"""So many groups are taken to be possible at the same time as long as nobody has said."""
+_MEASURE_S = 1.0
 
 
 class RayExecutor:
@@ -61,29 +45,21 @@ class RayExecutor:
     """
 
     def __init__(self, settings: EngineSettings, kinds: Sequence[WorkerKind], proposer: Proposer | None = None) -> None:
-        self._proposals, self._told = Proposals(proposer), settings
-        self._makers = [WorkerMaker(kind, settings) for kind in kinds]
-        count = sum(kind.count or 1 for kind in kinds)
-        self._slots: dict[Any, Slot] = {}
-        """The slots by their pending poll."""
-        self._home: dict[int, Any] = {}
-        """The actor in whose memory a trial was last."""
+        self._proposals, self._told, self._kinds = Proposals(proposer), settings, kinds
+        self._backlog = Backlog()
+        self._fleet = Fleet(kinds, settings, self._backlog.forget)
         self._seconds: float | None = None
         """A moving average of the time that a group takes."""
-        self._poll_s = _POLL_S + count / 200
-        self._closing = False
-        self._stillborn = 0
-        """Workers in a row that died before they answered once."""
-        self._doubted: list[Slot] = []
-        """Workers out of reach that are to be asked again soon."""
-        for place, kind in enumerate(kinds):
-            for _ in range(kind.count or 1):
-                self._add_worker(place)
+        self._losses = Losses(self._fleet, settings)
+        self._demand: int | None = None
+        """How many groups could be trained at the same time, once somebody has said."""
+        self._ended: list[Outcome] = []
+        """Outcomes of work that never got to a worker."""
 
     @property
     def workers(self) -> int:
         """Workers that have answered."""
-        return sum(slot.ready for slot in self._slots.values())
+        return sum(slot.ready for slot in self._fleet.slots.values())
 
     def now(self) -> float:
         """Seconds on the monotonic clock."""
@@ -91,49 +67,49 @@ class RayExecutor:
 
     def capacity(self) -> int:
         """Room in the workers' queues, which are longer than one only where groups take under 0.1 s."""
-        if self._closing:
-            return 0
-        ahead = self._ahead()
-        return sum(max(0, ahead - len(slot.work)) for slot in self._slots.values() if slot.ready)
+        return 0 if self._fleet.closing else self._backlog.room(self._posts())
 
     def idle(self) -> bool:
-        """Whether a worker that is ready has nothing to do."""
-        return any(slot.ready and not slot.work for slot in self._slots.values())
+        """Whether a worker has nothing to do and could be given something."""
+        return any(not slot.work for slot in self._fleet.open) and self.capacity() > 0
 
     def start(self, assignments: Sequence[Assignment]) -> None:
-        """Sends each group to the worker that holds most of its trials, unless another one is waiting for work."""
-        ready = [slot for slot in self._slots.values() if slot.ready]
-        batches: dict[Any, list[list[Assignment]]] = defaultdict(list)
+        """Gives each group to a worker that suits it; where none has room, the group waits here."""
         for group in split_groups(assignments):
-            slot = self._choose(ready, group)
-            slot.give(group)
-            self._home.update((assignment.trial, slot.actor) for assignment in group)
-            batches[slot.actor].append(group)
-        for actor, batch in batches.items():
-            slot = next(slot for slot in ready if slot.actor is actor)
-            actor.submit.remote(slot.sent, batch)
-            slot.sent += 1
+            for kinds, part in parted(self._kinds, group):
+                if kinds:
+                    self._backlog.add(part, kinds)
+                else:
+                    self._ended += map(_unsuited, part)
+        self._hand_out()
 
     def ask(self, request: Request) -> None:
         """Begins to make a proposal in a thread of this process."""
         self._proposals.ask(request)
 
+    def scale(self, demand: Callable[[], int]) -> None:
+        """Makes and ends workers, once a second, as the work asks for them and the cluster has room."""
+        if self._fleet.due and not self._fleet.closing:
+            self._demand = demand()
+            self._look()
+
     def wait(self, timeout: float) -> Arrivals:
         """Waits for the first answer and takes all that are there."""
-        self._probe()
-        polls = list(self._slots)
-        ready, _ = ray.wait(polls, timeout=timeout, fetch_local=True)
-        if ready:
-            ready, _ = ray.wait(polls, num_returns=len(polls), timeout=0, fetch_local=True)
-        arrivals = [self._take(poll) for poll in ready]
-        arrivals += [self._give_up(poll) for poll in self._unanswered()]
+        self._fleet.probe()
+        if self._fleet.due and not self._fleet.closing:
+            self._look()
+        self._hand_out()
+        arrivals = [self._take(poll) for poll in self._answered(0.0 if self._ended else timeout)]
         reports = ReportBatch.concatenate([arrived.reports for arrived in arrivals if len(arrived.reports)])
-        outcomes = [outcome for arrived in arrivals for outcome in arrived.outcomes]
-        waiting = next((slot.waiting for slot in self._slots.values() if slot.waiting is not None), None)
+        outcomes = [*self._ended, *(outcome for arrived in arrivals for outcome in arrived.outcomes)]
+        outcomes += [outcome for poll in self._losses.unanswered() for outcome in self._losses.give_up(poll)]
+        self._ended = []
+        self._hand_out()
+        waiting = next((slot.waiting for slot in self._fleet.slots.values() if slot.waiting is not None), None)
         return Arrivals(reports, outcomes, self._proposals.take(), waiting)
 
     def group_size(self, assignments: Sequence[Assignment]) -> int:
-        """How many trials of a lane to train together, measured by one of the workers.
+        """How many trials of a lane to train together, measured by a worker of the first kind that suits them.
 
         Args:
             assignments: Trials that can be trained together.
@@ -141,74 +117,94 @@ class RayExecutor:
         Raises:
             WorkerError: The worker dies, or the training code raises.
         """
-        slot = next(iter(self._slots.values()))
+        kind = next(iter(suiting(self._kinds, [work.config for work in assignments])), 0)
+        slot, share = self._fleet.first_of(kind)
+        answer = slot.actor.group_size.remote(assignments, share)
+        while not ray.wait([answer], timeout=_MEASURE_S)[0]:
+            self._fleet.note_wait(kind)
         try:
-            size: int = ray.get(slot.actor.group_size.remote(assignments, self._makers[slot.kind].share))
+            size: int = ray.get(answer)
         except RayTaskError as error:
             raise WorkerError(f"{type(error.cause).__name__}: {error.cause}") from error
         except RayActorError as error:
-            raise WorkerError(_first_line(error)) from error
+            raise WorkerError(first_line(error)) from error
         return size
 
     def cancel(self) -> None:
-        """Pauses every worker."""
-        self._closing = True
-        for slot in self._slots.values():
+        """Pauses every worker, and takes back what waits for one."""
+        self._fleet.closing = True
+        self._ended += map(_unbegun, self._backlog.clear())
+        for slot in self._fleet.slots.values():
             slot.actor.pause.remote()
 
     def close(self) -> None:
-        """Lets workers without work close their trials, and others start up, for a few seconds, and kills them all."""
-        self._closing = True
+        """Lets workers without work close their trials, and others start up, for a few seconds, and ends them all."""
+        self._fleet.closing = True
         self._proposals.close()
-        closing = [slot.actor.close.remote(_CLOSE_S) for slot in self._slots.values() if slot.ready and not slot.work]
-        # Of an actor that is killed while Ray creates it, Ray may keep the CPU until the job ends.
-        closing += [poll for poll, slot in self._slots.items() if not slot.ready]
-        if closing:
-            ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_S)
-        for slot in (*self._slots.values(), *self._doubted):
-            self._end(slot)
-        for maker in self._makers:
-            maker.close()
-        self._slots.clear()
-        self._doubted.clear()
+        self._fleet.close()
 
-    def _add_worker(self, kind: int) -> None:
-        actor = self._makers[kind].make()
-        self._slots[actor.poll.remote(0.0)] = Slot(actor, self.now(), kind)
+    def _look(self) -> None:
+        at_work = Counter[Suiting]()
+        for slot in self._fleet.slots.values():
+            at_work[slot.kind,] += len(slot.work)
+        waiting = self._backlog.waiting
+        known = at_work + Counter(waiting)
+        demand = _UNKNOWN if self._demand is None else self._demand
+        classes = expected(known, max(0, demand - known.total()), self._backlog.seen, len(self._kinds))
+        self._fleet.look(classes, waiting, certain=self._demand is not None)
 
     def _ahead(self) -> int:
         if self._seconds is None or self._seconds >= _AHEAD_S:
             return 1
         return min(_AHEAD_MOST, ceil(_AHEAD_S / max(self._seconds, 1e-6)))
 
-    def _choose(self, ready: Sequence[Slot], group: Sequence[Assignment]) -> Slot:
-        least = min(ready, key=lambda slot: len(slot.work))
-        homes = Counter(self._home.get(assignment.trial) for assignment in group)
-        home = homes.most_common(1)[0][0]
-        at_home = next((slot for slot in ready if slot.actor is home), None)
-        if at_home is None or len(at_home.work) > len(least.work) + self._ahead() - 1:
-            return least
-        return at_home
+    def _posts(self) -> list[Post]:
+        ahead = self._ahead()
+        return [
+            Post(slot.number, slot.kind, len(slot.work), max(0, ahead - len(slot.work))) for slot in self._fleet.open
+        ]
+
+    def _hand_out(self) -> None:
+        """Sends what waits to the workers that have room for it."""
+        if self._fleet.closing or not len(self._backlog):
+            return
+        slots = {slot.number: slot for slot in self._fleet.open}
+        batches: dict[int, list[Sequence[Assignment]]] = defaultdict(list)
+        for placed in self._backlog.place(self._posts()):
+            slots[placed.worker].give(placed.group)
+            batches[placed.worker].append(placed.group)
+        for worker, batch in batches.items():
+            slots[worker].actor.submit.remote(slots[worker].sent, batch)
+            slots[worker].sent += 1
+
+    def _answered(self, timeout: float) -> list[Any]:
+        polls = list(self._fleet.slots)
+        if not polls:
+            time.sleep(timeout)
+            return []
+        ready, _ = ray.wait(polls, timeout=timeout, fetch_local=True)
+        if ready:
+            ready, _ = ray.wait(polls, num_returns=len(polls), timeout=0, fetch_local=True)
+        return list(ready)
 
     def _take(self, poll: Any) -> Arrivals:
-        slot = self._slots.pop(poll)
+        slot = self._fleet.slots.pop(poll)
         try:
             answer: Answer = ray.get(poll)
-        except _LOST as error:
-            return self._bury(slot, error)
+        except LOST as error:
+            return _without_reports(self._losses.bury(slot, error))
         except RayTaskError as error:
             raise WorkerError(f"A worker failed outside of training code: {error}") from error
         if slot.doubted is not None:
-            return self._preempt(slot, "The worker was out of reach for a while.")
-        slot.node, self._stillborn = answer.node, 0
-        slot.waiting = answer.waiting
+            return _without_reports(self._losses.preempt(slot, "The worker was out of reach for a while."))
+        self._losses.answered()
+        slot.node, slot.waiting = answer.node, answer.waiting
         arrived = slot.fence(answer.reports, answer.outcomes)
         self._note(slot, arrived)
         if answer.stuck:
-            self._replace(slot)
+            self._fleet.replace(slot)
             return Arrivals(arrived.reports, [*arrived.outcomes, *slot.unbegun()])
-        slot.asked = self.now()
-        self._slots[slot.actor.poll.remote(self._poll_s)] = slot
+        self._fleet.poll_again(slot)
         return arrived
 
     def _note(self, slot: Slot, arrived: Arrivals) -> None:
@@ -218,86 +214,19 @@ class RayExecutor:
             seconds += outcome.elapsed_s
             if slot.end(outcome.trial):
                 self._seconds = seconds if self._seconds is None else 0.8 * self._seconds + 0.2 * seconds
-                seconds = 0.0
-
-    def _bury(self, slot: Slot, error: RayError) -> Arrivals:
-        """What becomes of the work of a worker that is gone: it failed, unless the worker was lost with its node."""
-        if isinstance(error, ActorDiedError) and error.actor_init_failed:
-            raise WorkerError(f"A worker could not be started: {error}") from error
-        self._stillborn += not slot.ready
-        if self._stillborn > _STILLBORN_MOST:
-            raise WorkerError(
-                f"{self._stillborn} workers in a row died before they answered; if the cluster runs without token"
-                f" authentication, set RAY_AUTH_MODE=disabled here too: {_first_line(error)}"
-            ) from error
-        if slot.work and self._is_doubtful(slot, error):
-            return self._doubt(slot)
-        if slot.work and _lost_with_node(slot, error):
-            return self._preempt(slot, f"The worker was lost with its node: {_first_line(error)}")
-        self._replace(slot)
-        lost = slot.lost(OutcomeStatus.FAILED, death_reason(str(error)), self._told.rules)
-        return Arrivals(ReportBatch.empty(), lost)
-
-    def _preempt(self, slot: Slot, reason: str) -> Arrivals:
-        self._replace(slot)
-        return Arrivals(ReportBatch.empty(), slot.lost(OutcomeStatus.PREEMPTED, reason))
-
-    def _is_doubtful(self, slot: Slot, error: RayError) -> bool:
-        """Whether it is not known yet if the process died, its node, or neither."""
-        if self._closing or not isinstance(error, ActorUnavailableError | ObjectLostError):
-            return False
-        since = self.now() if slot.doubted is None else slot.doubted
-        return node_lives(slot.node or "") and self.now() - since < _DOUBT_S
-
-    def _doubt(self, slot: Slot) -> Arrivals:
-        """Keeps a worker that is out of reach until it is known what happened to it; another takes its place."""
-        if slot.doubted is None:
-            slot.doubted = self.now()
-            self._add_worker(slot.kind)
-        slot.asked = self.now()
-        self._doubted.append(slot)
-        return Arrivals(ReportBatch.empty(), [])
-
-    def _probe(self) -> None:
-        """Asks workers again that are out of reach."""
-        due = [slot for slot in self._doubted if self.now() - slot.asked >= _PROBE_S]
-        for slot in due:
-            self._doubted.remove(slot)
-            self._slots[slot.actor.poll.remote(0.0)] = slot
-
-    def _unanswered(self) -> list[Any]:
-        """The polls of workers that train and have not answered for longer than a step may take."""
-        if self._told.patience_s is None:
-            return []
-        since = self.now() - self._poll_s - LATE * self._told.patience_s - _PATIENCE_S
-        return [poll for poll, slot in self._slots.items() if slot.ready and slot.work and slot.asked < since]
-
-    def _give_up(self, poll: Any) -> Arrivals:
-        slot = self._slots.pop(poll)
-        self._replace(slot)
-        reason = unanswered(self._told, next(iter(next(iter(slot.work.values())))))
-        return Arrivals(ReportBatch.empty(), slot.lost(OutcomeStatus.FAILED, reason, self._told.rules))
-
-    def _replace(self, slot: Slot) -> None:
-        """Starts a new worker for one that is given up, unless that has happened."""
-        if not self._closing and slot.doubted is None:
-            self._add_worker(slot.kind)
-        # It may be alive and only out of reach: it must not go on with work that another worker is given.
-        self._end(slot)
-
-    def _end(self, slot: Slot) -> None:
-        self._makers[slot.kind].end(slot.actor)
+                seconds, slot.idle_since = 0.0, self.now()
 
 
-def _lost_with_node(slot: Slot, error: RayError) -> bool:
-    """Whether Ray says so, the node is dead, or the worker stays out of reach."""
-    if isinstance(error, NodeDiedError | ActorUnavailableError | ObjectLostError):
-        return True
-    if isinstance(error, RayActorError) and error.preempted:
-        return True
-    return slot.node is not None and not node_lives(slot.node)
+def _without_reports(outcomes: Sequence[Outcome]) -> Arrivals:
+    return Arrivals(ReportBatch.empty(), outcomes)
 
 
-def _first_line(error: Exception) -> str:
-    """What Ray says first; the rest is advice on Ray."""
-    return str(error).strip().split("\n", 1)[0]
+def _unbegun(work: Assignment) -> Outcome:
+    return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.INTERRUPTED, work.start)
+
+
+def _unsuited(work: Assignment) -> Outcome:
+    """A failure that no second attempt would mend."""
+    error = f"workers: no kind of worker takes trial {work.trial}: its configuration satisfies the `when` of none."
+    failed = OutcomeStatus.FAILED
+    return Outcome(work.trial, work.rung, work.attempt, failed, work.start, None, 0.0, error, ErrorAction.FAIL)

@@ -151,6 +151,9 @@ class SimulatedExecutor:
         """Whether a worker is free."""
         return len(self._ends) < self._workers
 
+    def scale(self, demand: Callable[[], int]) -> None:
+        """The workers stay as many as they are."""
+
     def start(self, assignments: Sequence[Assignment]) -> None:
         """Puts the end of each group on the virtual calendar: it takes as long as its trials one after the other."""
         for group in split_groups(assignments):

@@ -19,7 +19,11 @@ class Slot:
     Attributes:
         actor: Its Ray actor.
         asked: When its pending poll was asked, in seconds of the executor's clock.
+        number: Its number, which no other worker of the run has.
         kind: The place of its kind among the kinds of workers.
+        idle_since: Since when it has had nothing to do, in seconds of the executor's clock, where it has no work.
+        roomless: Whether it was started where nothing had room for it, for Ray to place it when something has.
+        leaving: Whether it is to end as soon as it has no work, which it is not given any more.
         work: Its groups that have not ended, oldest first, by name; of each the assignments by trial.
         group_of: The group of each trial in `work`.
         reported: The step of the last report of each trial in `work` that has reported.
@@ -31,7 +35,11 @@ class Slot:
 
     actor: Any
     asked: float
+    number: int = 0
     kind: int = 0
+    idle_since: float = 0.0
+    roomless: bool = False
+    leaving: bool = False
     work: dict[int, dict[int, Assignment]] = field(default_factory=dict)
     group_of: dict[int, int] = field(default_factory=dict)
     reported: dict[int, int] = field(default_factory=dict)
@@ -44,6 +52,11 @@ class Slot:
     def ready(self) -> bool:
         """Whether it has answered once, and still does."""
         return self.node is not None and self.doubted is None
+
+    @property
+    def open(self) -> bool:
+        """Whether it takes work."""
+        return self.ready and not self.leaving
 
     def give(self, group: Sequence[Assignment]) -> None:
         """Notes a group that the worker is to train."""

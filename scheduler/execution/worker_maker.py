@@ -1,7 +1,7 @@
 """Makes the Ray actors of one kind of worker."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,11 +56,6 @@ class WorkerMaker:
         self._companies: dict[Any, _Company] = {}
         """By the actor of rank 0."""
 
-    @property
-    def share(self) -> float:
-        """The share of its device that a worker may use."""
-        return min(1.0, self.kind.gpu) if self.kind.gpu else 1 / (self.kind.count or 1)
-
     def make(self) -> Any:
         """Starts a worker, which Ray places as soon as there is room; of several processes this is rank 0."""
         if self.kind.processes > 1:
@@ -84,7 +79,7 @@ class WorkerMaker:
         return options.remote(self._settings, peers)
 
     def _make_company(self) -> Any:
-        bundles = [_bundle(self.kind)] * self.kind.processes
+        bundles = [self.kind.needs] * self.kind.processes
         labels = [dict(self.kind.labels)] * len(bundles)
         group = placement_group(bundles, strategy="PACK", bundle_label_selector=labels)
         first, *others = (PlacementGroupSchedulingStrategy(group, place) for place in range(len(bundles)))
@@ -92,11 +87,6 @@ class WorkerMaker:
         actor = self._start(peers, scheduling_strategy=first)
         self._companies[actor] = _Company(group, peers)
         return actor
-
-
-def _bundle(kind: WorkerKind) -> Mapping[str, float]:
-    needs = {"CPU": kind.cpu, "GPU": kind.gpu, "memory": kind.memory or 0}
-    return {name: need for name, need in needs.items() if need}
 
 
 def _pickled(settings: EngineSettings) -> bytes:

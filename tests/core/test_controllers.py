@@ -4,12 +4,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
+from caviar.scheduler.core.controller import MOST_AHEAD
 from caviar.scheduler.core.controllers import Search, bracket_schedule, make_controller
 from caviar.scheduler.core.grouping import Grouping
+from caviar.scheduler.core.proposal import Proposal, Request
 from caviar.scheduler.core.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trial import TrialRow, TrialState
@@ -60,6 +64,13 @@ ASHA = {
 EVERY = SEARCHES | ASHA
 every_controller = pytest.mark.parametrize("search", EVERY.values(), ids=EVERY.keys())
 every_synchronous_controller = pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES.keys())
+
+
+class MiddleProposer:
+    """Proposes the middle of the space."""
+
+    def propose(self, request: Request) -> Proposal:
+        return Proposal(request.number, np.full((request.n, request.pending.shape[1]), 0.5))
 
 
 def state_of(search: Search, mode: str = "min", max_failures: int = 1) -> SweepState:
@@ -182,3 +193,32 @@ def test_full_resource_controllers_train_every_trial_to_the_end(
         rows = drive(state_of(SEARCHES[name]), uneven_work(0.0), workers=3)
         assert {row.state for row in rows} == {TrialState.COMPLETED}
         assert {row.step for row in rows} == {SEARCHES[name].resource.max}
+
+
+@every_controller
+def test_the_demand_covers_all_that_can_be_trained_at_the_same_time_and_shrinks_to_nothing(search: Search) -> None:
+    state, total = state_of(search), sum(plan.trials for plan in bracket_schedule(search))
+    proposer, running = MiddleProposer(), list[list[Assignment]]()
+    while not state.finished:
+        demand = state.demand()
+        while groups := split_groups(state.decide(1)):
+            running += groups
+        if search.grouping.size == 1:
+            assert len(running) <= demand
+        assert len(running) <= state.demand() <= total
+        if state.wanted is not None:
+            state.accept(proposer.propose(state.request()))
+        else:
+            for work in running.pop(0):
+                done = Outcome(
+                    work.trial, work.rung, work.attempt, OutcomeStatus.COMPLETED, work.stop, float(work.trial)
+                )
+                state.handle(done)
+    assert state.demand() == 0
+
+
+def test_where_only_the_time_is_limited_the_demand_is_bounded_all_the_same() -> None:
+    endless = replace(SEARCHES["hyperband"], budget=Budget())
+    assert state_of(endless).demand() == MOST_AHEAD
+    assert state_of(replace(ASHA["asha"], budget=Budget())).demand() == MOST_AHEAD
+    assert 10 <= state_of(replace(SEARCHES["coarse_to_fine"], budget=Budget())).demand() < 100

@@ -62,7 +62,7 @@ def test_an_answer_that_is_lost_with_its_node_is_no_failure_and_another_worker_d
         executor.wait(1.0)
     assignment = work(stop=STEPS)
     executor.start([assignment])
-    (poll,) = executor._slots
+    (poll,) = executor._fleet.slots
     ray.wait([poll], fetch_local=False)
     cluster.remove_node(node, allow_graceful=False)
     outcomes, batches = list[Outcome](), [ReportBatch.empty()]

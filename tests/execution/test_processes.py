@@ -20,7 +20,7 @@ from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.core.placement import WorkerKind
 from caviar.scheduler.core.reports import ReportBatch
 from caviar.scheduler.errors import WorkerError
-from caviar.scheduler.execution.cluster import counted, ray_running
+from caviar.scheduler.execution.cluster import check_room, ray_running
 from caviar.scheduler.execution.ray_environment import configure_ray_environment
 from caviar.scheduler.execution.ray_executor import RayExecutor
 from caviar.scheduler.execution.rendezvous import Place, rank_order, rank_variables, reserve_port
@@ -159,8 +159,8 @@ def test_whatever_happens_to_a_process_is_the_failure_of_its_trial_and_nothing_i
         outcome, _ = finish(executor, work(9, config={"fate": "none", "rank": 1}, stop=3))
         assert outcome.status is OutcomeStatus.COMPLETED
         os.kill(int(str(layout.log(9, 1).read_text()).split()[1]), signal.SIGKILL)
-        workers = {slot.actor for slot in executor._slots.values()}
-        while workers == {slot.actor for slot in executor._slots.values()}:
+        workers = {slot.actor for slot in executor._fleet.slots.values()}
+        while workers == {slot.actor for slot in executor._fleet.slots.values()}:
             assert not executor.wait(0.1).outcomes, "a worker that trains nothing is replaced without an outcome"
     finally:
         executor.close()
@@ -207,11 +207,11 @@ def test_a_worker_that_there_is_no_room_for_holds_nobody_up_and_leaves_nothing(l
     while groups_left():
         Event().wait(0.05)
     with pytest.raises(WorkerError) as refusal:
-        counted([WorkerKind(cpu=2, processes=3)])
+        check_room([WorkerKind(cpu=2, processes=3)])
     assert str(refusal.value) == (
         "workers: a worker needs 2 CPUs and 0 GPUs in each of 3 processes, and Ray has 4 and 0 in all; ask for less."
     )
-    assert counted([WorkerKind(cpu=1, processes=2)])[0].count == 2
+    check_room([WorkerKind(cpu=1, processes=2)])
 
 
 @pytest.mark.slow

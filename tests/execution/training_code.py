@@ -191,6 +191,30 @@ def _meet_in_all_reduce(late: bool) -> None:
     torch.distributed.all_reduce(torch.ones(1))
 
 
+def says_where(trial: Trial) -> Iterator[Metrics]:
+    """Which node trains it, as a number, and whether it has a share of a GPU."""
+    context = ray.get_runtime_context()
+    node, gpus = int(context.get_node_id()[:8], 16), len(context.get_accelerator_ids().get("GPU", []))
+    for step in trial.steps():
+        yield {"loss": float(str(trial.config["x"])) / step, "node": node, "gpus": gpus}
+
+
+def lingers_on_its_first_node(trial: Trial) -> Iterator[Metrics]:
+    """Says on which node the first trial is; steps there wait until that node is going away, and take a second then."""
+    folder, here = Path(str(trial.config["folder"])), ray.get_runtime_context().get_node_id()
+    position = {"x": float(str(trial.config["x"]))}
+    trial.track(position=position)
+    with suppress(FileExistsError), (folder / "first").open("x") as first:
+        first.write(here)
+    lingers = (folder / "first").read_text() == here
+    for _ in trial.steps():
+        while lingers and not (folder / "going").exists():
+            time.sleep(0.02)
+        time.sleep(1.0 if lingers else 0.0)
+        position["x"] *= 0.9
+        yield {"loss": position["x"]}
+
+
 def kills_its_process_once(trial: Trial) -> Iterator[Metrics]:
     """Dies in its second step, the first time, if it is trial 0."""
     marker = Path(str(trial.config["marker"]))

@@ -46,7 +46,10 @@ PLACES: dict[str, tuple[str, ...]] = {
     "pyarrow": ("scheduler.results", "scheduler.storage"),
     "ray": (
         "scheduler.execution.cluster",
+        "scheduler.execution.fleet",
+        "scheduler.execution.losses",
         "scheduler.execution.members",
+        "scheduler.execution.nodes",
         "scheduler.execution.peer",
         "scheduler.execution.ranks",
         "scheduler.execution.ray_executor",

@@ -114,6 +114,13 @@ def test_what_is_no_float_is_static_but_for_what_the_lane_says() -> None:
     assert SweepSpec.from_yaml(spec.to_yaml()) == spec
 
 
+def test_what_chooses_the_workers_is_static() -> None:
+    kinds = [{"gpu": 1, "when": {"hidden": [8, 16], "patience": [3]}}, {"cpu": 1}]
+    spec = sweep(fuse=16, workers=kinds).spec
+    assert spec.fuse == FuseSpec(size=16, static=("hidden", "layers", "patience", "rho", "split", "augment"), padded=())
+    assert sweep(fuse={"size": 4, "static": ["rho"]}, workers=kinds).spec.grouping == Grouping(4, ("rho",), ())
+
+
 def test_what_the_spec_says_goes_before_what_the_lane_says() -> None:
     assert sweep(fuse={"size": 4, "static": ["rho"]}).spec.grouping == Grouping(4, ("rho",), ("hidden",))
     assert sweep(fuse={"size": 4, "padded": []}).spec.grouping == Grouping(

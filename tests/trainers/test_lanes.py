@@ -20,6 +20,7 @@ from caviar.trainers import (
     measure_group_size,
 )
 from caviar.trainers.pytorch import Data, Lane
+from caviar.trainers.pytorch.group_size import gpu_allowance
 from caviar.trainers.pytorch.lane import Batch, Config
 
 Start = Callable[..., Training]
@@ -160,3 +161,13 @@ def test_measuring_the_group_size_trains_none_of_the_trials(start: Start) -> Non
     assert measure_group_size(trainings, 1e-9) == 1
     assert torch.equal(trainings[0].model.state_dict()["0.weight"], before)  # type: ignore[attr-defined]
     assert [training.step() for training in trainings] == [start(Good, number=number).step() for number in range(3)]
+
+
+def test_workers_that_share_a_gpu_may_take_the_same_whichever_comes_first() -> None:
+    total, free, taken = 80.0, 80.0, list[float]()
+    for _ in range(4):
+        taken.append(gpu_allowance(free, total, 0.25))
+        free -= taken[-1]
+    assert taken == [20.0] * 4
+    assert gpu_allowance(76.0, total, 1.0) == 76.0, "what the driver keeps is nobody's"
+    assert gpu_allowance(5.0, total, 0.25) == 5.0

@@ -33,7 +33,7 @@ def measure(trainings: Sequence[Training], share: float) -> int:
     """
     lanes = [training for training in trainings if isinstance(training, LaneTraining)]
     few, batch = _excerpts(lanes, _BATCHES), _excerpts(lanes, 1)
-    most = share * _free_bytes(lanes[0].device) / _lane_bytes([next(batch), next(batch)])
+    most = _allowance(lanes[0].device, share) / _lane_bytes([next(batch), next(batch)])
     best, limit = 1, _seconds(next(few)) / _GAIN
     for size in _SIZES:
         if size > most:
@@ -92,7 +92,21 @@ def _lane_bytes(lanes: list[LaneTraining]) -> float:
     return 4 * (1 + 3) * parameters + 2 * sum(saved.values()) / len(lanes)
 
 
-def _free_bytes(device: torch.device) -> float:
+def _allowance(device: torch.device, share: float) -> float:
+    """The bytes that one of the workers on a device may take."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available
+        return gpu_allowance(*torch.cuda.mem_get_info(device), share)
+    return share * psutil.virtual_memory().available
+
+
+def gpu_allowance(free: float, total: float, share: float) -> float:
+    """The bytes that a worker may take of a GPU, whatever those that it shares it with have taken so far.
+
+    What they hold is part of their own shares: a share of what they leave would be too little for whoever comes last.
+
+    Args:
+        free: Bytes that are free.
+        total: Bytes that the GPU has.
+        share: The worker's share, above 0 and at most 1.
+    """
+    return min(share * total, free)

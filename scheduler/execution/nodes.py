@@ -1,0 +1,68 @@
+"""The nodes of the Ray cluster that a sweep uses: what they have, which are going away, and asking for more.
+
+Everything that Ray tells only by its private or developer interfaces is asked here.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ray
+from ray._private import state
+from ray._private import worker as driver
+from ray.autoscaler.sdk import request_resources
+
+from ..core.placement import WorkerKind
+from ..core.staffing import Node
+
+
+def is_own_ray() -> bool:
+    """Whether this process started the Ray that it uses: there is nobody then who would add nodes to it."""
+    node = driver._global_node
+    return node is not None and bool(node.head)
+
+
+def node_lives(node: str) -> bool:
+    """Whether a node of the cluster is alive, by its id."""
+    return any(one["NodeID"] == node for one in _living())
+
+
+def nodes() -> list[Node]:
+    """The nodes that take work: those that are alive and are not going away."""
+    free: dict[str, dict[str, float]] = state.available_resources_per_node()  # type: ignore[no-untyped-call]
+    leaving = draining_nodes()
+    return [
+        Node(one["NodeID"], one["Resources"], free.get(one["NodeID"], {}), one["Labels"])
+        for one in _living()
+        if one["NodeID"] not in leaving
+    ]
+
+
+def draining_nodes() -> frozenset[str]:
+    """The ids of the nodes that are going away soon and take no new work."""
+    return frozenset(state.state.get_draining_nodes())
+
+
+def has_place(actor: Any) -> bool:
+    """Whether Ray has begun to start an actor somewhere."""
+    return bool(state.actors(actor._actor_id.hex()).get("Pid"))
+
+
+def ask_for(kinds: Sequence[WorkerKind], counts: Sequence[int]) -> None:
+    """Asks the cluster's autoscaler for room for so many workers of each kind in all, which holds until the next call.
+
+    Without an autoscaler nobody hears it.
+    """
+    bundles = [bundle for kind, count in zip(kinds, counts, strict=True) for bundle in _bundles(kind, count)]
+    request_resources(
+        bundles=[dict(kind.needs) for kind in bundles],
+        bundle_label_selectors=[dict(kind.labels) for kind in bundles] or None,
+    )
+
+
+def _bundles(kind: WorkerKind, count: int) -> Iterator[WorkerKind]:
+    return (kind for _ in range(count * kind.processes))
+
+
+def _living() -> list[dict[str, Any]]:
+    every: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return [one for one in every if one["Alive"]]
