@@ -1,0 +1,180 @@
+"""Sweeps as jobs of a cluster: submitted once, and gone on with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from ..errors import ClusterError, SweepError
+from .client import Job, JobsClient, Package
+from .following import follow
+from .naming import digest_of, run_id, run_metadata, runs_of
+from .remote import Output, as_output, entrypoint, find_sweep, packages_in, run_remotely
+from .submission import Submission, environment
+
+_OVER = {"finished", "out_of_time"}
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A sweep's job.
+
+    Attributes:
+        name: The sweep's name.
+        job: The job's id.
+        new: Whether it was submitted just now; else it was running already.
+    """
+
+    name: str
+    job: str
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """How a job began.
+
+    Attributes:
+        directory: The sweep's directory on the cluster, or its URI; None where the job ended before.
+        lines: What it printed until then.
+        ended: How it ended, where it has.
+    """
+
+    directory: str | None
+    lines: Sequence[str]
+    ended: Output | None
+
+
+def submit_sweep(client: JobsClient, submission: Submission) -> Submitted:
+    """Has a cluster run a sweep; while it runs, submitting it again changes nothing.
+
+    Args:
+        client: The cluster.
+        submission: The sweep.
+
+    Raises:
+        ClusterError: The cluster does not answer.
+        SweepError: Another sweep of this name runs there, or this one ran before.
+    """
+    name, runs = submission.name, runs_of(submission.name, client.jobs())
+    if runs and not runs[-1].ended:
+        if digest_of(runs[-1]) == submission.digest:
+            return Submitted(name, runs[-1].id, new=False)
+        raise SweepError(
+            f"{name} runs on {client.address} with another spec or other code: choose another --name, or stop it"
+            f" (caviar stop {name} --address {client.address}) and go on with the edited spec (caviar resume {name}"
+            f" --address {client.address} --spec FILE)."
+        )
+    if runs:
+        _check_is_new(client, name)
+    return _submit(client, submission, len(runs) + 1, submission.digest)
+
+
+def resume_sweep(
+    client: JobsClient, sweep: str, arguments: Sequence[str], code: Package | None, requirements: Path | None = None
+) -> Submitted:
+    """Has a cluster go on with a sweep.
+
+    Args:
+        client: The cluster.
+        sweep: Its name, its directory there or its URI.
+        arguments: Options of `caviar resume`.
+        code: The folder with the training code; as it was submitted if None.
+        requirements: A file with what pip is to install on the nodes; what was installed before if None.
+
+    Raises:
+        ClusterError: The cluster does not answer.
+        SweepError: There is no such sweep, it runs, or its code is no longer there.
+    """
+    found = find_sweep(client, sweep)
+    name = Path(found.place.partition("?")[0]).name
+    if found.job is not None and not found.job.ended:
+        raise SweepError(f"{name} is running: follow it with caviar follow {name} --address {client.address}.")
+    runtime_env, packages = environment(code, requirements)
+    digest = None
+    if found.job is not None and code is None:
+        kept = _kept_environment(client, found.job)
+        # The Caviar that the sweep was submitted with, unless the cluster has thrown it away.
+        runtime_env = {**runtime_env, **kept}
+        packages = [package for package in packages if package.uri in packages_in(runtime_env)]
+        if not arguments and requirements is None:
+            digest = digest_of(found.job)
+    submission = Submission(name, found.place, ["resume", *arguments, "--json"], runtime_env, packages)
+    return _submit(client, submission, len(runs_of(name, client.jobs())) + 1, digest or submission.digest)
+
+
+def wait_until_begun(client: JobsClient, job: str) -> Begun:
+    """Waits until a sweep's job has taken hold of the sweep, or has ended.
+
+    Raises:
+        ClusterError: The cluster does not answer, or could not start the job.
+    """
+    lines: list[str] = []
+    for found in follow(client, job):
+        if isinstance(found, str):
+            lines.append(found)
+        elif found.kind == "place":
+            return Begun(found.content["directory"], lines, None)
+        elif found.kind == "result":
+            return Begun(None, lines, as_output(found))
+    raise AssertionError("following a job ends with its result or an error")
+
+
+def last_run(client: JobsClient, sweep: str) -> Job:
+    """The job that ran a sweep last.
+
+    Raises:
+        SweepError: There is none.
+    """
+    found = find_sweep(client, sweep)
+    if found.job is None:
+        raise SweepError(f"{sweep}: no job of {client.address} runs or ran it; ask with caviar status.")
+    return found.job
+
+
+def _submit(client: JobsClient, submission: Submission, number: int, digest: str) -> Submitted:
+    for package in submission.packages:
+        client.upload(package)
+    job = run_id(submission.name, number)
+    line = entrypoint(submission.arguments, submission.place, stream=True)
+    metadata = run_metadata(submission.name, submission.place, digest)
+    if client.submit(job, line, submission.runtime_env, metadata):
+        return Submitted(submission.name, job, new=True)
+    # Somebody was faster by an instant.
+    other = client.job(job)
+    if other is not None and digest_of(other) == digest:
+        return Submitted(submission.name, job, new=False)
+    raise SweepError(f"{submission.name} was submitted by somebody else this moment; look at it with caviar status.")
+
+
+def _check_is_new(client: JobsClient, name: str) -> None:
+    """Refuses a sweep that has begun: a job that ended before it did is no hindrance."""
+    output = run_remotely(client.address, ["status", "--json"], name)
+    if output.code == 1:
+        raise ClusterError(output.stderr.strip().removeprefix("error: "))
+    if output.code != 0:
+        return
+    found = orjson.loads(output.stdout)
+    there = f"{name} --address {client.address}"
+    if found["condition"] in _OVER:
+        raise SweepError(
+            f"{name} has finished on {client.address}: see caviar best {there}, go on with a larger budget (caviar"
+            f" resume {there} --set budget.trials=N), or run it anew under another --name."
+        )
+    if found["progress"]["trials"]:
+        raise SweepError(f"{name} was stopped on {client.address}: go on with it by caviar resume {there}.")
+
+
+def _kept_environment(client: JobsClient, job: Job) -> dict[str, object]:
+    """The part of a job's runtime environment that the cluster still has."""
+    kept = {name: value for name, value in job.runtime_env.items() if name != "env_vars"}
+    code = kept.get("working_dir")
+    if isinstance(code, str) and not client.has(code):
+        raise SweepError(
+            f"{client.address} no longer has the training code of the job {job.id}: give its folder with --code DIR."
+        )
+    modules = kept.get("py_modules")
+    if isinstance(modules, list) and not all(client.has(uri) for uri in modules):
+        del kept["py_modules"]
+    return kept
