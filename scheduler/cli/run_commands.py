@@ -12,6 +12,8 @@ from ..core.schedule import BracketPlan
 from ..core.trial import TrialState
 from ..errors import SweepStoppedError
 from ..execution.loop import StopReason
+from ..jobs.client import JobsClient
+from ..jobs.sweeps import stop_before_it_begins
 from ..lessons import results_warnings
 from ..results import Results
 from ..results.rows import metrics_at
@@ -114,12 +116,19 @@ def stop(
 
     Waits until the steps that are being trained have ended; `caviar resume` goes on.
     """
+    if address is not None and stop_before_it_begins(JobsClient(address), str(directory)):
+        _print_stopped("before it began", json=json)
+        return
     run_there(address, directory, "stop", json=json, timeout=timeout)
     stopped = stop_sweep(directory, timeout)
+    _print_stopped(None if stopped is None else str(stopped), json=json)
+
+
+def _print_stopped(what: str | None, *, json: bool) -> None:
     if json:
-        print_json({"stopped": stopped is not None})
+        print_json({"stopped": what is not None})
         return
-    typer.echo("no process is running this sweep" if stopped is None else f"stopped: {stopped}")
+    typer.echo("no process is running this sweep" if what is None else f"stopped: {what}")
 
 
 def _run(sweep: Sweep, *, earlier_s: float = 0.0, schedule: Iterator[BracketPlan] | None = None, json: bool) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +98,18 @@ def environment(code: Package | None, requirements: Path | None = None) -> tuple
     Raises:
         SweepError: Caviar is not installed, or the file cannot be read.
     """
-    caviar = package_of(wheel_files())
+    caviar = _caviar_package()
     runtime_env: dict[str, Any] = {"py_modules": [caviar.uri]}
     if code is not None:
         runtime_env["working_dir"] = code.uri
     if requirements is not None:
         runtime_env["pip"] = {"packages": _read_requirements(requirements), "pip_check": False}
     return runtime_env, [caviar] if code is None else [caviar, code]
+
+
+@cache
+def _caviar_package() -> Package:
+    return package_of(wheel_files())
 
 
 def as_settings(values: Mapping[str, Any]) -> list[str]:

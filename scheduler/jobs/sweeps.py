@@ -104,6 +104,23 @@ def resume_sweep(
     return _submit(client, submission, len(runs_of(name, client.jobs())) + 1, digest or submission.digest)
 
 
+def stop_before_it_begins(client: JobsClient, sweep: str) -> bool:
+    """Ends a sweep's job that still waits for its packages, when nothing is there yet that could stop in order.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        ClusterError: The cluster does not answer.
+        SweepError: There is no such sweep.
+    """
+    job = find_sweep(client, sweep).job
+    if job is None or job.status != "PENDING":
+        return False
+    client.stop(job.id)
+    return True
+
+
 def wait_until_begun(client: JobsClient, job: str) -> Begun:
     """Waits until a sweep's job has taken hold of the sweep, or has ended.
 
