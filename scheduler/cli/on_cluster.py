@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import SweepError
 from ..jobs.frames import Message, write_message
+from ..jobs.kept_code import keep_code, package_here
 from ..jobs.moving import moved_fields
 from ..jobs.sending import send_sweep
 from ..storage import Location, SweepDirectory, in_home, is_uri, locate
@@ -134,15 +135,17 @@ def _text(file: Any) -> str:
 
 
 def _announce(directory: Location, send: _Outlet) -> None:
-    """Says where the sweep lies as soon as this run is in its journal, from when on it goes its way."""
+    """Says where the sweep lies as soon as this run is in its journal, from when on it goes its way; keeps its code."""
     journal = SweepDirectory(directory).journal
     before = {path.name for path in list_folder(journal)}
 
     def look() -> None:
-        pause = threading.Event()
+        pause, code = threading.Event(), package_here(Path.cwd())
         while {path.name for path in list_folder(journal)} <= before:
             pause.wait(_LOOK_S)
         send(Message("place", {"directory": str(directory)}))
+        if code is not None:
+            keep_code(directory, code)
 
     threading.Thread(target=look, daemon=True).start()
 

@@ -27,9 +27,14 @@ def run_there(address: str | None, sweep: Location, command: str, *, json: bool,
     """
     if address is None:
         return
+    end_as(run_remotely(address, options_of(command, json=json, **options), str(sweep)))
+
+
+def options_of(command: str, *, json: bool, **options: object) -> list[str]:
+    """A command and its options, as words of a command line; an option that is None was not given."""
     given = {name: value for name, value in options.items() if value is not None}
     words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
-    end_as(run_remotely(address, [command, *words, *["--json"] * json], str(sweep)))
+    return [command, *words, *["--json"] * json]
 
 
 def end_as(output: Output) -> None:

@@ -13,7 +13,7 @@ from ..core.trial import TrialState
 from ..errors import SweepStoppedError
 from ..execution.loop import StopReason
 from ..jobs.client import JobsClient
-from ..jobs.sweeps import stop_before_it_begins
+from ..jobs.sweeps import stop_before_it_begins, stop_sweep_there
 from ..lessons import results_warnings
 from ..results import Results
 from ..results.rows import metrics_at
@@ -29,7 +29,7 @@ from .exit_codes import ExitCode, fail
 from .options import Address, Directory, Json, Requirements, Settings, SpecFile, Workers, parse_settings
 from .preview import edit_words, print_preview
 from .progress import RunProgress
-from .remote import note_copy, run_there
+from .remote import end_as, note_copy, options_of
 
 app = typer.Typer()
 
@@ -116,12 +116,18 @@ def stop(
 
     Waits until the steps that are being trained have ended; `caviar resume` goes on.
     """
-    if address is not None and stop_before_it_begins(JobsClient(address), str(directory)):
-        _print_stopped("before it began", json=json)
+    if address is not None:
+        _stop_there(JobsClient(address), str(directory), timeout, json=json)
         return
-    run_there(address, directory, "stop", json=json, timeout=timeout)
     stopped = stop_sweep(directory, timeout)
     _print_stopped(None if stopped is None else str(stopped), json=json)
+
+
+def _stop_there(client: JobsClient, sweep: str, timeout: float | None, *, json: bool) -> None:
+    if stop_before_it_begins(client, sweep):
+        _print_stopped("before it began", json=json)
+        return
+    end_as(stop_sweep_there(client, sweep, options_of("stop", json=json, timeout=timeout)[1:]))
 
 
 def _print_stopped(what: str | None, *, json: bool) -> None:

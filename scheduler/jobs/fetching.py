@@ -16,17 +16,17 @@ from .copies import CopyNote, check_replaceable, journal_digest, write_note
 from .following import follow
 from .frames import Message
 from .remote import SweepPlace, as_output, end_errand, find_sweep, start_errand
-from .sweep_archive import Checkpoints, copy_files, read_archive
+from .sweep_archive import Extent, copy_files, read_archive
 
 
-def fetch_sweep(address: str | None, sweep: str, to: Path | None, checkpoints: Checkpoints = "best") -> Path:
+def fetch_sweep(address: str | None, sweep: str, to: Path | None, extent: Extent = "best") -> Path:
     """Copies a sweep from a cluster; a copy that is there already is brought up to date.
 
     Args:
         address: The URL of Ray's dashboard; that of RAY_API_SERVER_ADDRESS if None.
         sweep: Its name, its directory on the cluster or its URI.
         to: The copy's directory; `sweeps/` and the sweep's name if None.
-        checkpoints: Of which trials they come along.
+        extent: Of which trials checkpoints come along, "best", "all" or "none".
 
     Returns:
         The copy's directory.
@@ -42,12 +42,31 @@ def fetch_sweep(address: str | None, sweep: str, to: Path | None, checkpoints: C
     with _staging(target) as staging:
         copy = staging / "copy"
         copy.mkdir()
-        directory = _copy_directly(found, copy, checkpoints) or _copy_by_job(client, found, copy, checkpoints)
+        directory = copy_from(client, found, copy, extent)
         time = datetime.now(timezone.utc).isoformat(timespec="seconds")
         write_note(copy, CopyNote(client.address, name, directory, time, journal_digest(copy)))
         check_replaceable(target, copy)
         _put(copy, target, staging)
     return target
+
+
+def copy_from(client: JobsClient, found: SweepPlace, copy: Path, extent: Extent) -> str:
+    """Copies a sweep's files from a cluster into an empty folder.
+
+    Args:
+        client: The cluster.
+        found: The sweep.
+        copy: The folder.
+        extent: Which files.
+
+    Returns:
+        The sweep's directory there.
+
+    Raises:
+        ClusterError: The cluster does not answer, or what arrived is not what was sent.
+        SweepError: There is no such sweep.
+    """
+    return _copy_directly(found, copy, extent) or _copy_by_job(client, found, copy, extent)
 
 
 @contextmanager
@@ -67,7 +86,7 @@ def _put(copy: Path, target: Path, staging: Path) -> None:
     copy.rename(target)
 
 
-def _copy_directly(found: SweepPlace, copy: Path, checkpoints: Checkpoints) -> str | None:
+def _copy_directly(found: SweepPlace, copy: Path, extent: Extent) -> str | None:
     """Reads an object store from here; None where the sweep lies in none, or this machine may not read it."""
     if not is_uri(found.place):
         return None
@@ -76,13 +95,13 @@ def _copy_directly(found: SweepPlace, copy: Path, checkpoints: Checkpoints) -> s
         return None
     with suppress(SweepError):
         if SweepDirectory(location).spec.is_file():
-            copy_files(location, checkpoints, copy)
+            copy_files(location, extent, copy)
             return str(location)
     return None
 
 
-def _copy_by_job(client: JobsClient, found: SweepPlace, copy: Path, checkpoints: Checkpoints) -> str:
-    job = start_errand(client, ["send", checkpoints], found)
+def _copy_by_job(client: JobsClient, found: SweepPlace, copy: Path, extent: Extent) -> str:
+    job = start_errand(client, ["send", extent], found)
     try:
         sent = _archive_of(client, job)
         job = client.job(job.id) or job

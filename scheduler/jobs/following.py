@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ..errors import ClusterError, SweepError
 from .client import Job, JobsClient
 from .frames import LogReader, Message
-from .remote import without_result
+from .remote import wait_for_end, without_result
 
 _LOOK_S = 0.5
 _SILENT_S = 2.0
@@ -35,9 +35,13 @@ def follow(client: JobsClient, submission_id: str) -> Iterator[str | Message]:
     reader, decode = LogReader(), codecs.getincrementaldecoder("utf-8")(errors="replace").decode
     for chunk in log.chunks():
         for found in reader.feed(decode(chunk)):
+            is_result = isinstance(found, Message) and found.kind == "result"
+            if is_result:
+                # Who hears of the end may submit what follows, and that needs the job to have ended for Ray too.
+                wait_for_end(client, log.look())
             if isinstance(found, Message) or not _is_rays(found):
                 yield found
-            if isinstance(found, Message) and found.kind == "result":
+            if is_result:
                 return
     yield from reader.end()
     raise without_result(client, log.look())

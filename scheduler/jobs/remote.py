@@ -85,7 +85,7 @@ def run_remotely(address: str | None, arguments: Sequence[str], sweep: str | Non
     place = None if sweep is None else find_sweep(client, sweep)
     job = start_errand(client, arguments, place)
     try:
-        job = _wait(client, job)
+        job = wait_for_end(client, job)
         result = result_of(client, job)
     finally:
         end_errand(client, job)
@@ -151,7 +151,12 @@ def without_result(client: JobsClient, job: Job) -> ClusterError:
     )
 
 
-def _wait(client: JobsClient, job: Job) -> Job:
+def wait_for_end(client: JobsClient, job: Job) -> Job:
+    """Waits until a job has ended, as it is then.
+
+    Raises:
+        ClusterError: The cluster does not answer.
+    """
     looks = iter(_LOOKS_S)
     while not job.ended:
         time.sleep(next(looks, _LOOKS_S[-1]))

@@ -12,7 +12,7 @@ from ..errors import SweepError
 from ..run import load_spec
 from ..storage import Location
 from .frames import Message
-from .sweep_archive import Checkpoints, file_digest, write_archive
+from .sweep_archive import Extent, file_digest, write_archive
 
 _PREFIX = "caviar-fetch-"
 _AT_MOST_S = 3600.0
@@ -21,14 +21,14 @@ _RESOURCES = "runtime_resources"
 """Ray unpacks packages below this folder of its session, in which the logs lie too."""
 
 
-def send_sweep(directory: Location, checkpoints: Checkpoints, send: Callable[[Message], None]) -> None:
+def send_sweep(directory: Location, extent: Extent, send: Callable[[Message], None]) -> None:
     """Lays an archive of a sweep into the head's log folder, says so, and takes it away when it is told to end.
 
     The head hands out the files of that folder as they are, which a job's log would not be.
 
     Args:
         directory: The sweep's directory.
-        checkpoints: Of which trials they go along.
+        extent: What goes along.
         send: Writes a message into the job's log.
 
     Raises:
@@ -42,7 +42,7 @@ def send_sweep(directory: Location, checkpoints: Checkpoints, send: Callable[[Me
         try:
             path.touch(0o600, exist_ok=False)
             with path.open("wb") as file:
-                write_archive(file, directory, checkpoints)
+                write_archive(file, directory, extent)
             content = {"file": path.name, "bytes": path.stat().st_size, "sha256": file_digest(path)}
             send(Message("archive", content | {"directory": str(directory)}))
             told.wait(_AT_MOST_S)

@@ -12,33 +12,36 @@ from typing import BinaryIO, Literal
 from ..errors import ResultsError, SweepError
 from ..results import Results
 from ..storage import Location, ObjectPath
+from .kept_code import FOLDER
 
-Checkpoints = Literal["best", "all", "none"]
-"""Of which trials checkpoints go along."""
+Extent = Literal["best", "all", "none", "code"]
+"""What goes along: the sweep with the checkpoints of the best trial, of all or of none; or its training code alone."""
 
 _OF_THE_MOMENT = {"lock", "stop", "staging"}
 _JOURNAL = "journal"
 
 
-def write_archive(target: BinaryIO, directory: Location, checkpoints: Checkpoints) -> None:
+def write_archive(target: BinaryIO, directory: Location, extent: Extent) -> None:
     """Writes an archive of a sweep's directory.
 
     Args:
         target: A file that is open for writing.
         directory: The sweep's directory.
-        checkpoints: Of which trials they go along.
+        extent: What goes along.
     """
     with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name in chosen_files(directory, checkpoints):
+        for name in chosen_files(directory, extent):
             _add(archive, name, directory)
 
 
-def chosen_files(directory: Location, checkpoints: Checkpoints) -> list[str]:
+def chosen_files(directory: Location, extent: Extent) -> list[str]:
     """The files of a sweep that make a copy of it, by their paths in its directory.
 
     The journal is first: of what it says about a sweep that runs, the files that are read after it lack nothing.
     """
-    kept = _kept_checkpoint(directory, checkpoints)
+    if extent == "code":
+        return [name for name in _tree(directory) if name.startswith(f"{FOLDER}/")]
+    kept = _kept_checkpoint(directory, extent)
     names = [name for name in _tree(directory) if _goes(PurePosixPath(name), kept)]
     return sorted(names, key=lambda name: (not name.startswith(f"{_JOURNAL}/"), name))
 
@@ -57,9 +60,9 @@ def read_archive(source: BinaryIO, folder: Path) -> None:
         raise SweepError(f"What the cluster sent is no archive of a sweep ({error}).") from None
 
 
-def copy_files(directory: Location, checkpoints: Checkpoints, folder: Path) -> None:
+def copy_files(directory: Location, extent: Extent, folder: Path) -> None:
     """Copies a sweep's directory into an empty folder, as `write_archive` and `read_archive` would."""
-    for name in chosen_files(directory, checkpoints):
+    for name in chosen_files(directory, extent):
         if (content := _content(directory, name)) is not None:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -133,11 +136,11 @@ def _goes(path: PurePosixPath, kept: str | None) -> bool:
     return path.parts[0] != "checkpoints" or (kept is not None and path.is_relative_to(kept))
 
 
-def _kept_checkpoint(directory: Location, checkpoints: Checkpoints) -> str | None:
+def _kept_checkpoint(directory: Location, extent: Extent) -> str | None:
     """The folder of the checkpoints that go along; None where none do."""
-    if checkpoints == "all":
+    if extent == "all":
         return "checkpoints"
-    if checkpoints == "none":
+    if extent == "none":
         return None
     try:
         best = Results.open(directory).best

@@ -1,5 +1,6 @@
 """Sweeps as jobs of a cluster: submitted once, and gone on with."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,11 @@ import orjson
 
 from ..errors import ClusterError, SweepError
 from .client import Job, JobsClient, Package
+from .fetching import copy_from
 from .following import follow
+from .kept_code import kept_package
 from .naming import digest_of, run_id, run_metadata, runs_of
-from .remote import Output, as_output, entrypoint, find_sweep, packages_in, run_remotely
+from .remote import Output, SweepPlace, as_output, entrypoint, find_sweep, packages_in, run_remotely, wait_for_end
 from .submission import Submission, environment
 
 _OVER = {"finished", "out_of_time"}
@@ -95,6 +98,8 @@ def resume_sweep(
     digest = None
     if found.job is not None and code is None:
         kept = _kept_environment(client, found.job)
+        if "working_dir" in kept and not client.has(str(kept["working_dir"])):
+            kept["working_dir"] = _restore_code(client, found)
         # The Caviar that the sweep was submitted with, unless the cluster has thrown it away.
         runtime_env = {**runtime_env, **kept}
         packages = [package for package in packages if package.uri in packages_in(runtime_env)]
@@ -119,6 +124,25 @@ def stop_before_it_begins(client: JobsClient, sweep: str) -> bool:
         return False
     client.stop(job.id)
     return True
+
+
+def stop_sweep_there(client: JobsClient, sweep: str, arguments: Sequence[str]) -> Output:
+    """Has a sweep on a cluster stop in order, and waits until its job has ended.
+
+    Args:
+        client: The cluster.
+        sweep: Its name, its directory there or its URI.
+        arguments: Options of `caviar stop`.
+
+    Raises:
+        ClusterError: The cluster does not answer.
+        SweepError: There is no such sweep.
+    """
+    job = find_sweep(client, sweep).job
+    output = run_remotely(client.address, ["stop", *arguments], sweep)
+    if job is not None and output.code == 0:
+        wait_for_end(client, job)
+    return output
 
 
 def wait_until_begun(client: JobsClient, job: str) -> Begun:
@@ -183,14 +207,22 @@ def _check_is_new(client: JobsClient, name: str) -> None:
         raise SweepError(f"{name} was stopped on {client.address}: go on with it by caviar resume {there}.")
 
 
+def _restore_code(client: JobsClient, found: SweepPlace) -> str:
+    """Gives the cluster the training code back that lies beside the sweep's results, and returns its URI."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy_from(client, found, Path(folder), "code")
+        package = kept_package(Path(folder))
+    if package is None:
+        raise SweepError(
+            f"{client.address} no longer has the training code of {found.place}: give its folder with --code DIR."
+        )
+    client.upload(package)
+    return package.uri
+
+
 def _kept_environment(client: JobsClient, job: Job) -> dict[str, object]:
     """The part of a job's runtime environment that the cluster still has."""
     kept = {name: value for name, value in job.runtime_env.items() if name != "env_vars"}
-    code = kept.get("working_dir")
-    if isinstance(code, str) and not client.has(code):
-        raise SweepError(
-            f"{client.address} no longer has the training code of the job {job.id}: give its folder with --code DIR."
-        )
     modules = kept.get("py_modules")
     if isinstance(modules, list) and not all(client.has(uri) for uri in modules):
         del kept["py_modules"]

@@ -28,7 +28,16 @@ from shapes import parabola
 GATE = Path({gate!r})
 
 
+class Nothing:
+    def state_dict(self):
+        return {{}}
+
+    def load_state_dict(self, state):
+        pass
+
+
 def train(trial):
+    trial.track(nothing=Nothing())
     assert (Path(__file__).parent / "data" / "numbers.csv").read_text() == "1,2,3"
     assert trial.data.read_text() == "1,2,3"
     for step in trial.steps():

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from caviar.scheduler.errors import SweepError
+from caviar.scheduler.jobs.archives import package_of
 from caviar.scheduler.jobs.copies import CopyNote, check_replaceable, journal_digest, read_note, write_note
+from caviar.scheduler.jobs.kept_code import keep_code, kept_package, package_here
 from caviar.scheduler.jobs.moving import moved_fields
 from caviar.scheduler.jobs.sweep_archive import copy_files, read_archive, write_archive
 from caviar.scheduler.results import Results
@@ -171,3 +173,28 @@ def test_another_job_finds_code_and_data_in_its_own_folder(recorded: Callable[..
         tmp_path, name="kept", trainer="package.module:train", data="/data", budget={"trials": 2}, controller="random"
     )
     assert moved_fields(directory, Path("/new")) == []
+
+
+def test_the_training_code_is_kept_beside_the_results_as_it_was(sweep: Path, tmp_path: Path) -> None:
+    unpacked = tmp_path / "working_dir_files" / "_ray_pkg_1"
+    (unpacked / "__pycache__").mkdir(parents=True)
+    (unpacked / "__pycache__" / "train.pyc").write_text("")
+    (unpacked / "train.py").write_text("1")
+    assert package_here(tmp_path) is None
+    kept, copy = shutil.copytree(sweep, tmp_path / "kept", symlinks=True), tmp_path / "copy"
+    for content in ("1", "2"):
+        (unpacked / "train.py").write_text(content)
+        package = package_here(unpacked)
+        assert package is not None
+        keep_code(kept, package)
+    copy.mkdir()
+    read_archive(archive_of(kept, "code"), copy)
+    assert kept_package(copy) == package == package_of({"train.py": b"2"})
+    assert files_of(copy) == {f"code/{package.name}"}
+    (copy / "code" / package.name).write_bytes(package_of({"train.py": b"3"}).data)
+    with pytest.raises(SweepError, match="the sweep's training code is another than its name says"):
+        kept_package(copy)
+    (copy / "code" / package.name).write_bytes(b"x")
+    with pytest.raises(SweepError, match="the sweep's training code cannot be read"):
+        kept_package(copy)
+    assert kept_package(tmp_path) is None

@@ -150,15 +150,6 @@ def test_a_copy_has_the_results_and_the_best_checkpoint_and_is_brought_up_to_dat
     assert "this is a copy of gated on http://127.0.0.1:" in status.stderr
 
 
-def test_a_copy_takes_the_place_of_nothing_else(project: Path, there: Run) -> None:
-    (project / "mine").mkdir()
-    (project / "mine" / "notes.txt").write_text("mine")
-    refused = there("fetch", "gated", "--to", "mine", cwd=project)
-    assert refused.returncode == 2
-    assert "mine is there already and no copy of this sweep" in one_sentence(refused)
-    assert [path.name for path in (project / "mine").iterdir()] == ["notes.txt"]
-
-
 def test_a_run_that_fails_before_it_begins_says_why_and_may_be_submitted_again(project: Path, there: Run) -> None:
     failed = there("submit", "sweep.yaml", "--name", "other", "--set", "trainer=train.py:tran", cwd=project)
     assert failed.returncode == 2
@@ -192,9 +183,6 @@ def test_a_sweep_that_nobody_submitted_is_one_sentence(project: Path, there: Run
     assert run.returncode == 2
     assert "gatet: no sweep of this name was submitted to" in one_sentence(run)
     assert "(gated, other)" in one_sentence(run)
-    run = there("best", "sweeps/gatet", cwd=project)
-    assert run.returncode == 2
-    assert "sweeps/gatet" in one_sentence(run)
 
 
 def test_ctrl_c_ends_the_following_alone(head: Head, project: Path, there: Run) -> None:
