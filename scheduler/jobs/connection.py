@@ -5,6 +5,7 @@ given; the API itself is a few requests.
 """
 
 import http.client
+import io
 import os
 import urllib.error
 import urllib.request
@@ -140,7 +141,11 @@ class Connection:
             ClusterError: It does not answer, or not as it should.
             SweepError: The token is missing or another's.
         """
-        request = urllib.request.Request(f"{self.address}{path}", data, method=method)
+        # As a file: of bytes all would have to be sent within the time that a request may be silent.
+        body = None if data is None else io.BytesIO(data)
+        request = urllib.request.Request(f"{self.address}{path}", body, method=method)
+        if data is not None:
+            request.add_header("Content-Length", str(len(data)))
         request.add_header("Content-Type", "application/json" if path.startswith("/api/jobs") else "application/zip")
         if self._token is not None:
             # Not through another header: urllib would take this one along to a proxy's CONNECT.
@@ -155,7 +160,8 @@ class Connection:
 
     def lost(self, error: Exception) -> ClusterError:
         """The sentence about a head that does not answer."""
-        reason = str(getattr(error, "reason", error)) or type(error).__name__
+        said = str(getattr(error, "reason", error)).strip()
+        reason = cut(said, 200) if said.isprintable() and said else type(error).__name__
         return ClusterError(
             f"--address: no Ray answers at {self.address} ({reason}); look whether the head runs and the way to it is"
             " open."

@@ -17,7 +17,7 @@ from caviar.scheduler.jobs.moving import moved_fields
 from caviar.scheduler.jobs.sweep_archive import copy_files, read_archive, write_archive
 from caviar.scheduler.results import Results
 from caviar.scheduler.status import sweep_status
-from caviar.scheduler.storage import Journal, SweepDirectory
+from caviar.scheduler.storage import Journal, Location, SweepDirectory, locate
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def files_of(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def archive_of(sweep: Path, checkpoints: Any) -> io.BytesIO:
+def archive_of(sweep: Location, checkpoints: Any) -> io.BytesIO:
     buffer = io.BytesIO()
     write_archive(buffer, sweep, checkpoints)
     buffer.seek(0)
@@ -198,3 +198,20 @@ def test_the_training_code_is_kept_beside_the_results_as_it_was(sweep: Path, tmp
     with pytest.raises(SweepError, match="the sweep's training code cannot be read"):
         kept_package(copy)
     assert kept_package(tmp_path) is None
+
+
+def test_an_object_store_gives_the_same_copy_as_a_disk(sweep: Path, prefix: str, tmp_path: Path) -> None:
+    stored = locate(f"{prefix}/small")
+    for name in files_of(sweep) - {"link"}:
+        object_path = stored
+        for part in name.split("/"):
+            object_path = object_path / part
+        object_path.write_bytes((sweep / name).read_bytes())
+    copy, packed = tmp_path / "copy", tmp_path / "packed"
+    for folder in (copy, packed):
+        folder.mkdir()
+    copy_files(stored, "best", copy)
+    read_archive(archive_of(stored, "best"), packed)
+    assert files_of(copy) == files_of(packed)
+    assert len(list(copy.glob("checkpoints/*/*"))) == 1
+    assert sweep_status(copy).progress == sweep_status(sweep).progress
