@@ -19,13 +19,18 @@ _UNPACKED = "working_dir_files"
 """The folder in which Ray unpacks working directories."""
 
 
+def is_unpacked(folder: Path) -> bool:
+    """Whether Ray has unpacked a folder as the working directory of a job; its name follows from the content."""
+    return folder.parent.name == _UNPACKED
+
+
 def package_here(folder: Path) -> Package | None:
     """The working directory of a job as a package; None where the job has none.
 
     Args:
         folder: The job's working directory.
     """
-    if folder.parent.name != _UNPACKED:
+    if not is_unpacked(folder):
         return None
     paths = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     if sum(path.stat().st_size for path in paths) > LIMIT_BYTES:

@@ -6,10 +6,10 @@ from typing import Any
 
 from ..run import load_spec
 from ..storage import Location
+from .kept_code import is_unpacked
 from .submission import as_settings
 
 _UNPACKED = re.compile(r".*/working_dir_files/[^/]+/?(.*)")
-"""Where Ray unpacks the working directory of a job; its name follows from the content."""
 
 
 def moved_fields(directory: Location, folder: Path) -> list[str]:
@@ -17,11 +17,13 @@ def moved_fields(directory: Location, folder: Path) -> list[str]:
 
     Args:
         directory: The sweep's directory.
-        folder: The working directory of this job.
+        folder: Where this job runs; nothing has moved where that is no working directory that came with it.
 
     Raises:
         SweepError: There is no sweep.
     """
+    if not is_unpacked(folder):
+        return []
     spec = load_spec(directory)
     moved = {"trainer": _moved(spec.trainer, folder), "data": _moved(spec.data, folder)}
     return as_settings({name: value for name, value in moved.items() if value != getattr(spec, name)})

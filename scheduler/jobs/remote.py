@@ -142,6 +142,11 @@ def as_output(message: Message) -> Output:
 
 def without_result(client: JobsClient, job: Job) -> ClusterError:
     """The sentence about a job that ended without a word."""
+    if job.status == "STOPPED":
+        return ClusterError(
+            f"{client.address}: Ray stopped the job {job.id} before it could end in order; what was recorded is kept,"
+            " and caviar resume goes on with it."
+        )
     log = [line for line in client.log(job.id).splitlines() if line.strip()]
     lines = [line for line in job.message.splitlines() if line.strip()]
     reason = next((line for line in reversed(log) if "Error" in line), lines[-1] if lines else "no reason given")

@@ -163,16 +163,18 @@ def test_another_job_finds_code_and_data_in_its_own_folder(recorded: Callable[..
         budget={"trials": 2},
         controller="random",
     )
-    assert moved_fields(directory, Path("/new")) == [
+    folder = Path("/tmp/ray/session_2/runtime_resources/working_dir_files/_ray_pkg_2")
+    assert moved_fields(directory, folder) == [
         "--set",
-        'trainer="/new/code/train.py:train"',
+        f'trainer="{folder}/code/train.py:train"',
         "--set",
-        'data="/new/data"',
+        f'data="{folder}/data"',
     ]
+    assert moved_fields(directory, Path("/root")) == []
     directory = recorded(
         tmp_path, name="kept", trainer="package.module:train", data="/data", budget={"trials": 2}, controller="random"
     )
-    assert moved_fields(directory, Path("/new")) == []
+    assert moved_fields(directory, folder) == []
 
 
 def test_the_training_code_is_kept_beside_the_results_as_it_was(sweep: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -12,7 +13,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from caviar.scheduler.status import sweep_status
+from caviar.scheduler.jobs.client import JobsClient
+from caviar.scheduler.jobs.naming import runs_of
+from caviar.scheduler.status import SweepCondition, sweep_status
 
 from .conftest import Head, Run, begin, write_project
 
@@ -122,11 +125,37 @@ def test_a_sweep_that_was_stopped_is_resumed_and_not_submitted_anew(project: Pat
     assert "caviar resume gated --address http://127.0.0.1:" in one_sentence(again)
 
 
-def test_resume_goes_on_with_the_code_that_was_submitted_and_ends_as_a_run_does(project: Path, there: Run) -> None:
-    resumed = there("resume", "gated", "--set", "budget.trials=14", "--follow", "--json", cwd=project)
+FORGET = """\
+import sys
+
+import ray
+from ray.experimental.internal_kv import _internal_kv_del
+
+ray.init(log_to_driver=False)
+_internal_kv_del(sys.argv[1])
+"""
+
+
+def test_resume_goes_on_with_the_code_that_was_submitted_and_ends_as_a_run_does(
+    head: Head, project: Path, lying: Path, there: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(head.token))
+    client = JobsClient(head.address)
+    code = runs_of("gated", client.jobs())[0].runtime_env["working_dir"]
+    # As Ray does ten minutes after the last job that used it.
+    client.submit("forget", shlex.join(["python", "-c", FORGET, code]), {}, {})
+    wait_for(lambda: not client.has(code))
+    assert [path.name for path in (lying / "code").iterdir()] == [code.removeprefix("gcs://")]
+    resumed = there("resume", "gated", "--set", "budget.trials=14", "--follow", cwd=project)
     assert resumed.returncode == 0, resumed.stderr
     assert "as the job caviar-gated~2" in resumed.stderr
-    outcome = json.loads(resumed.stdout)
+    assert re.match(r"best loss 0\.\d+ at epoch \d of trial \d+\n", resumed.stdout), resumed.stdout
+
+
+def test_who_follows_a_job_that_has_ended_gets_its_result(project: Path, there: Run) -> None:
+    followed = there("follow", "gated", "--json", cwd=project)
+    assert followed.returncode == 0, followed.stderr
+    outcome = json.loads(followed.stdout)
     assert (outcome["trials"], outcome["reason"], outcome["metric"]) == (14, "finished", "loss")
 
 
@@ -150,17 +179,6 @@ def test_a_copy_has_the_results_and_the_best_checkpoint_and_is_brought_up_to_dat
     assert "this is a copy of gated on http://127.0.0.1:" in status.stderr
 
 
-def test_a_run_that_fails_before_it_begins_says_why_and_may_be_submitted_again(project: Path, there: Run) -> None:
-    failed = there("submit", "sweep.yaml", "--name", "other", "--set", "trainer=train.py:tran", cwd=project)
-    assert failed.returncode == 2
-    assert failed.stdout == ""
-    assert "has no 'tran'" in failed.stderr
-    run = there("submit", "sweep.yaml", "--name", "other", "--set", "budget.trials=2", "--follow", cwd=project)
-    assert run.returncode == 0, run.stderr
-    assert "as the job caviar-other~2" in run.stderr
-    assert re.match(r"best loss 0\.\d+ at epoch \d of trial \d\n", run.stdout), run.stdout
-
-
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
@@ -182,29 +200,40 @@ def test_a_sweep_that_nobody_submitted_is_one_sentence(project: Path, there: Run
     run = there("best", "gatet", cwd=project)
     assert run.returncode == 2
     assert "gatet: no sweep of this name was submitted to" in one_sentence(run)
-    assert "(gated, other)" in one_sentence(run)
+    assert "(gated)" in one_sentence(run)
 
 
-def test_ctrl_c_ends_the_following_alone(head: Head, project: Path, there: Run) -> None:
+def test_a_run_that_fails_before_it_begins_says_why(project: Path, there: Run) -> None:
+    failed = there("submit", "sweep.yaml", "--name", "other", "--set", "trainer=train.py:tran", cwd=project)
+    assert failed.returncode == 2
+    assert failed.stdout == ""
+    assert "has no 'tran'" in failed.stderr
+
+
+def test_it_may_be_submitted_again_and_ctrl_c_ends_the_following_alone(head: Head, project: Path) -> None:
     (project / "gate").unlink()
-    with begin(head, "submit", "sweep.yaml", "--name", "third", "--follow", cwd=project) as process:
+    with begin(head, "submit", "sweep.yaml", "--name", "other", "--follow", cwd=project) as process:
         assert process.stderr is not None
-        assert any("third lies in " in line for line in process.stderr)
+        said = [next(line for line in process.stderr if place in line) for place in ("the job", "lies in")]
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
+    assert said == [
+        "other was submitted as the job caviar-other~2\n",
+        f"other lies in {head.storage / 'sweeps' / 'other'}\n",
+    ]
     assert (process.returncode, out) == (130, "")
-    assert f"third goes on; follow it again with: caviar follow third --address {head.address}" in err
-    assert json.loads(there("status", "third", "--json", cwd=project).stdout)["condition"] == "running"
+    assert f"other goes on; follow it again with: caviar follow other --address {head.address}" in err
+    assert sweep_status(head.storage / "sweeps" / "other").condition is SweepCondition.RUNNING
 
 
 def test_a_head_that_is_gone_is_one_sentence_also_to_who_follows(head: Head, project: Path, there: Run) -> None:
-    with begin(head, "follow", "third", cwd=project) as following:
+    with begin(head, "follow", "other", cwd=project) as following:
         assert following.stderr is not None
-        assert "third" in following.stderr.readline()
+        assert "other" in following.stderr.readline()
         head.kill()
         out, err = following.communicate()
     assert (following.returncode, out) == (1, "")
     assert err.splitlines()[-1].startswith(f"error: --address: no Ray answers at {head.address} (")
-    run = there("status", "third", cwd=project)
+    run = there("status", "other", cwd=project)
     assert run.returncode == 1
     assert f"no Ray answers at {head.address}" in one_sentence(run)
