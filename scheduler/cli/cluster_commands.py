@@ -14,7 +14,7 @@ from ..jobs.client import JobsClient
 from ..jobs.fetching import fetch_sweep
 from ..jobs.following import follow as follow_job
 from ..jobs.remote import Output, as_output, run_remotely
-from ..jobs.submission import as_settings, prepare_run, working_directory
+from ..jobs.submission import as_settings, prepare_run, spec_folder, working_directory
 from ..jobs.sweeps import Submitted, last_run, resume_sweep, submit_sweep, wait_until_begun
 from ..results import Best
 from .best import print_best
@@ -114,7 +114,7 @@ class RemoteEdits:
     Attributes:
         values: Fields by dotted path.
         spec_file: A spec that takes the place of the sweep's; its folder becomes the code.
-        code: The folder with the training code; as it was submitted if None.
+        code: The folder with the training code; as it was submitted if None, and that of `spec_file` if there is one.
         requirements: A file with what pip is to install on the nodes.
     """
 
@@ -145,11 +145,11 @@ def resume_there(address: str, sweep: str, edits: RemoteEdits, *, dry_run: bool,
         ClusterError: The cluster does not answer.
         SweepError: There is no such sweep, it runs, or its code is no longer there.
     """
+    code = None if edits.code is None else working_directory(edits.code)
+    if edits.spec_file is not None:
+        code = spec_folder(edits.spec_file, edits.values)
     if dry_run:
-        end_as(run_remotely(address, ["resume", "--dry-run", *edits.arguments, *["--json"] * json], sweep))
-    folder = edits.code or (edits.spec_file and edits.spec_file.parent)
-    needed = [] if edits.spec_file is None else [edits.spec_file]
-    code = None if folder is None else working_directory(folder, needed)
+        end_as(run_remotely(address, ["resume", "--dry-run", *edits.arguments, *["--json"] * json], sweep, code))
     client = JobsClient(address)
     submitted = resume_sweep(client, sweep, edits.arguments, code, edits.requirements)
     _go_on(client, submitted, follows=follows, json=json)

@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,8 +120,9 @@ def _printing_into(send: _Outlet, *, streams: bool) -> Iterator[None]:
         except SystemExit as error:
             code = error.code
             raise
-        except BaseException:
+        except Exception:
             code = 1
+            traceback.print_exc()
             raise
         finally:
             sys.stdout.flush()

@@ -60,6 +60,8 @@ def find_token() -> str | None:
         SweepError: Its file cannot be read.
     """
     if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
+        if not (token.isascii() and token.isprintable()):
+            raise SweepError("RAY_AUTH_TOKEN: it holds characters that no token has; set the cluster's token.")
         return token
     named = os.environ.get("RAY_AUTH_TOKEN_PATH")
     path = Path(named) if named else Path.home() / ".ray" / "auth_token"

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ..errors import ClusterError, SweepError
-from .client import Job, JobsClient
+from .client import Job, JobsClient, Package
 from .frames import Message, messages_of
 from .naming import errand_id, is_errand, names_of, place_of, runs_of
 from .submission import environment
@@ -68,7 +68,9 @@ def find_sweep(client: JobsClient, sweep: str) -> SweepPlace:
     )
 
 
-def run_remotely(address: str | None, arguments: Sequence[str], sweep: str | None = None) -> Output:
+def run_remotely(
+    address: str | None, arguments: Sequence[str], sweep: str | None = None, code: Package | None = None
+) -> Output:
     """Runs a command of Caviar on a cluster and waits for its end.
 
     Args:
@@ -76,6 +78,7 @@ def run_remotely(address: str | None, arguments: Sequence[str], sweep: str | Non
         arguments: The command and its options, without the sweep's directory, such as `["status", "--json"]`.
         sweep: The sweep that the command is about, by its name, its directory on the cluster or its URI; None where it
             is about none.
+        code: A folder with files that the command reads; the one that the sweep was submitted with if None.
 
     Raises:
         ClusterError: The cluster does not answer, or cannot run the command.
@@ -83,7 +86,7 @@ def run_remotely(address: str | None, arguments: Sequence[str], sweep: str | Non
     """
     client = JobsClient(address)
     place = None if sweep is None else find_sweep(client, sweep)
-    job = start_errand(client, arguments, place)
+    job = start_errand(client, arguments, place, code)
     try:
         job = wait_for_end(client, job)
         result = result_of(client, job)
@@ -92,12 +95,14 @@ def run_remotely(address: str | None, arguments: Sequence[str], sweep: str | Non
     return result
 
 
-def start_errand(client: JobsClient, arguments: Sequence[str], place: SweepPlace | None) -> Job:
+def start_errand(
+    client: JobsClient, arguments: Sequence[str], place: SweepPlace | None, code: Package | None = None
+) -> Job:
     """Submits a short job with the code that ran the sweep, or with that of here where the cluster has it no more."""
     runtime_env = {} if place is None or place.job is None else dict(place.job.runtime_env)
     runtime_env.pop("env_vars", None)
-    if not runtime_env or not all(client.has(uri) for uri in packages_in(runtime_env)):
-        runtime_env, packages = environment(None)
+    if code is not None or not runtime_env or not all(client.has(uri) for uri in packages_in(runtime_env)):
+        runtime_env, packages = environment(code)
         for package in packages:
             client.upload(package)
     _tidy(client)

@@ -59,17 +59,32 @@ def prepare_run(spec_file: Path, values: Mapping[str, Any], requirements: Path |
         InvalidSpecError: A field is not what it may be, or names a file that does not go to the cluster.
         SweepError: The folder is too large.
     """
-    folder = given_path(spec_file, "the spec's file").parent
-    values = dict(values)
-    fields = override(read_spec_file(spec_file), values)
-    needed = [spec_file.resolve(), *_needed(fields, folder, values)]
+    fields = override(read_spec_file(given_path(spec_file, "the spec's file")), values)
+    relative, _ = _named(fields, spec_file.parent)
+    values = {**values, **relative}
     spec = validate_spec(spec_file, {**values, **_unseen(fields)})
     place = _place(fields, spec)
     settings = {path: value for path, value in values.items() if path != "storage"}
-    code = working_directory(folder, needed, str(fields.get("storage", _STORAGE)))
+    code = spec_folder(spec_file, values)
     runtime_env, packages = environment(code, requirements)
     arguments = ["run", spec_file.name, *as_settings(settings), "--json"]
     return Submission(spec.name, place, arguments, runtime_env, packages)
+
+
+def spec_folder(spec_file: Path, values: Mapping[str, Any]) -> Package:
+    """The folder of a spec with all that the spec names in it, without the sweeps.
+
+    Args:
+        spec_file: The spec.
+        values: Fields that replace the file's, by dotted path.
+
+    Raises:
+        InvalidSpecError: A field names a file that does not go to the cluster.
+        SweepError: The folder is too large.
+    """
+    fields = override(read_spec_file(given_path(spec_file, "the spec's file")), values)
+    _, needed = _named(fields, spec_file.parent)
+    return working_directory(spec_file.parent, [spec_file.resolve(), *needed], str(fields.get("storage", _STORAGE)))
 
 
 def working_directory(folder: Path, needed: Sequence[Path] = (), storage: str = _STORAGE) -> Package:
@@ -123,27 +138,28 @@ def _place(fields: Mapping[str, Any], spec: SweepSpec) -> str:
     return str(locate(storage) / spec.name) if is_uri(storage) else f"{storage.rstrip('/')}/{spec.name}"
 
 
-def _needed(fields: Mapping[str, Any], folder: Path, values: dict[str, Any]) -> list[Path]:
-    """The files that a spec names; absolute paths into the folder become relative ones in `values`."""
+def _named(fields: Mapping[str, Any], folder: Path) -> tuple[dict[str, str], list[Path]]:
+    """The files in its folder that a spec names, and relative paths for the fields that have absolute ones."""
     needed: list[Path] = []
+    relative: dict[str, str] = {}
     trainer = fields.get("trainer")
     file, colon, name = trainer.rpartition(":") if isinstance(trainer, str) else ("", "", "")
     if colon and file.endswith(".py"):
         path = _inside(file, folder, "trainer")
         needed.append(path)
         if Path(file).is_absolute():
-            values["trainer"] = f"{path.relative_to(folder.resolve()).as_posix()}:{name}"
+            relative["trainer"] = f"{path.relative_to(folder.resolve()).as_posix()}:{name}"
     data = fields.get("data")
     if isinstance(data, str) and not _elsewhere(data, folder):
         path = _inside(data, folder, "data")
         needed.append(path)
         if Path(data).is_absolute():
-            values["data"] = path.relative_to(folder.resolve()).as_posix()
+            relative["data"] = path.relative_to(folder.resolve()).as_posix()
     earlier = _earlier(fields)
     if earlier is not None and not is_uri(earlier) and not _elsewhere(earlier, folder):
         path = _inside(earlier, folder, "warm_start")
         needed += [path / part for part in ("sweep.yaml", "trials.parquet", "results") if (path / part).exists()]
-    return needed
+    return relative, needed
 
 
 def _unseen(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """Sweeps as jobs of a cluster: submitted once, and gone on with."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -95,18 +96,17 @@ def resume_sweep(
     if found.job is not None and not found.job.ended:
         raise SweepError(f"{name} is running: follow it with caviar follow {name} --address {client.address}.")
     runtime_env, packages = environment(code, requirements)
-    digest = None
-    if found.job is not None and code is None:
-        kept = _kept_environment(client, found.job)
-        if "working_dir" in kept and not client.has(str(kept["working_dir"])):
-            kept["working_dir"] = _restore_code(client, found)
-        # The Caviar that the sweep was submitted with, unless the cluster has thrown it away.
-        runtime_env = {**runtime_env, **kept}
+    kept = {} if found.job is None else dict(found.job.runtime_env)
+    if requirements is None and "pip" in kept:
+        runtime_env["pip"] = kept["pip"]
+    if code is None:
+        runtime_env |= _submitted_code(client, found, kept)
         packages = [package for package in packages if package.uri in packages_in(runtime_env)]
-        if not arguments and requirements is None:
-            digest = digest_of(found.job)
     submission = Submission(name, found.place, ["resume", *arguments, "--json"], runtime_env, packages)
-    return _submit(client, submission, len(runs_of(name, client.jobs())) + 1, digest or submission.digest)
+    digest = submission.digest
+    if found.job is not None and code is None and requirements is None and not arguments:
+        digest = digest_of(found.job)  # so that submitting the spec again finds that it runs
+    return _submit(client, submission, len(runs_of(name, client.jobs())) + 1, digest)
 
 
 def stop_before_it_begins(client: JobsClient, sweep: str) -> bool:
@@ -207,23 +207,31 @@ def _check_is_new(client: JobsClient, name: str) -> None:
         raise SweepError(f"{name} was stopped on {client.address}: go on with it by caviar resume {there}.")
 
 
-def _restore_code(client: JobsClient, found: SweepPlace) -> str:
-    """Gives the cluster the training code back that lies beside the sweep's results, and returns its URI."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy_from(client, found, Path(folder), "code")
-        package = kept_package(Path(folder))
-    if package is None:
+def _submitted_code(client: JobsClient, found: SweepPlace, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a runtime environment with the code that a sweep was submitted with, as far as that can be had.
+
+    Args:
+        client: The cluster.
+        found: The sweep.
+        kept: The runtime environment of its last job; empty where the head knows of none.
+    """
+    modules, folder = kept.get("py_modules"), kept.get("working_dir")
+    # The Caviar that the sweep was submitted with, unless the cluster has thrown it away.
+    code = {"py_modules": modules} if isinstance(modules, list) and all(map(client.has, modules)) else {}
+    if isinstance(folder, str) and client.has(folder):
+        return {**code, "working_dir": folder}
+    package = _code_beside_results(client, found)
+    if package is not None:
+        client.upload(package)
+        return {**code, "working_dir": package.uri}
+    if folder is not None:
         raise SweepError(
             f"{client.address} no longer has the training code of {found.place}: give its folder with --code DIR."
         )
-    client.upload(package)
-    return package.uri
+    return code
 
 
-def _kept_environment(client: JobsClient, job: Job) -> dict[str, object]:
-    """The part of a job's runtime environment that the cluster still has."""
-    kept = {name: value for name, value in job.runtime_env.items() if name != "env_vars"}
-    modules = kept.get("py_modules")
-    if isinstance(modules, list) and not all(client.has(uri) for uri in modules):
-        del kept["py_modules"]
-    return kept
+def _code_beside_results(client: JobsClient, found: SweepPlace) -> Package | None:
+    with tempfile.TemporaryDirectory() as folder:
+        copy_from(client, found, Path(folder), "code")
+        return kept_package(Path(folder))
