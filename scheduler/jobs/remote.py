@@ -155,9 +155,11 @@ def without_result(client: JobsClient, job: Job) -> ClusterError:
     log = [line for line in client.log(job.id).splitlines() if line.strip()]
     lines = [line for line in job.message.splitlines() if line.strip()]
     reason = next((line for line in reversed(log) if "Error" in line), lines[-1] if lines else "no reason given")
+    more = f"its log says more: ray job logs {shlex.quote(job.id)}"
+    if "ModuleNotFoundError" in reason:
+        more = "have the nodes' image hold this package, or pip install it there by --requirements FILE"
     return ClusterError(
-        f"{client.address}: the job {job.id} ended as {job.status} and sent no result ({reason.strip()[:300]}); its log"
-        f" says more: ray job logs {shlex.quote(job.id)}."
+        f"{client.address}: the job {job.id} ended as {job.status} and sent no result ({reason.strip()[:300]}); {more}."
     )
 
 

@@ -57,8 +57,10 @@ def _git_files(folder: Path) -> list[str] | None:
     """The files below a folder that git does not ignore; None where there is no git."""
     listing = ["ls-files", "-z", "--others", "--exclude-standard"]
     try:
+        ignored = subprocess.run(["git", "check-ignore", "--quiet", "."], cwd=folder, capture_output=True, check=False)
         run = subprocess.run(["git", *listing, "--cached"], cwd=folder, capture_output=True, check=False)
-        if run.returncode != 0:  # no repository: a .gitignore counts all the same
+        # In no repository, or in one that ignores the whole folder, its own .gitignore counts all the same.
+        if run.returncode != 0 or ignored.returncode == 0:
             with tempfile.TemporaryDirectory() as empty:
                 subprocess.run(["git", "init", "--quiet", "--bare", empty], capture_output=True, check=True)
                 command = ["git", f"--git-dir={empty}", f"--work-tree={folder}", *listing]

@@ -34,10 +34,12 @@ def prepared(project: Path, **values: Any) -> submission.Submission:
     return prepare_run(project / "sweep.yaml", {name.replace("__", "."): value for name, value in values.items()})
 
 
-@pytest.mark.parametrize("repository", [True, False])
-def test_a_folder_goes_without_what_git_ignores_environments_caches_and_sweeps(repository: bool, project: Path) -> None:
-    if repository:
-        subprocess.run(["git", "init", "--quiet", project], check=True)
+@pytest.mark.parametrize("repository", ["here", "above", "ignores it", "none"])
+def test_a_folder_goes_without_what_git_ignores_environments_caches_and_sweeps(repository: str, project: Path) -> None:
+    if repository != "none":
+        subprocess.run(["git", "init", "--quiet", project if repository == "here" else project.parent], check=True)
+    if repository == "ignores it":
+        (project.parent / ".gitignore").write_text("*\n")
     for name in (
         ".venv/bin/python",
         "__pycache__/x.pyc",
