@@ -150,7 +150,7 @@ class Connection:
             request.add_header("Content-Length", str(len(data)))
         request.add_header("Content-Type", "application/json" if path.startswith("/api/jobs") else "application/zip")
         if self._token is not None:
-            # Not through another header: urllib would take this one along to a proxy's CONNECT.
+            # A header that no redirect takes along, should one ever be followed.
             request.add_unredirected_header("Authorization", f"Bearer {self._token}")
         try:
             with self._opener.open(request, timeout=timeout) as answer:
