@@ -11,7 +11,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,8 @@ def _run(options: argparse.Namespace, send: "_Outlet") -> None:
     arguments = [*where[0], *arguments, *where[1]]
     if command == "resume" and "--spec" not in arguments:
         arguments += moved_fields(directory, Path.cwd())
-    if options.stream:
-        _announce(directory, send)
-    _caviar([command, *arguments])
+    with _announced(directory, send) if options.stream else nullcontext():
+        _caviar([command, *arguments])
 
 
 def located(place: str) -> Location:
@@ -136,20 +135,33 @@ def _text(file: Any) -> str:
     return str(file.read().decode(errors="replace"))
 
 
-def _announce(directory: Location, send: _Outlet) -> None:
+@contextmanager
+def _announced(directory: Location, send: _Outlet) -> Iterator[None]:
     """Says where the sweep lies as soon as this run is in its journal, from when on it goes its way; keeps its code."""
-    journal = SweepDirectory(directory).journal
+    journal, ended = SweepDirectory(directory).journal, threading.Event()
     before = {path.name for path in list_folder(journal)}
 
-    def look() -> None:
-        pause, code = threading.Event(), package_here(Path.cwd())
-        while {path.name for path in list_folder(journal)} <= before:
-            pause.wait(_LOOK_S)
-        send(Message("place", {"directory": str(directory)}))
-        if code is not None:
-            keep_code(directory, code)
+    def has_begun() -> bool:
+        return not {path.name for path in list_folder(journal)} <= before
 
-    threading.Thread(target=look, daemon=True).start()
+    def look() -> None:
+        # What is wrong with the storage the run itself says.
+        with suppress(OSError, SweepError):
+            code = package_here(Path.cwd())
+            while not has_begun():
+                if ended.wait(_LOOK_S) and not has_begun():
+                    return
+            send(Message("place", {"directory": str(directory)}))
+            if code is not None:
+                keep_code(directory, code)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 if __name__ == "__main__":
