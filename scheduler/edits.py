@@ -75,7 +75,9 @@ def check_edits(old: SweepSpec, new: SweepSpec, directory: SweepDirectory) -> No
 
 
 def _moved(edit: Edit) -> bool:
-    """Whether the training code has the same file's name and its own, in another folder."""
+    """Whether the training code has the same file's name and its own, or is the same command, in another folder."""
+    if isinstance(edit.old, Mapping) and isinstance(edit.new, Mapping):
+        return {**edit.old, "directory": None} == {**edit.new, "directory": None}
     texts = edit.old, edit.new
     return all(isinstance(text, str) for text in texts) and len({PurePath(text).name for text in texts}) == 1
 

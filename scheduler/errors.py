@@ -64,3 +64,7 @@ class ResultsError(SweepError):
 
 class WorkerError(SweepError):
     """Workers cannot be started or kept."""
+
+
+class ClusterError(SweepError):
+    """A cluster's head does not answer, or not as it should."""

@@ -14,7 +14,8 @@ CaviarError
     ├── StorageError
     │   └── ObjectStoreError
     ├── ResultsError
-    └── WorkerError
+    ├── WorkerError
+    └── ClusterError
 ```
 """
 

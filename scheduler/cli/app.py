@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import doctor_command, read_commands, run_commands, spec_commands
+from . import cluster_commands, doctor_command, read_commands, run_commands, spec_commands
 from .console import log_to_stderr
 from .exit_codes import exit_codes
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     help="Hyperparameter sweeps: many trials in parallel, the compute on those that deserve it, results in Parquet.",
     epilog="Exit codes: 0 finished, 1 failed, 2 bad input, 130 stopped, 143 terminated.",
 )
-for commands in (spec_commands, run_commands, read_commands, doctor_command):
+for commands in (spec_commands, run_commands, read_commands, doctor_command, cluster_commands):
     app.registered_commands += commands.app.registered_commands
 
 

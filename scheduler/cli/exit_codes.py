@@ -9,7 +9,7 @@ from enum import IntEnum
 import typer
 
 from ...search_spaces.errors import CaviarError
-from ..errors import JournalError, StorageError, SweepStoppedError, WorkerError
+from ..errors import ClusterError, JournalError, StorageError, SweepStoppedError, WorkerError
 
 
 class ExitCode(IntEnum):
@@ -45,7 +45,7 @@ def exit_codes() -> Iterator[None]:
         raise SystemExit(ExitCode.BROKEN_PIPE) from None
     except KeyboardInterrupt:
         raise SystemExit(ExitCode.INTERRUPTED) from None
-    except (JournalError, StorageError, SweepStoppedError, WorkerError, TimeoutError) as error:
+    except (ClusterError, JournalError, StorageError, SweepStoppedError, WorkerError, TimeoutError) as error:
         fail(str(error), ExitCode.FAILED)
     except CaviarError as error:
         fail(str(error), ExitCode.BAD_INPUT)

@@ -27,6 +27,20 @@ Directory = Annotated[
 ]
 """A `Location`; typer knows no unions."""
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Ray's dashboard, such as http://127.0.0.1:8265; DIR is then the name under which the sweep was submitted"
+        " there, or its directory on the cluster.",
+        show_default=False,
+    ),
+]
+"""The cluster that a command is about; one about this machine if not given."""
+Requirements = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="What pip is to install on the nodes, a line each.", show_default=False),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(

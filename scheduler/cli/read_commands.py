@@ -17,7 +17,8 @@ from ..storage import Location
 from .best import best_as_dict, print_best
 from .console import note, plural, print_json, results_console, show_command, show_count, show_duration, show_path
 from .lessons import importance_view, lessons_as_dict, lessons_view
-from .options import Directory, Json
+from .options import Address, Directory, Json
+from .remote import note_copy, run_there
 from .tables import TrialColumns, bracket_view, trials_table
 
 app = typer.Typer()
@@ -27,8 +28,10 @@ _BRACKETS_SHOWN = 20
 
 
 @app.command()
-def status(directory: Directory, json: Json = False) -> None:
+def status(directory: Directory, address: Address = None, json: Json = False) -> None:
     """Show where a sweep stands."""
+    run_there(address, directory, "status", json=json)
+    note_copy(directory)
     found = sweep_status(directory)
     if json:
         print_json(_status_as_dict(found))
@@ -64,9 +67,11 @@ def trials(
             metavar="N", min=0, help=f"At most so many; 0 for all. {_TRIALS_SHOWN} if not given, all with --json."
         ),
     ] = None,
+    address: Address = None,
     json: Json = False,
 ) -> None:
     """List the trials of a sweep."""
+    run_there(address, directory, "trials", json=json, sort=sort, limit=limit)
     results = Results.open(directory)
     shown = (0 if json else _TRIALS_SHOWN) if limit is None else limit
     rows = trial_rows(results, sort, shown or None)
@@ -81,8 +86,9 @@ def trials(
 
 
 @app.command()
-def best(directory: Directory, json: Json = False) -> None:
+def best(directory: Directory, address: Address = None, json: Json = False) -> None:
     """Print the best configuration."""
+    run_there(address, directory, "best", json=json)
     results = Results.open(directory)
     found = results.best
     metrics = metrics_at(results, found.trial, found.step)
@@ -99,9 +105,11 @@ def importance(
         Literal["model", "fanova", "ped_anova"],
         typer.Option(help="Caviar's model of all rungs, or an evaluator of Optuna's at one rung."),
     ] = "model",
+    address: Address = None,
     json: Json = False,
 ) -> None:
     """Show how much each hyperparameter matters."""
+    run_there(address, directory, "importance", json=json, method=method)
     shares = find_importance(directory, method)
     if json:
         print_json(shares)

@@ -12,6 +12,8 @@ from ..core.schedule import BracketPlan
 from ..core.trial import TrialState
 from ..errors import SweepStoppedError
 from ..execution.loop import StopReason
+from ..jobs.client import JobsClient
+from ..jobs.sweeps import stop_before_it_begins, stop_sweep_there
 from ..lessons import results_warnings
 from ..results import Results
 from ..results.rows import metrics_at
@@ -21,11 +23,13 @@ from ..storage import Location, SweepDirectory
 from ..sweep import Sweep
 from ..validation import validate_spec
 from .best import best_as_dict, print_best
+from .cluster_commands import RemoteEdits, resume_there
 from .console import note, plural, print_json, results_console, show_command, show_path, show_value
 from .exit_codes import ExitCode, fail
-from .options import Directory, Json, Settings, SpecFile, Workers, parse_settings
+from .options import Address, Directory, Json, Requirements, Settings, SpecFile, Workers, parse_settings
 from .preview import edit_words, print_preview
 from .progress import RunProgress
+from .remote import end_as, note_copy, options_of
 
 app = typer.Typer()
 
@@ -53,7 +57,7 @@ def run(
 
 
 @app.command()
-def resume(
+def resume(  # noqa: PLR0913, PLR0917 a command's options are its arguments
     directory: Directory,
     settings: Settings = None,
     spec_file: Annotated[
@@ -62,12 +66,30 @@ def resume(
     ] = None,
     workers: Workers = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and change nothing.")] = False,
+    address: Address = None,
+    code: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="With --address: the folder with the training code; as it was submitted if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    requirements: Requirements = None,
+    follows: Annotated[
+        bool, typer.Option("--follow", help="With --address: print what it prints, to its end.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Go on with a sweep, with its spec as it is or edited.
 
     What --set, --spec or an editor changed in sweep.yaml holds from now on.
     """
+    if address is not None:
+        edits = RemoteEdits(parse_settings(settings, workers_count=workers), spec_file, code, requirements)
+        resume_there(address, str(directory), edits, dry_run=dry_run, follows=follows, json=json)
+        return
+    note_copy(directory)
     with redirect_stdout(sys.stderr):
         values = parse_settings(settings, workers_count=workers)
         sweep = Sweep.resume(directory, **edited_fields(directory, values, spec_file))
@@ -87,17 +109,32 @@ def stop(
         float | None,
         typer.Option(metavar="S", min=0, help="Seconds to wait; as long as it takes if not given.", show_default=False),
     ] = None,
+    address: Address = None,
     json: Json = False,
 ) -> None:
     """Stop a sweep that runs.
 
     Waits until the steps that are being trained have ended; `caviar resume` goes on.
     """
-    stopped = stop_sweep(directory, timeout)
-    if json:
-        print_json({"stopped": stopped is not None})
+    if address is not None:
+        _stop_there(JobsClient(address), str(directory), timeout, json=json)
         return
-    typer.echo("no process is running this sweep" if stopped is None else f"stopped: {stopped}")
+    stopped = stop_sweep(directory, timeout)
+    _print_stopped(None if stopped is None else str(stopped), json=json)
+
+
+def _stop_there(client: JobsClient, sweep: str, timeout: float | None, *, json: bool) -> None:
+    if stop_before_it_begins(client, sweep):
+        _print_stopped("before it began", json=json)
+        return
+    end_as(stop_sweep_there(client, sweep, options_of("stop", json=json, timeout=timeout)[1:]))
+
+
+def _print_stopped(what: str | None, *, json: bool) -> None:
+    if json:
+        print_json({"stopped": what is not None})
+        return
+    typer.echo("no process is running this sweep" if what is None else f"stopped: {what}")
 
 
 def _run(sweep: Sweep, *, earlier_s: float = 0.0, schedule: Iterator[BracketPlan] | None = None, json: bool) -> None:
@@ -153,6 +190,7 @@ def _outcome(sweep: Sweep, results: Results) -> dict[str, Any]:
         "reason": None if reason is None else reason.value,
         "trials": len(trials),
         "metric": results.metric,
+        "unit": sweep.spec.resource.unit,
         "best": best_as_dict(best, metrics_at(results, best.trial, best.step)),
         "warnings": results_warnings(sweep.spec.search_space, results),
     }

@@ -170,5 +170,5 @@ def test_every_command_is_described(caviar: Any) -> None:
     assert "..." not in commands, "each command is described in one line"
     listed = re.findall(r"^  (\w+) ", commands, re.MULTILINE)
     text = (ROOT / "docs" / "cli.md").read_text()
-    assert len(listed) == 13
+    assert len(listed) == 16
     assert sorted(re.findall(r"^## (\w+)$", text, re.MULTILINE)) == sorted(listed)

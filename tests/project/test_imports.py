@@ -16,6 +16,7 @@ PACKAGES = ("scheduler", "search_spaces", "trainers")
 
 SCHEDULER = (
     "scheduler.cli",
+    "scheduler.jobs",
     "scheduler",
     "scheduler.execution",
     "scheduler.results",

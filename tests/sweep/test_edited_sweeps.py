@@ -12,6 +12,7 @@ import pytest
 
 from caviar.scheduler import InvalidSpecError, Moment, Results, Sweep
 from caviar.scheduler import run as running
+from caviar.scheduler.edits import check_edits
 from caviar.scheduler.execution.interrupts import Interrupts
 from caviar.scheduler.execution.loop import SweepLoop
 from caviar.scheduler.execution.record import MemoryRecord
@@ -109,6 +110,17 @@ def test_a_spec_file_takes_the_place_of_the_sweeps_but_for_what_it_does_not_say_
     (tmp_path / "new.yaml").write_text(f"trainer: plain_code.py:descend\n{spec}")
     with pytest.raises(InvalidSpecError, match=r"^trainer: the sweep has "):
         Sweep.resume(finished, **edited_fields(finished, {}, tmp_path / "new.yaml")).preview()
+
+
+def test_a_command_may_run_in_another_folder_and_not_become_another(finished: Path) -> None:
+    command = {"command": ["python", "train.py"], "directory": "/there"}
+    there, here, other = (
+        load_spec(finished).model_copy(update={"trainer": {**command, **change}})
+        for change in ({}, {"directory": "/here"}, {"command": ["python", "other.py"]})
+    )
+    check_edits(there, here, SweepDirectory(finished))
+    with pytest.raises(InvalidSpecError, match=r"^trainer: the sweep has "):
+        check_edits(there, other, SweepDirectory(finished))
 
 
 @pytest.mark.slow

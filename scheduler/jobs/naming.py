@@ -1,0 +1,80 @@
+"""What jobs of sweeps are called, and what is submitted with them."""
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from .client import Job
+
+_ERRAND = "caviar~"
+_SWEEP, _PLACE, _DIGEST = "caviar_sweep", "caviar_place", "caviar_digest"
+
+
+def run_id(name: str, number: int) -> str:
+    """The id of a sweep's job: `caviar-digits`, then `caviar-digits~2` and so on.
+
+    Args:
+        name: The sweep's name, in which there is no `~`.
+        number: Which of its jobs, from 1.
+    """
+    return f"caviar-{name}" if number == 1 else f"caviar-{name}~{number}"
+
+
+def errand_id(command: str) -> str:
+    """An id that no other job has, for a command that asks about a sweep."""
+    return f"{_ERRAND}{command}~{secrets.token_hex(6)}"
+
+
+def is_errand(submission_id: str) -> bool:
+    """Whether an id is one of `errand_id`."""
+    return submission_id.startswith(_ERRAND)
+
+
+def run_metadata(name: str, place: str, digest: str) -> dict[str, str]:
+    """What a sweep's job remembers.
+
+    Args:
+        name: The sweep's name.
+        place: Its directory as `on_cluster` reads it: relative to the cluster's storage, absolute, or a URI.
+        digest: That of what was submitted.
+    """
+    return {_SWEEP: name, _PLACE: place, _DIGEST: digest}
+
+
+def place_of(job: Job) -> str:
+    """The directory of a job's sweep, as `on_cluster` reads it."""
+    return job.metadata.get(_PLACE, "")
+
+
+def digest_of(job: Job) -> str:
+    """The digest of what was submitted with a job."""
+    return job.metadata.get(_DIGEST, "")
+
+
+def runs_of(name: str, jobs: Iterable[Job]) -> Sequence[Job]:
+    """The jobs of a sweep, the first one first."""
+    mine = {job.id: job for job in jobs if job.metadata.get(_SWEEP) == name}
+    runs: list[Job] = []
+    while (job := mine.get(run_id(name, len(runs) + 1))) is not None:
+        runs.append(job)
+    return runs
+
+
+def names_of(jobs: Iterable[Job]) -> Sequence[str]:
+    """The names of all sweeps that were submitted, in order."""
+    return sorted({job.metadata[_SWEEP] for job in jobs if job.metadata.get(_SWEEP)})
+
+
+def submission_digest(arguments: Sequence[str], place: str, runtime_env: Mapping[str, Any]) -> str:
+    """Tells submissions apart: equal for the same spec, settings, code and requirements.
+
+    Args:
+        arguments: The command's.
+        place: Where the sweep lies.
+        runtime_env: With packages whose names follow from their content.
+    """
+    content = orjson.dumps([list(arguments), place, dict(runtime_env)], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(content).hexdigest()[:32]

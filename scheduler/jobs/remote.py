@@ -1,0 +1,191 @@
+"""Commands about a sweep that lies on a cluster, run there as short jobs."""
+
+import shlex
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ..errors import ClusterError, SweepError
+from .client import Job, JobsClient, Package
+from .frames import Message, messages_of
+from .naming import errand_id, is_errand, names_of, place_of, runs_of
+from .submission import environment
+
+_LOOKS_S = (0.1, 0.2, 0.4)
+_LISTED_S = 600.0
+"""So long short jobs stay in the cluster's list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a command on the cluster printed, and how it ended.
+
+    Attributes:
+        code: Its exit code.
+        stdout: What it wrote on standard output.
+        stderr: What it wrote on standard error.
+    """
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPlace:
+    """A sweep on a cluster.
+
+    Attributes:
+        place: Its directory: relative to the cluster's storage, absolute, or a URI.
+        job: The last job that ran it; None where it was named by its directory.
+    """
+
+    place: str
+    job: Job | None
+
+
+def find_sweep(client: JobsClient, sweep: str) -> SweepPlace:
+    """The sweep that a person names.
+
+    Args:
+        client: The cluster.
+        sweep: The name it was submitted under, or its directory on the cluster, or its URI.
+
+    Raises:
+        SweepError: No sweep of this name was submitted.
+    """
+    jobs = client.jobs()
+    if runs := runs_of(sweep, jobs):
+        return SweepPlace(place_of(runs[-1]), runs[-1])
+    if "/" in sweep:
+        known = [run for name in names_of(jobs) for run in runs_of(name, jobs)]
+        return SweepPlace(sweep, next((job for job in reversed(known) if place_of(job) == sweep), None))
+    others = ", ".join(names_of(jobs)) or "none at all"
+    raise SweepError(
+        f"{sweep}: no sweep of this name was submitted to {client.address} since its head was started ({others}); one"
+        f" that ran before is named by its directory there, such as sweeps/{sweep}."
+    )
+
+
+def run_remotely(
+    address: str | None, arguments: Sequence[str], sweep: str | None = None, code: Package | None = None
+) -> Output:
+    """Runs a command of Caviar on a cluster and waits for its end.
+
+    Args:
+        address: The URL of Ray's dashboard; that of RAY_API_SERVER_ADDRESS if None.
+        arguments: The command and its options, without the sweep's directory, such as `["status", "--json"]`.
+        sweep: The sweep that the command is about, by its name, its directory on the cluster or its URI; None where it
+            is about none.
+        code: A folder with files that the command reads; the one that the sweep was submitted with if None.
+
+    Raises:
+        ClusterError: The cluster does not answer, or cannot run the command.
+        SweepError: The token is missing or another's, or there is no such sweep.
+    """
+    client = JobsClient(address)
+    place = None if sweep is None else find_sweep(client, sweep)
+    job = start_errand(client, arguments, place, code)
+    try:
+        job = wait_for_end(client, job)
+        result = result_of(client, job)
+    finally:
+        end_errand(client, job)
+    return result
+
+
+def start_errand(
+    client: JobsClient, arguments: Sequence[str], place: SweepPlace | None, code: Package | None = None
+) -> Job:
+    """Submits a short job with the code that ran the sweep, or with that of here where the cluster has it no more."""
+    runtime_env = {} if place is None or place.job is None else dict(place.job.runtime_env)
+    runtime_env.pop("env_vars", None)
+    if code is not None or not runtime_env or not all(client.has(uri) for uri in packages_in(runtime_env)):
+        runtime_env, packages = environment(code)
+        for package in packages:
+            client.upload(package)
+    _tidy(client)
+    name = errand_id(arguments[0])
+    client.submit(name, entrypoint(arguments, None if place is None else place.place), runtime_env, {})
+    job = client.job(name)
+    assert job is not None, "it has just been submitted"
+    return job
+
+
+def packages_in(runtime_env: dict[str, object]) -> list[str]:
+    """The URIs of the packages of a runtime environment."""
+    modules = runtime_env.get("py_modules")
+    found = [*(modules if isinstance(modules, list) else []), runtime_env.get("working_dir")]
+    return [uri for uri in found if isinstance(uri, str)]
+
+
+def entrypoint(arguments: Sequence[str], place: str | None, *, stream: bool = False) -> str:
+    """The line for the cluster's shell that runs a command."""
+    words = ["python", "-m", "caviar.scheduler.cli.on_cluster"]
+    words += ["--stream"] * stream + ([] if place is None else ["--sweep", place])
+    return shlex.join([*words, "--", *arguments])
+
+
+def result_of(client: JobsClient, job: Job) -> Output:
+    """What a job that has ended sent.
+
+    Raises:
+        ClusterError: It ended without a word.
+    """
+    found = [message for message in messages_of(client.log(job.id)) if message.kind == "result"]
+    if not found:
+        raise without_result(client, job)
+    return as_output(found[-1])
+
+
+def as_output(message: Message) -> Output:
+    """Reads the message of kind `result`."""
+    content = message.content
+    return Output(int(content["code"]), str(content["stdout"]), str(content["stderr"]))
+
+
+def without_result(client: JobsClient, job: Job) -> ClusterError:
+    """The sentence about a job that ended without a word."""
+    if job.status == "STOPPED":
+        return ClusterError(
+            f"{client.address}: Ray stopped the job {job.id} before it could end in order; what was recorded is kept,"
+            " and caviar resume goes on with it."
+        )
+    log = [line for line in client.log(job.id).splitlines() if line.strip()]
+    lines = [line for line in job.message.splitlines() if line.strip()]
+    reason = next((line for line in reversed(log) if "Error" in line), lines[-1] if lines else "no reason given")
+    more = f"its log says more: ray job logs {shlex.quote(job.id)}"
+    if "ModuleNotFoundError" in reason:
+        more = "have the nodes' image hold this package, or pip install it there by --requirements FILE"
+    return ClusterError(
+        f"{client.address}: the job {job.id} ended as {job.status} and sent no result ({reason.strip()[:300]}); {more}."
+    )
+
+
+def wait_for_end(client: JobsClient, job: Job) -> Job:
+    """Waits until a job has ended, as it is then.
+
+    Raises:
+        ClusterError: The cluster does not answer.
+    """
+    looks = iter(_LOOKS_S)
+    while not job.ended:
+        time.sleep(next(looks, _LOOKS_S[-1]))
+        job = client.job(job.id) or job
+    return job
+
+
+def end_errand(client: JobsClient, job: Job) -> None:
+    """Ends a short job that still runs."""
+    with suppress(SweepError):
+        if not job.ended:
+            client.stop(job.id)
+
+
+def _tidy(client: JobsClient) -> None:
+    """Takes the short jobs of a while ago out of the cluster's list."""
+    before = (time.time() - _LISTED_S) * 1000
+    for job in client.jobs():
+        if is_errand(job.id) and job.ended and job.end is not None and job.end < before:
+            client.forget(job.id)
