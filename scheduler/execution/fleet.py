@@ -13,7 +13,7 @@ from ray.exceptions import RayError
 
 from ..core.placement import Suiting, WorkerKind
 from ..core.staffing import Node, additions, fits, most_on_a_node, room_makers, staffing, taken_from
-from .nodes import ask_for, draining_nodes, has_place, is_own_ray, nodes
+from .nodes import ask_for, draining_nodes, is_own_ray, nodes, placed_actors
 from .settings import EngineSettings
 from .shortage import Shortage
 from .slots import Slot
@@ -78,6 +78,7 @@ class Fleet:
             certain: Whether these are what the sweep needs; nobody is asked for room otherwise, and nobody ends.
         """
         self._looked = monotonic()
+        self._find_placed()
         if not self._own:
             self._leave_draining()
         staff = staffing(self._kinds, classes, self._counts(lambda slot: slot.open))
@@ -100,6 +101,7 @@ class Fleet:
 
     def note_wait(self, kind: int) -> None:
         """Says once that nothing in the cluster has room for a worker of a kind, while somebody waits for it."""
+        self._find_placed()
         wanted = [int(kind == one) for one in range(len(self._kinds))]
         self._shortage.note(wanted, self._counts(_has_room), nodes())
 
@@ -150,7 +152,8 @@ class Fleet:
     def end(self, slot: Slot) -> None:
         """Ends a worker now, whatever it does."""
         self.slots = {poll: one for poll, one in self.slots.items() if one is not slot}
-        self._gone(slot.number)
+        if not self.closing:
+            self._gone(slot.number)
         self._makers[slot.kind].end(slot.actor)
 
     def close(self) -> None:
@@ -160,7 +163,8 @@ class Fleet:
                 ask_for((), ())
         closing = [slot.actor.close.remote(_CLOSE_S) for slot in self.slots.values() if slot.ready and not slot.work]
         # Of an actor that is killed while Ray creates it, Ray may keep the CPU until the job ends.
-        closing += [poll for poll, slot in self.slots.items() if not slot.ready and has_place(slot.actor)]
+        self._find_placed()
+        closing += [poll for poll, slot in self.slots.items() if not slot.ready and slot.placed]
         if closing:
             ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_S)
         for slot in (*self.slots.values(), *self._doubted):
@@ -168,6 +172,13 @@ class Fleet:
         for maker in self._makers:
             maker.close()
         self._doubted.clear()
+
+    def _find_placed(self) -> None:
+        """Takes note of which workers have a place: Ray is asked once for all of them."""
+        unknown = [slot for slot in self.slots.values() if not slot.placed]
+        there = placed_actors() if unknown else frozenset()
+        for slot in unknown:
+            slot.begun = slot.actor._actor_id.hex() in there
 
     def _counts(self, which: Callable[[Slot], bool]) -> list[int]:
         """How many workers of each kind are such, of those that stay."""
@@ -181,7 +192,7 @@ class Fleet:
             return there
         there = [replace(node, free=node.total) for node in there]
         for slot in (*self.slots.values(), *self._doubted):
-            if _is_placed(slot):
+            if slot.placed:
                 there = taken_from(there, there[0].name, self._kinds[slot.kind])
         return there
 
@@ -228,7 +239,7 @@ class Fleet:
         since, whole = monotonic() - _PLACELESS_S, [replace(node, free=node.total) for node in there]
         for kind, ready in enumerate(self._counts(lambda slot: slot.ready)):
             pending = [slot for slot in self.slots.values() if slot.kind == kind and not slot.ready]
-            waiting = [slot for slot in pending if slot.asked < since and not _is_placed(slot)]
+            waiting = [slot for slot in pending if slot.asked < since and not slot.placed]
             (hold,) = additions([self._kinds[kind]], [ready + len(pending)], [0], whole) if waiting else (0,)
             keep = max(hold, 1) if wanted[kind] else 0
             for slot in waiting[: max(0, ready + len(pending) - keep)]:
@@ -236,7 +247,7 @@ class Fleet:
 
     def _make_room(self, waiting: Mapping[Suiting, int], there: Sequence[Node]) -> None:
         """Ends idle workers where work waits for a kind that has no worker, nor room for one beside them."""
-        placed = {slot.kind for slot in self.slots.values() if _is_placed(slot)}
+        placed = {slot.kind for slot in self.slots.values() if slot.placed}
         for kinds in waiting:
             if placed & set(kinds):
                 continue
@@ -255,8 +266,4 @@ class Fleet:
 
 def _has_room(slot: Slot) -> bool:
     """Whether it has a place, or could have had one when it was started: to start takes a while."""
-    return not slot.roomless or _is_placed(slot)
-
-
-def _is_placed(slot: Slot) -> bool:
-    return slot.node is not None or has_place(slot.actor)
+    return not slot.roomless or slot.placed

@@ -42,9 +42,11 @@ def draining_nodes() -> frozenset[str]:
     return frozenset(state.state.get_draining_nodes())
 
 
-def has_place(actor: Any) -> bool:
-    """Whether Ray has begun to start an actor somewhere."""
-    return bool(state.actors(actor._actor_id.hex()).get("Pid"))
+def placed_actors() -> frozenset[str]:
+    """The ids of the actors of this job that Ray has begun to start somewhere, or had."""
+    job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
+    actors: dict[str, dict[str, Any]] = state.actors(job_id=job)
+    return frozenset(name for name, facts in actors.items() if facts.get("Pid"))
 
 
 def ask_for(kinds: Sequence[WorkerKind], counts: Sequence[int]) -> None:

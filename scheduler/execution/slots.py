@@ -23,6 +23,7 @@ class Slot:
         kind: The place of its kind among the kinds of workers.
         idle_since: Since when it has had nothing to do, in seconds of the executor's clock, where it has no work.
         roomless: Whether it was started where nothing had room for it, for Ray to place it when something has.
+        begun: Whether Ray has begun to start it somewhere.
         leaving: Whether it is to end as soon as it has no work, which it is not given any more.
         work: Its groups that have not ended, oldest first, by name; of each the assignments by trial.
         group_of: The group of each trial in `work`.
@@ -39,6 +40,7 @@ class Slot:
     kind: int = 0
     idle_since: float = 0.0
     roomless: bool = False
+    begun: bool = False
     leaving: bool = False
     work: dict[int, dict[int, Assignment]] = field(default_factory=dict)
     group_of: dict[int, int] = field(default_factory=dict)
@@ -52,6 +54,11 @@ class Slot:
     def ready(self) -> bool:
         """Whether it has answered once, and still does."""
         return self.node is not None and self.doubted is None
+
+    @property
+    def placed(self) -> bool:
+        """Whether it has a place in the cluster."""
+        return self.node is not None or self.begun
 
     @property
     def open(self) -> bool:
