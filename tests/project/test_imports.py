@@ -45,10 +45,13 @@ PLACES: dict[str, tuple[str, ...]] = {
     ),
     "pyarrow": ("scheduler.results", "scheduler.storage"),
     "ray": (
+        "scheduler.execution.address",
         "scheduler.execution.cluster",
         "scheduler.execution.ray_executor",
         "scheduler.execution.worker",
         "scheduler.execution.worker_maker",
+        "scheduler.preflight.asking",
+        "scheduler.preflight.probe",
     ),
     "rich": ("scheduler.cli",),
     "torch": ("trainers.pytorch",),

@@ -1,0 +1,98 @@
+"""Finds out in a moment whether Ray answers at an address: Ray itself takes minutes to give up."""
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ray._raylet import GcsClient  # type: ignore[attr-defined]
+from ray.exceptions import AuthenticationError, RayError
+
+from ..errors import WorkerError
+
+_CONNECT_S = 5.0
+_NO_ADDRESSES = {"auto", "local"}
+"""What RAY_ADDRESS may be besides an address."""
+_VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
+
+
+def check_address(address: str) -> None:
+    """Connects to an address and shows the token.
+
+    Args:
+        address: What RAY_ADDRESS says.
+
+    Raises:
+        WorkerError: Nothing listens there, what listens is not Ray, or it refuses the token.
+    """
+    if address in _NO_ADDRESSES:
+        return
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdigit() or int(port) >= 1 << 16:
+        raise WorkerError(f"RAY_ADDRESS: it must be host:port, such as 10.0.0.1:6379, or auto, got {address!r}.")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
+    except OSError as error:
+        raise WorkerError(
+            f"RAY_ADDRESS: no Ray answers at {address} ({error.strerror or error}); start the cluster, or unset"
+            " RAY_ADDRESS to run on this machine."
+        ) from error
+    if "://" not in address:
+        _show_token(address)
+
+
+def _show_token(address: str) -> None:
+    try:
+        with _quiet():
+            GcsClient(address=address)
+    except AuthenticationError as error:
+        raise WorkerError(refusal(address, error)) from error
+    except RayError as error:
+        raise WorkerError(f"RAY_ADDRESS: what listens at {address} is not Ray ({_first_line(error)}).") from error
+
+
+def refusal(address: str, error: Exception) -> str:
+    """One sentence for what Ray says when it refuses a process.
+
+    Args:
+        address: What RAY_ADDRESS says.
+        error: What Ray raised.
+    """
+    if isinstance(error, AuthenticationError):
+        return _token_refusal(address)
+    versions = _VERSIONS.findall(str(error))
+    if "Version mismatch" in str(error) and len(versions) == 2:
+        (ray_there, python_there), (ray_here, python_here) = versions
+        return (
+            f"RAY_ADDRESS: {address} runs Ray {ray_there} with Python {python_there}, and this process Ray {ray_here}"
+            f" with Python {python_here}; Ray needs the same of both, so use an environment with those of the cluster."
+        )
+    return f"RAY_ADDRESS: no Ray answers at {address} ({_first_line(error)})."
+
+
+def _token_refusal(address: str) -> str:
+    if os.environ.get("RAY_AUTH_MODE") != "token":
+        return f"RAY_ADDRESS: {address} asks for a token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to its token."
+    where = "RAY_AUTH_TOKEN" if "RAY_AUTH_TOKEN" in os.environ else os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return (
+        f"RAY_ADDRESS: {address} refuses the token in {where or '~/.ray/auth_token'}; copy the cluster's token there,"
+        " or set RAY_AUTH_TOKEN_PATH to it."
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps Ray's C++ side, which heeds no level this early, from writing to standard error."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0].rstrip(".")
