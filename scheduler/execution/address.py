@@ -3,7 +3,9 @@
 import os
 import re
 import socket
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
@@ -14,6 +16,7 @@ from ..errors import WorkerError
 _CONNECT_S = 5.0
 _NO_ADDRESSES = {"auto", "local"}
 """What RAY_ADDRESS may be besides an address."""
+_ANONYMOUS = "import sys; from ray._raylet import GcsClient; GcsClient(address=sys.argv[1])"
 _VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
 
 
@@ -39,7 +42,13 @@ def check_address(address: str) -> None:
             " RAY_ADDRESS to run on this machine."
         ) from error
     if "://" not in address:
-        _show_token(address)
+        with _without_token(address) as let_in:
+            _show_token(address)
+            if let_in():
+                raise WorkerError(
+                    f"RAY_ADDRESS: {address} asks for no token, but this process does, and no worker could answer it;"
+                    " start every node with RAY_AUTH_MODE=token and the same token, or set RAY_AUTH_MODE=disabled here."
+                )
 
 
 def _show_token(address: str) -> None:
@@ -50,6 +59,26 @@ def _show_token(address: str) -> None:
         raise WorkerError(refusal(address, error)) from error
     except RayError as error:
         raise WorkerError(f"RAY_ADDRESS: what listens at {address} is not Ray ({_first_line(error)}).") from error
+
+
+@contextmanager
+def _without_token(address: str) -> Iterator[Callable[[], bool]]:
+    """Whether a process is let in that has no token while this one has; Ray knows one mode a process."""
+    if os.environ.get("RAY_AUTH_MODE") != "token":
+        yield lambda: False
+        return
+    process = subprocess.Popen(
+        [sys.executable, "-c", _ANONYMOUS, address],
+        env={**os.environ, "RAY_AUTH_MODE": "disabled"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield lambda: process.wait() == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def refusal(address: str, error: Exception) -> str:

@@ -20,15 +20,16 @@ def place_finding(field: str, kind: WorkerKind, cluster: ClusterFacts) -> Findin
         kind: The kind.
         cluster: The cluster.
     """
-    if _room(kind, cluster) >= kind.processes:
+    room = _room(kind, cluster)
+    if room >= kind.processes:
         return None
-    problem = f"{field}: {_missing(kind, cluster)}"
+    problem = f"{field}: {_missing(kind, cluster, room)}"
     if cluster.hidden_autoscaler:
         advice = "see that the autoscaler, whose types of node cannot be read from here, has one that does"
         return Finding(Severity.WARNING, "resources", problem, advice)
-    return Finding(
-        Severity.BROKEN, "resources", problem, f"{_another_type(cluster)}, or ask for {_less(kind, cluster)}"
-    )
+    another = "add a type of node that has it to the cluster's file" if cluster.node_types else "add such a node"
+    advice = ", or ask for ".join(filter(None, [another, _less(kind, cluster, room)]))
+    return Finding(Severity.BROKEN, "resources", problem, advice)
 
 
 def matches(labels: Mapping[str, str], selector: Mapping[str, str]) -> bool:
@@ -62,54 +63,53 @@ def _fits(kind: WorkerKind, place: NodeFacts | NodeType) -> int:
 
 
 def _room(kind: WorkerKind, cluster: ClusterFacts) -> float:
+    """For how many of its processes there is room, or could be."""
     now = sum(_fits(kind, node) for node in cluster.nodes)
     later = [(_fits(kind, one), inf if one.most is None else one.most) for one in cluster.node_types]
     return now + sum(fits * most for fits, most in later if fits)
 
 
-def _missing(kind: WorkerKind, cluster: ClusterFacts) -> str:
-    places = _places(cluster)
+def _missing(kind: WorkerKind, cluster: ClusterFacts, room: float) -> str:
     nowhere = "no node and no type of node" if cluster.node_types else "no node"
-    labelled = [place for place in places if matches(place.labels, kind.labels)]
+    labelled = _labelled(kind, cluster)
     with_labels = f" with {_labels(kind.labels)}" if kind.labels else ""
     if not labelled:
-        return f"{nowhere} has the labels {_labels(kind.labels)} (there {_are(kind.labels, places)})"
-    if any(_fits(kind, place) for place in labelled):
-        return (
-            f"a worker of {kind.processes} processes needs room for all of them at once, and the cluster has room for"
-            f" {_room(kind, cluster):g}"
-        )
-    short = [name for name, need in _needed(kind).items() if _largest(name, labelled) < need - _ROUNDING]
+        return f"{nowhere} has the labels {_labels(kind.labels)} (there {_are(kind.labels, _places(cluster))})"
+    if room:
+        return f"the {kind.processes} processes of a worker need room at the same time, and there is room for {room:g}"
+    short = _short(kind, labelled)
     wanted = " and ".join(_amount(name, _needed(kind)[name]) for name in short or _needed(kind))
     if not short:
         return f"{nowhere}{with_labels} has {wanted} together"
-    largest = " and ".join(_amount(name, _largest(name, labelled)) for name in short)
+    largest = " and ".join(_amount(name, have) for name, have in short.items())
     return f"{nowhere}{with_labels} has {wanted}, the largest has {largest}"
 
 
-def _less(kind: WorkerKind, cluster: ClusterFacts) -> str:
-    labelled = [place for place in _places(cluster) if matches(place.labels, kind.labels)]
+def _less(kind: WorkerKind, cluster: ClusterFacts, room: float) -> str:
+    """What there would be room for; nothing where that is nothing."""
+    labelled = _labelled(kind, cluster)
     if not labelled:
         return "other labels"
-    if any(_fits(kind, place) for place in labelled):
-        return f"at most {_room(kind, cluster):g} processes"
-    short = [name for name, need in _needed(kind).items() if _largest(name, labelled) < need - _ROUNDING]
-    most = {name: _largest(name, labelled) for name in short}
+    if room:
+        return f"at most {room:g} processes"
+    short = _short(kind, labelled)
     if not short:
         return "less of one of them"
-    return " and ".join(f"at most {_amount(name, have)}" for name, have in most.items() if have)
-
-
-def _another_type(cluster: ClusterFacts) -> str:
-    return "add a type of node that has it to the cluster's file" if cluster.node_types else "add such a node"
+    return " and ".join(f"at most {_amount(name, have)}" for name, have in short.items() if have)
 
 
 def _places(cluster: ClusterFacts) -> list[NodeFacts | NodeType]:
     return [*cluster.nodes, *cluster.node_types]
 
 
-def _largest(name: str, places: Sequence[NodeFacts | NodeType]) -> float:
-    return max((place.resources.get(name, 0) for place in places), default=0)
+def _labelled(kind: WorkerKind, cluster: ClusterFacts) -> list[NodeFacts | NodeType]:
+    return [place for place in _places(cluster) if matches(place.labels, kind.labels)]
+
+
+def _short(kind: WorkerKind, places: Sequence[NodeFacts | NodeType]) -> dict[str, float]:
+    """Of what no node has enough, and the most that one has."""
+    most = {name: max(place.resources.get(name, 0) for place in places) for name in _needed(kind)}
+    return {name: have for name, have in most.items() if have < _needed(kind)[name] - _ROUNDING}
 
 
 def _amount(name: str, value: float) -> str:
