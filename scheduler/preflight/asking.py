@@ -124,7 +124,7 @@ def _node_types(nodes: Sequence[NodeFacts]) -> list[NodeType]:
             NodeType(group.name, dict(group.resources), most=None if group.max_count < 0 else group.max_count)
             for group in told.node_group_configs
         ]
-    read = [node.node_types for node in nodes if node.node_types is not None]
+    read = [node.node_types for node in nodes if node.head and node.node_types is not None]
     return [
         NodeType(name, one["resources"], one["labels"], one["most"]) for types in read for name, one in types.items()
     ]

@@ -1,6 +1,7 @@
 """What follows from what the nodes say: pure functions from facts to findings."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from ..severity import Severity
 from .facts import ClusterFacts, NodeFacts
@@ -24,14 +25,17 @@ def findings_of(cluster: ClusterFacts, needs: Needs) -> list[Finding]:
         needs: What the sweep needs of it.
     """
     found = [finding for node in cluster.nodes for finding in _of_node(node, cluster.versions, needs)]
+    if all(node.silence is not None for node in cluster.nodes):
+        found = [replace(finding, severity=Severity.BROKEN) for finding in found]
     places = [place_finding(field, kind, cluster) for field, kind in needs.kinds]
     return merged([*found, *(place for place in places if place is not None)])
 
 
 def _of_node(node: NodeFacts, driver: Mapping[str, str], needs: Needs) -> Iterator[Finding]:
     if node.silence is not None:
+        # It may have died a moment ago without Ray's knowing: a sweep goes on without it.
         advice = "look at its raylet's log, or take it out of the cluster"
-        yield Finding(Severity.BROKEN, "answer", f"says nothing: {node.silence}", advice, (node.name,))
+        yield Finding(Severity.WARNING, "answer", f"says nothing: {node.silence}", advice, (node.name,))
         return
     yield from _versions(node, driver)
     for check in _CHECKS:

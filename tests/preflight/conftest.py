@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-import caviar.scheduler
 from caviar.scheduler.execution.ray_environment import configure_ray_environment
 
 RAY = Path(sys.executable).with_name("ray")
@@ -38,15 +37,42 @@ def train(trial):
     for step in trial.steps():
         yield {"loss": trial.config["x"] + one_of_a_kind.OFFSET / step}
 """
+WITHOUT_CAVIAR = """\
+import sys
+
+
+class Missing:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.startswith("caviar."):
+            raise ModuleNotFoundError(f"No module named {name!r}")
+
+
+sys.meta_path.insert(0, Missing)
+"""
 AUTOSCALER = """\
 cluster_name: small
 max_workers: 2
-provider: {type: fake_multinode, head_node_id: fffffffffffffffffffffffffffffffffffffffffffffffffffffff}
+upscaling_speed: 1.0
+idle_timeout_minutes: 5
+provider: {type: readonly, use_node_id_as_ip: true, disable_launch_config_check: true, disable_node_updaters: true}
+auth: {}
+docker: {}
+file_mounts: {}
+file_mounts_sync_continuously: false
+cluster_synced_files: []
+initialization_commands: []
+setup_commands: []
+head_setup_commands: []
+worker_setup_commands: []
+head_start_ray_commands: []
+worker_start_ray_commands: []
 head_node_type: head
 available_node_types:
   head: {resources: {CPU: 1}, node_config: {}, max_workers: 0}
   eight_gpus: {resources: {CPU: 8, GPU: 8}, labels: {ray.io/accelerator-type: H100}, node_config: {}, max_workers: 2}
 """
+"""As the launcher leaves it on the head; this provider starts nothing."""
 
 
 def mounting(mounts: str, *command: str | Path) -> list[str]:
@@ -62,24 +88,29 @@ def free_port() -> int:
 
 
 @contextmanager
-def ray_node(command: list[str], **variables: str) -> Iterator[None]:
-    """Runs `ray start --block` until the block ends; it has joined its cluster when the block begins."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **variables}
-    )
-    assert process.stdout is not None
-    said = list[str]()
+def ray_node(command: list[str], path: str, **variables: str) -> Iterator[None]:
+    """Runs `ray start --block` until the block ends; the node has joined its cluster when the block begins.
+
+    Two that start at the same time would take the same names for their sockets.
+    """
+    environment = {**os.environ, "PYTHONPATH": path, **variables}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
     try:
-        for line in process.stdout:
-            said.append(line)
-            if "Ray runtime started" in line:
-                break
-        else:
-            pytest.fail("".join(said))
+        wait_until_joined(process)
         yield
     finally:
         process.terminate()
         process.communicate()
+
+
+def wait_until_joined(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    said = list[str]()
+    for line in process.stdout:
+        said.append(line)
+        if "Ray runtime started" in line:
+            return
+    pytest.fail("".join(said))
 
 
 @dataclass(frozen=True)
@@ -109,8 +140,10 @@ class Ground:
 def write_project(folder: Path) -> Path:
     (folder / "sweep.yaml").write_text(SPEC)
     (folder / "train.py").write_text(TRAINING)
-    (folder / "packages" / "one_of_a_kind").mkdir(parents=True)
-    (folder / "packages" / "one_of_a_kind" / "__init__.py").write_text("OFFSET = 1\n")
+    (folder / "packages").mkdir()
+    (folder / "packages" / "one_of_a_kind.py").write_text("OFFSET = 1\n")
+    (folder / "without_caviar").mkdir()
+    (folder / "without_caviar" / "sitecustomize.py").write_text(WITHOUT_CAVIAR)
     (folder / "sweeps").mkdir()
     return folder
 
@@ -144,22 +177,20 @@ def sick(
     project = write_project(tmp_path_factory.mktemp("sick"))
     (file := project / "autoscaler.yaml").write_text(AUTOSCALER)
     address = f"127.0.0.1:{free_port()}"
-    storage, package = project / "sweeps", project / "packages" / "one_of_a_kind"
-    scheduler = Path(next(iter(caviar.scheduler.__path__))).resolve()
-    elsewhere = f"mount -t tmpfs -o size=4m none '{storage}' && mount -t tmpfs none '{package}'"
-    read_only = f"mount --bind '{storage}' '{storage}' && mount -o remount,bind,ro '{storage}'"
-    bare = f"{read_only} && mount -t tmpfs none '{scheduler}'"
-    path = os.pathsep.join(filter(None, [str(project / "packages"), os.environ.get("PYTHONPATH")]))
+    storage, packages, without = project / "sweeps", project / "packages", project / "without_caviar"
+    elsewhere = f"mount -t tmpfs -o size=4m none '{storage}' && mount -t tmpfs none '{packages}'"
+    bare = f"mount --bind '{storage}' '{storage}' && mount -o remount,bind,ro '{storage}'"
+    path = os.pathsep.join(filter(None, [str(packages), os.environ.get("PYTHONPATH")]))
     head = [
         *(str(RAY), "start", "--head", f"--port={address.partition(':')[2]}"),
         *("--num-cpus=1", "--labels=place=head", f"--autoscaling-config={file}", "--include-dashboard=false"),
         *(f"--temp-dir={short_folder()}", *SMALL),
     ]
-    with ExitStack() as stack:
-        stack.enter_context(ray_node(head, PYTHONPATH=path))
-        for place, mounts in {"elsewhere": elsewhere, "bare": bare}.items():
-            words = (RAY, "start", f"--address={address}", "--num-cpus=1", f"--labels=place={place}", *SMALL)
-            stack.enter_context(ray_node(mounting(mounts, *words), PYTHONPATH=path))
+    nodes = [
+        mounting(mounts, RAY, "start", f"--address={address}", "--num-cpus=1", f"--labels=place={place}", *SMALL)
+        for place, mounts in {"elsewhere": elsewhere, "bare": bare}.items()
+    ]
+    with ray_node(head, path), ray_node(nodes[0], path), ray_node(nodes[1], f"{without}{os.pathsep}{path}"):
         yield Ground(project, {"RAY_ADDRESS": address, "PYTHONPATH": path})
 
 
@@ -172,6 +203,6 @@ def open_to_all(
     port = free_port()
     words = (RAY, "start", "--head", f"--port={port}", "--num-cpus=1", "--include-dashboard=false")
     command = mounting("mount -t tmpfs -o size=32m none /dev/shm", *words, f"--temp-dir={short_folder()}", *SMALL)
-    with ray_node(command, RAY_AUTH_MODE="disabled"):
-        path = os.pathsep.join(filter(None, [str(project / "packages"), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(project / "packages"), os.environ.get("PYTHONPATH")]))
+    with ray_node(command, path, RAY_AUTH_MODE="disabled"):
         yield Ground(project, {"RAY_ADDRESS": f"127.0.0.1:{port}", "PYTHONPATH": path})

@@ -57,11 +57,12 @@ def test_the_clusters_own_needs_are_none() -> None:
     assert said(WELL, needs=Needs()) == []
 
 
-def test_a_node_that_does_not_answer_is_named_and_nothing_else_is_said_of_it() -> None:
-    silent = NodeFacts("10.0.0.3", silence="no answer within 20 s")
+def test_a_node_that_does_not_answer_is_a_warning_and_broken_where_none_does() -> None:
+    silent = NodeFacts("10.0.0.3", resources=GPU_NODE.resources, silence="no answer within 20 s")
+    assert said(silent)[0].startswith("broken: node 10.0.0.3: says nothing: no answer within 20 s; ")
     (sentence,) = said(WELL, silent)
     assert sentence == (
-        "broken: node 10.0.0.3: says nothing: no answer within 20 s; look at its raylet's log, or take it out of the"
+        "warning: node 10.0.0.3: says nothing: no answer within 20 s; look at its raylet's log, or take it out of the"
         " cluster."
     )
 
