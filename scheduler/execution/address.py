@@ -8,14 +8,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ray._private import services
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.exceptions import AuthenticationError, RayError
 
 from ..errors import WorkerError
 
 _CONNECT_S = 5.0
-_NO_ADDRESSES = {"auto", "local"}
-"""What RAY_ADDRESS may be besides an address."""
 _ANONYMOUS = "import sys; from ray._raylet import GcsClient; GcsClient(address=sys.argv[1])"
 _VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
 
@@ -27,10 +26,36 @@ def check_address(address: str) -> None:
         address: What RAY_ADDRESS says.
 
     Raises:
-        WorkerError: Nothing listens there, what listens is not Ray, or it refuses the token.
+        WorkerError: Nothing listens there, what listens is not Ray, it refuses the token, or it asks for none while
+            this process does.
     """
-    if address in _NO_ADDRESSES:
+    if address == "local":
         return
+    if address == "auto":
+        address = _found_here()
+    _connect(address)
+    if "://" in address:
+        return
+    with _without_token(address) as let_in:
+        _show_token(address)
+        if let_in():
+            raise WorkerError(
+                f"RAY_ADDRESS: {address} asks for no token, but this process does, and no worker could answer it;"
+                " start every node with RAY_AUTH_MODE=token and the same token, or set RAY_AUTH_MODE=disabled here."
+            )
+
+
+def _found_here() -> str:
+    try:
+        return str(services.canonicalize_bootstrap_address("auto"))
+    except ConnectionError as error:
+        raise WorkerError(
+            "RAY_ADDRESS: it is auto, and no Ray runs on this machine; start one (ray start --head), or name its"
+            " host:port."
+        ) from error
+
+
+def _connect(address: str) -> None:
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if not host or not port.isdigit() or int(port) >= 1 << 16:
         raise WorkerError(f"RAY_ADDRESS: it must be host:port, such as 10.0.0.1:6379, or auto, got {address!r}.")
@@ -41,14 +66,6 @@ def check_address(address: str) -> None:
             f"RAY_ADDRESS: no Ray answers at {address} ({error.strerror or error}); start the cluster, or unset"
             " RAY_ADDRESS to run on this machine."
         ) from error
-    if "://" not in address:
-        with _without_token(address) as let_in:
-            _show_token(address)
-            if let_in():
-                raise WorkerError(
-                    f"RAY_ADDRESS: {address} asks for no token, but this process does, and no worker could answer it;"
-                    " start every node with RAY_AUTH_MODE=token and the same token, or set RAY_AUTH_MODE=disabled here."
-                )
 
 
 def _show_token(address: str) -> None:

@@ -103,7 +103,7 @@ def test_a_run_does_not_begin_and_says_why_unless_it_is_told_not_to_look(sick: G
 def test_a_wrong_token_is_said_at_once(sick: Ground, tmp_path: Path) -> None:
     (token := tmp_path / "token").write_text(secrets.token_hex(32))
     token.chmod(0o600)
-    done = sick.caviar("run", "sweep.yaml", RAY_AUTH_TOKEN_PATH=str(token))
+    done = sick.caviar("doctor", "sweep.yaml", RAY_AUTH_TOKEN_PATH=str(token))
     assert done.returncode == 1
     address = sick.variables["RAY_ADDRESS"]
     assert f"error: RAY_ADDRESS: {address} refuses the token in {token}; copy the cluster's token there" in done.stderr
