@@ -36,7 +36,7 @@ def doctor(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Look at a cluster before a sweep, or examine a sweep's directory and repair it.
+    """Examine a sweep's files, or a cluster before a sweep.
 
     With a spec, or nothing, it looks at every node of the Ray that RAY_ADDRESS names, or at this machine. With a
     directory it changes nothing without --repair, and may be used while the sweep runs.

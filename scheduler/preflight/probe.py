@@ -28,7 +28,8 @@ _PROGRAMS = {
     "ray.util.client.server": "client server",
 }
 """The programs of Ray that take commands, by what their command lines hold."""
-_AUTOSCALER = "--autoscaling-config="
+_MONITOR, _AUTOSCALER = "/monitor.py", "--autoscaling-config="
+"""The autoscaler's program, which log_monitor.py is not, and what names its file."""
 
 
 class Probe:
@@ -69,7 +70,7 @@ class Probe:
             "token_file": _token_file(),
             "open_ports": list(_open_ports(options.get("session-name"))),
             "kubernetes": "KUBERNETES_SERVICE_HOST" in os.environ,
-            "monitor": any("monitor.py" in line for _, line in _commands(options.get("session-name"))),
+            "monitor": any(_MONITOR in line for _, line in _commands(options.get("session-name"))),
             "node_types": _node_types(options.get("session-name")),
         }
 
@@ -198,7 +199,7 @@ def _node_types(session: str | None) -> dict[str, Any] | None:
     for process, line in _commands(session):
         words = process.info["cmdline"]
         file = next((word.removeprefix(_AUTOSCALER) for word in words if word.startswith(_AUTOSCALER)), None)
-        if "monitor.py" in line and file is not None:
+        if _MONITOR in line and file is not None:
             return _read_node_types(Path(file).expanduser())
     return None
 
