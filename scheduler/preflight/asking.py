@@ -49,22 +49,26 @@ def live_nodes() -> list[dict[str, Any]]:
 
 
 def _answers(alive: Sequence[Mapping[str, Any]], needs: Needs, mark: StorageMark | None) -> dict[str, dict[str, Any]]:
+    """What each node says, by its id, and whether the driver sees what it wrote."""
     files = {node["NodeID"]: secrets.token_hex(8) for node in alive}
-    asked = _question(needs, mark)
-    actors = {node: _start(node) for node in files}
-    try:
-        calls = {actor.look.remote({**asked, "node": files[node]}): node for node, actor in actors.items()}
-        ready, _ = ray.wait(list(calls), num_returns=len(calls), timeout=_ANSWER_S)
-        silent = {node: {"silence": f"no answer within {_ANSWER_S:.0f} s"} for node in files}
-        answers = silent | {calls[call]: _answer(call, actors[calls[call]]) for call in ready}
-    finally:
-        for actor in actors.values():
-            ray.kill(actor)
+    answers = _gathered(files, _question(needs, mark))
     if mark is not None:
         wrote = {node: files[node] for node, said in answers.items() if said.get("exchanged")}
         for node, seen in mark.seen_from(wrote).items():
             answers[node]["storage_problem"] = None if seen else _UNSEEN
     return answers
+
+
+def _gathered(files: Mapping[str, str], question: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    actors = {node: _start(node) for node in files}
+    try:
+        calls = {actor.look.remote({**question, "node": files[node]}): node for node, actor in actors.items()}
+        ready, _ = ray.wait(list(calls), num_returns=len(calls), timeout=_ANSWER_S)
+        silent = {node: {"silence": f"no answer within {_ANSWER_S:.0f} s"} for node in files}
+        return silent | {calls[call]: _answer(call, actors[calls[call]]) for call in ready}
+    finally:
+        for actor in actors.values():
+            ray.kill(actor)
 
 
 def _question(needs: Needs, mark: StorageMark | None) -> dict[str, Any]:

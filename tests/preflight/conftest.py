@@ -165,7 +165,7 @@ def short_folder() -> Iterator[Callable[[], str]]:
         yield lambda: stack.enter_context(tempfile.TemporaryDirectory(prefix="cav", ignore_cleanup_errors=True))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sick(
     own_mounts: None, tmp_path_factory: pytest.TempPathFactory, short_folder: Callable[[], str]
 ) -> Iterator[Ground]:
@@ -194,7 +194,7 @@ def sick(
         yield Ground(project, {"RAY_ADDRESS": address, "PYTHONPATH": path})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def open_to_all(
     own_mounts: None, tmp_path_factory: pytest.TempPathFactory, short_folder: Callable[[], str]
 ) -> Iterator[Ground]:
