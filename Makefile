@@ -7,7 +7,7 @@ MYPY = if [ -x $(BIN)/mypy ]; then $(BIN)/mypy; else echo "mypy is left out on P
 PACKAGES := scheduler search_spaces trainers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check chaos fuzz bench dev clean
+.PHONY: help demo test check chaos wheel fuzz bench dev clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -33,6 +33,10 @@ check: .venv/installed .dev/caviar  ## Lint, check the format, the types, the im
 
 bench: .venv/installed-bench  ## Measure the throughput beside Ray Tune's
 	$(BIN)/python benchmarks/throughput.py
+
+wheel: .venv/installed  ## Build the wheel in dist, which the nodes of a cluster install
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --outdir dist
 
 fuzz: .venv/installed  ## Read 100,000 hostile specs, journals and Parquet files
 	nice -n 19 $(BIN)/python tests/fuzz/harness.py --report benchmarks/results/fuzzing.md

@@ -16,6 +16,7 @@ from .execution.loop import Observer, StopReason, SweepLoop
 from .execution.replay import Events, History, replay
 from .fusing import fusing_sentence, sample_group, with_group_size
 from .opening import Opening, open_record, recover
+from .preflight import check_nodes
 from .spec import SweepSpec
 from .storage import Location, SweepDirectory, SweepLock, event_place, read_journal, settle_journal, write_file
 from .warm_start import save_prior, saved_prior
@@ -108,7 +109,13 @@ def replayed(layout: SweepDirectory, events: Events, spec: SweepSpec) -> tuple[S
 
 
 def run_in_directory(
-    spec: SweepSpec, trainer: Trainer, interrupts: Interrupts, observe: Observer | None = None, *, resumed: bool
+    spec: SweepSpec,
+    trainer: Trainer,
+    interrupts: Interrupts,
+    observe: Observer | None = None,
+    *,
+    resumed: bool,
+    preflight: bool = True,
 ) -> StopReason:
     """Runs a sweep until its budget is spent or someone stops it.
 
@@ -118,6 +125,7 @@ def run_in_directory(
         interrupts: Requests to stop.
         observe: Called about twice a second.
         resumed: Whether the directory already holds this sweep.
+        preflight: Whether to look at the nodes of a cluster before the first trial.
 
     Raises:
         SweepError: The directory holds a sweep and `resumed` is false, or it cannot be made, or it is locked, or
@@ -125,7 +133,8 @@ def run_in_directory(
     """
     layout = SweepDirectory(spec.directory)
     _create(layout)
-    with SweepLock(layout.lock) as lock, interrupts.listening(), workers_on_demand(spec, trainer) as workers:
+    check = check_nodes if preflight else None
+    with SweepLock(layout.lock) as lock, interrupts.listening(), workers_on_demand(spec, trainer, check) as workers:
         _prepare(layout, spec, resumed=resumed)
         events = read_journal(layout.journal)
         ran = (last_spec(events) or load_spec(layout.path)) if events else None

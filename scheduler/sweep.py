@@ -206,6 +206,11 @@ class Sweep:
         return self._spec
 
     @property
+    def trainer(self) -> Trainer:
+        """The training code."""
+        return self._trainer
+
+    @property
     def directory(self) -> Location:
         """The sweep's directory."""
         return self._spec.directory
@@ -215,7 +220,7 @@ class Sweep:
         """Why the last run ended; None before it has."""
         return self._stop_reason
 
-    def run(self, observe: Observer | None = None) -> Results:
+    def run(self, observe: Observer | None = None, *, preflight: bool = True) -> Results:
         """Runs the sweep to its end, on the Ray that is initialised or on this machine's cores.
 
         Ctrl-C lets the running steps finish, saves checkpoints, writes everything and raises KeyboardInterrupt; a
@@ -223,6 +228,7 @@ class Sweep:
 
         Args:
             observe: Called with a `Moment` about twice a second.
+            preflight: Whether to look at the nodes of a cluster before the first trial.
 
         Raises:
             SweepError: The directory holds a sweep already, another process runs it, or workers cannot be started.
@@ -230,7 +236,12 @@ class Sweep:
         """
         interrupts = Interrupts(SweepDirectory(self.directory).stop)
         self._stop_reason = run_in_directory(
-            self._spec, self._trainer, resumed=self._resumed, interrupts=interrupts, observe=observe
+            self._spec,
+            self._trainer,
+            resumed=self._resumed,
+            interrupts=interrupts,
+            observe=observe,
+            preflight=preflight,
         )
         self._resumed = True
         self._spec = with_fusing(self._spec, load_spec(self.directory).fuse)

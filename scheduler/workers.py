@@ -19,22 +19,27 @@ _RAYS_LABELS = {"accelerator-type", "availability-region", "availability-zone", 
 
 
 @contextmanager
-def workers_on_demand(spec: SweepSpec, trainer: Trainer) -> Iterator[Callable[[], MeasuringExecutor]]:
+def workers_on_demand(
+    spec: SweepSpec, trainer: Trainer, check: Callable[[SweepSpec, Trainer], None] | None = None
+) -> Iterator[Callable[[], MeasuringExecutor]]:
     """A function that starts the workers when it is called first; they end with the block.
 
     Args:
         spec: The spec.
         trainer: The training code.
+        check: Looks at the cluster before the first worker starts, if given.
 
     Raises:
         WorkerError: Workers cannot be started.
     """
     with ExitStack() as stack:
-        yield cache(lambda: stack.enter_context(_workers(spec, trainer)))
+        yield cache(lambda: stack.enter_context(_workers(spec, trainer, check)))
 
 
 @contextmanager
-def _workers(spec: SweepSpec, trainer: Trainer) -> Iterator[MeasuringExecutor]:
+def _workers(
+    spec: SweepSpec, trainer: Trainer, check: Callable[[SweepSpec, Trainer], None] | None
+) -> Iterator[MeasuringExecutor]:
     configure_ray_environment()
     # Ray takes half a second to import, which reading a sweep should not wait for.
     from .execution.cluster import check_room, ray_running  # noqa: PLC0415
@@ -42,6 +47,8 @@ def _workers(spec: SweepSpec, trainer: Trainer) -> Iterator[MeasuringExecutor]:
 
     kinds = [worker_kind(kind) for kind in spec.worker_kinds]
     with ray_running(sum(kind.cpu * kind.processes * (kind.count or 1) for kind in kinds)):
+        if check is not None:
+            check(spec, trainer)
         check_room(kinds)
         executor = RayExecutor(_settings(spec, trainer), kinds, make_proposer(spec))
         try:

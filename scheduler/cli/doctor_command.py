@@ -1,33 +1,60 @@
-"""The command that examines a sweep's directory and repairs it: doctor."""
+"""The command that examines a sweep's directory and repairs it, or a cluster before a sweep: doctor."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..doctor import Diagnosis, Finding, Severity, examine, repair
+from ..errors import InvalidSpecError
+from ..jobs.remote import check_remotely, run_remotely
 from ..storage import Location
 from .console import plural, print_json, results_console, show_path, show_value
 from .exit_codes import ExitCode
-from .options import Directory, Json
+from .options import Address, Json, Settings, located, parse_settings
+from .preflight import STYLES, look_at_cluster
+from .remote import end_as
 
 app = typer.Typer()
 
-_STYLES = {Severity.BROKEN: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
+
+_SPECS = {".yaml", ".yml"}
 
 
 @app.command()
 def doctor(
-    directory: Directory,
+    subject: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SPEC|DIR]",
+            help="A spec, to look at the nodes that it would run on; or a sweep's directory or its URI, to examine it.",
+            show_default=False,
+        ),
+    ] = None,
+    settings: Settings = None,
     repairs: Annotated[
         bool, typer.Option("--repair", help="Rebuild what can be rebuilt; what is replaced is kept in DIR/damaged.")
     ] = False,
+    address: Address = None,
     json: Json = False,
 ) -> None:
-    """Examine a sweep's directory, and repair it.
+    """Examine a sweep's files, or a cluster before a sweep.
 
-    Without --repair it changes nothing, and may be used while the sweep runs.
+    With a spec, or nothing, it looks at every node of the Ray that RAY_ADDRESS or --address names, or at this machine.
+    With a directory it changes nothing without --repair, and may be used while the sweep runs.
     """
+    if subject is None or is_spec_file(subject):
+        _check_options(settings if subject is None else None, repairs=repairs)
+        spec_file, values = None if subject is None else Path(subject), parse_settings(settings)
+        if address is not None:
+            end_as(check_remotely(address, spec_file, values, ["--json"] * json))
+        look_at_cluster(spec_file, values, json=json)
+        return
+    _check_options(settings, repairs=False)
+    directory = located(subject)
+    if address is not None:
+        end_as(run_remotely(address, ["doctor", *["--repair"] * repairs, *["--json"] * json], subject))
     if repairs:
         _repair(directory, json=json)
         return
@@ -37,6 +64,19 @@ def doctor(
     else:
         _print(diagnosis)
     _end(diagnosis)
+
+
+def is_spec_file(subject: str) -> bool:
+    """Whether what is to be examined is a spec."""
+    return Path(subject).suffix in _SPECS and Path(subject).is_file()
+
+
+def _check_options(settings: Sequence[str] | None, *, repairs: bool) -> None:
+    """Refuses options that what is looked at does not have."""
+    if repairs:
+        raise InvalidSpecError("--repair: it rebuilds the files of a sweep; give the sweep's directory.")
+    if settings:
+        raise InvalidSpecError("--set: it replaces fields of a spec; give a spec's file.")
 
 
 def _repair(directory: Location, *, json: bool) -> None:
@@ -59,7 +99,7 @@ def _print(diagnosis: Diagnosis) -> None:
     out = results_console()
     for finding in diagnosis.findings:
         line = show_value(_line(finding, diagnosis.directory))
-        out.print(f"{finding.severity.value:<8} {line}", style=_STYLES[finding.severity])
+        out.print(f"{finding.severity.value:<8} {line}", style=STYLES[finding.severity])
     count = sum(finding.severity is Severity.BROKEN for finding in diagnosis.findings)
     out.print("healthy" if diagnosis.healthy else f"broken: {plural(count, 'finding')}", style="bold")
 

@@ -5,6 +5,7 @@ lines of the job's log.
 """
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from ..jobs.sending import send_sweep
 from ..storage import Location, SweepDirectory, in_home, is_uri, locate
 from ..storage.durable import list_folder
 from .app import main as caviar
+from .doctor_command import is_spec_file
 from .exit_codes import exit_codes
 
 STORAGE_VARIABLE = "CAVIAR_STORAGE"
@@ -52,8 +54,12 @@ def _run(options: argparse.Namespace, send: "_Outlet") -> None:
     if command == "send":
         send_sweep(directory, arguments[0], send)
         return
-    where = ([], ["--storage", str(directory.parent)]) if command == "run" else ([str(directory)], [])
-    arguments = [*where[0], *arguments, *where[1]]
+    if command == "run":
+        arguments += ["--storage", str(directory.parent)]
+    elif command == "doctor" and arguments and is_spec_file(arguments[0]):
+        arguments += ["--set", f"storage={json.dumps(str(directory.parent))}"]
+    else:
+        arguments = [str(directory), *arguments]
     if command == "resume" and "--spec" not in arguments:
         arguments += moved_fields(directory, Path.cwd())
     with _announced(directory, send) if options.stream else nullcontext():

@@ -15,7 +15,12 @@ from ..storage import Location, locate
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="The spec, a YAML file.", show_default=False)]
 
 
-def _located(text: str) -> Location:
+def located(text: str) -> Location:
+    """What a person means by a path or a URI.
+
+    Raises:
+        SweepError: It is neither.
+    """
     try:
         return locate(text)
     except InvalidSpecError as error:  # a ValueError would be click's affair
@@ -23,7 +28,7 @@ def _located(text: str) -> Location:
 
 
 Directory = Annotated[
-    Any, typer.Argument(metavar="DIR", parser=_located, help="The sweep's directory, or its URI.", show_default=False)
+    Any, typer.Argument(metavar="DIR", parser=located, help="The sweep's directory, or its URI.", show_default=False)
 ]
 """A `Location`; typer knows no unions."""
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
@@ -52,6 +57,9 @@ Settings = Annotated[
 ]
 Workers = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Number of workers, as workers.count.", show_default=False)
+]
+NoPreflight = Annotated[
+    bool, typer.Option("--no-preflight", help="Begin without looking at the nodes of the cluster before.")
 ]
 
 

@@ -1,6 +1,7 @@
 """Commands about a sweep on a cluster: run there, their output printed here."""
 
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -37,7 +38,7 @@ def options_of(command: str, *, json: bool, **options: object) -> list[str]:
     return [command, *words, *["--json"] * json]
 
 
-def end_as(output: Output) -> None:
+def end_as(output: Output) -> NoReturn:
     """Prints what a command printed elsewhere, and ends this program as it ended.
 
     Raises:

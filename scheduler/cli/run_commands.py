@@ -26,7 +26,7 @@ from .best import best_as_dict, print_best
 from .cluster_commands import RemoteEdits, resume_there
 from .console import note, plural, print_json, results_console, show_command, show_path, show_value
 from .exit_codes import ExitCode, fail
-from .options import Address, Directory, Json, Requirements, Settings, SpecFile, Workers, parse_settings
+from .options import Address, Directory, Json, NoPreflight, Requirements, Settings, SpecFile, Workers, parse_settings
 from .preview import edit_words, print_preview
 from .progress import RunProgress
 from .remote import end_as, note_copy, options_of
@@ -35,7 +35,7 @@ app = typer.Typer()
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913 PLR0917 typer takes each option as an argument
     spec_file: SpecFile,
     settings: Settings = None,
     workers: Workers = None,
@@ -46,6 +46,7 @@ def run(
         str | None,
         typer.Option(metavar="DIR", help="The folder or URI in which the sweep's directory lies.", show_default=False),
     ] = None,
+    no_preflight: NoPreflight = False,
     json: Json = False,
 ) -> None:
     """Run a sweep to its end and print the best configuration."""
@@ -53,11 +54,11 @@ def run(
     # What a person's code prints when it is imported is no result.
     with redirect_stdout(sys.stderr):
         sweep = Sweep.from_spec(validate_spec(spec_file, values), spec_file.parent)
-    _run(sweep, json=json)
+    _run(sweep, preflight=not no_preflight, json=json)
 
 
 @app.command()
-def resume(  # noqa: PLR0913, PLR0917 a command's options are its arguments
+def resume(  # noqa: PLR0913 PLR0917 typer takes each option as an argument
     directory: Directory,
     settings: Settings = None,
     spec_file: Annotated[
@@ -79,6 +80,7 @@ def resume(  # noqa: PLR0913, PLR0917 a command's options are its arguments
     follows: Annotated[
         bool, typer.Option("--follow", help="With --address: print what it prints, to its end.")
     ] = False,
+    no_preflight: NoPreflight = False,
     json: Json = False,
 ) -> None:
     """Go on with a sweep, with its spec as it is or edited.
@@ -99,7 +101,7 @@ def resume(  # noqa: PLR0913, PLR0917 a command's options are its arguments
         return
     for edit in preview.edits:
         note(f"edited: {edit_words(edit)}")
-    _run(sweep, earlier_s=preview.earlier_s, schedule=preview.planned, json=json)
+    _run(sweep, earlier_s=preview.earlier_s, schedule=preview.planned, preflight=not no_preflight, json=json)
 
 
 @app.command()
@@ -137,10 +139,17 @@ def _print_stopped(what: str | None, *, json: bool) -> None:
     typer.echo("no process is running this sweep" if what is None else f"stopped: {what}")
 
 
-def _run(sweep: Sweep, *, earlier_s: float = 0.0, schedule: Iterator[BracketPlan] | None = None, json: bool) -> None:
+def _run(
+    sweep: Sweep,
+    *,
+    earlier_s: float = 0.0,
+    schedule: Iterator[BracketPlan] | None = None,
+    preflight: bool,
+    json: bool,
+) -> None:
     try:
         with redirect_stdout(sys.stderr), RunProgress(sweep.spec, earlier_s, schedule) as progress:
-            results = sweep.run(progress)
+            results = sweep.run(progress, preflight=preflight)
     except (KeyboardInterrupt, SystemExit, SweepStoppedError):
         _say_how_to_go_on(sweep)
         raise

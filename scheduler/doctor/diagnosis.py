@@ -2,24 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
+from ..severity import Severity
 from ..storage import Holder, Location
 from .salvage import Salvage
 
+__all__ = ["Diagnosis", "Finding", "Remedy", "Severity"]
+
 Remedy = Callable[[Salvage], str]
 """Repairs what was found, and says in one sentence what it did; an empty one where there was nothing to do."""
-
-
-class Severity(str, Enum):
-    """How bad a finding is."""
-
-    NOTE = "note"
-    """Nothing is wrong: the next resume sees to it, or nobody need."""
-    WARNING = "warning"
-    """The sweep goes on and ends the same, but a person should know."""
-    BROKEN = "broken"
-    """A file is not as it was written, or not there."""
 
 
 @dataclass(frozen=True, slots=True)

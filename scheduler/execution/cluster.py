@@ -10,10 +10,12 @@ from math import ceil
 
 import ray
 from ray._private import ray_constants
+from ray.exceptions import AuthenticationError
 
 from ..core.placement import WorkerKind
 from ..core.staffing import could_fit
 from ..errors import WorkerError
+from .address import check_address, refusal
 from .nodes import is_own_ray, nodes
 
 _OBJECT_STORE_BYTES = 150 * 1024 * 1024
@@ -28,7 +30,7 @@ def ray_running(cpus: float) -> Iterator[None]:
             person who asks for more workers than cores gets them.
 
     Raises:
-        WorkerError: There is no Ray at RAY_ADDRESS.
+        WorkerError: There is no Ray at RAY_ADDRESS, or it refuses this process.
     """
     if ray.is_initialized():
         yield
@@ -46,10 +48,12 @@ def ray_running(cpus: float) -> Iterator[None]:
 
 
 def _connect() -> None:
+    address = os.environ["RAY_ADDRESS"]
+    check_address(address)
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError) as error:
-        raise WorkerError(f"RAY_ADDRESS: no Ray answers at {os.environ['RAY_ADDRESS']} ({error}).") from error
+    except (ConnectionError, RuntimeError, AuthenticationError) as error:
+        raise WorkerError(refusal(address, error)) from error
 
 
 def _start(cpus: float) -> None:

@@ -2,15 +2,17 @@
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from ..errors import ClusterError, SweepError
 from .client import Job, JobsClient, Package
 from .frames import Message, messages_of
 from .naming import errand_id, is_errand, names_of, place_of, runs_of
-from .submission import environment
+from .submission import as_settings, environment, prepare_run
 
 _LOOKS_S = (0.1, 0.2, 0.4)
 _LISTED_S = 600.0
@@ -85,7 +87,35 @@ def run_remotely(
         SweepError: The token is missing or another's, or there is no such sweep.
     """
     client = JobsClient(address)
-    place = None if sweep is None else find_sweep(client, sweep)
+    return _run_errand(client, arguments, None if sweep is None else find_sweep(client, sweep), code)
+
+
+def check_remotely(
+    address: str | None, spec_file: Path | None, values: Mapping[str, Any], options: Sequence[str] = ()
+) -> Output:
+    """Looks at every node of a cluster from there, before a sweep is submitted to it.
+
+    Args:
+        address: The URL of Ray's dashboard; that of RAY_API_SERVER_ADDRESS if None.
+        spec_file: The spec; None to look at the cluster alone.
+        values: Fields that replace the file's, by dotted path.
+        options: Further ones of `caviar doctor`.
+
+    Raises:
+        ClusterError: The cluster does not answer, or cannot run the command.
+        SweepError: The token is missing or another's, or the spec cannot be submitted.
+    """
+    client = JobsClient(address)
+    if spec_file is None:
+        return _run_errand(client, ["doctor", *options], None)
+    run = prepare_run(spec_file, values)
+    arguments = ["doctor", spec_file.name, *as_settings(run.settings), *options]
+    return _run_errand(client, arguments, SweepPlace(run.place, None), run.packages[-1])
+
+
+def _run_errand(
+    client: JobsClient, arguments: Sequence[str], place: SweepPlace | None, code: Package | None = None
+) -> Output:
     job = start_errand(client, arguments, place, code)
     try:
         job = wait_for_end(client, job)

@@ -31,6 +31,7 @@ class Submission:
         name: The sweep's name.
         place: Its directory: relative to the cluster's storage, absolute, or a URI.
         arguments: Those of `caviar`, without the place.
+        settings: The fields among them that replace those of the spec, by dotted path.
         runtime_env: Ray's, with the packages by their URIs.
         packages: What is to be uploaded for it.
     """
@@ -38,6 +39,7 @@ class Submission:
     name: str
     place: str
     arguments: Sequence[str]
+    settings: Mapping[str, Any]
     runtime_env: Mapping[str, Any]
     packages: Sequence[Package]
 
@@ -68,7 +70,7 @@ def prepare_run(spec_file: Path, values: Mapping[str, Any], requirements: Path |
     code = spec_folder(spec_file, values)
     runtime_env, packages = environment(code, requirements)
     arguments = ["run", spec_file.name, *as_settings(settings), "--json"]
-    return Submission(spec.name, place, arguments, runtime_env, packages)
+    return Submission(spec.name, place, arguments, settings, runtime_env, packages)
 
 
 def spec_folder(spec_file: Path, values: Mapping[str, Any]) -> Package:

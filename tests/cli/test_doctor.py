@@ -61,6 +61,32 @@ def test_what_cannot_be_repaired_stays_broken(copy: Path, caviar: Any) -> None:
     assert "put it back from a copy" in run.stdout
 
 
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("sweep.yaml", "--repair"), "--repair: it rebuilds the files of a sweep; give the sweep's directory."),
+        (("--repair",), "--repair: it rebuilds the files of a sweep; give the sweep's directory."),
+        ((".", "--set", "seed=1"), "--set: it replaces fields of a spec; give a spec's file."),
+        (("sweep.yaml", "--set", "workers.gpu=-1"), "workers.gpu: "),
+    ],
+)
+def test_an_option_of_the_other_kind_of_examination_is_bad_input(
+    words: tuple[str, ...], error: str, project: Path, caviar: Any
+) -> None:
+    run = caviar("doctor", *words, cwd=project)
+    assert run.returncode == 2
+    assert run.stderr.startswith(f"error: {error}")
+
+
+@pytest.mark.slow
+def test_a_spec_is_examined_on_this_machine_where_no_cluster_is_named(project: Path, caviar: Any) -> None:
+    run = caviar("doctor", "sweep.yaml", "--set", "workers.gpu=64", cwd=project)
+    assert run.returncode == 1
+    assert "broken   workers: no node has 64 GPUs, the largest has " in run.stdout
+    assert run.stdout.endswith("broken: 1 finding, 1 node\n")
+    assert sorted(path.name for path in project.iterdir() if path.name != "__pycache__") == ["sweep.yaml", "train.py"]
+
+
 def test_examining_imports_no_training_code_no_ray_and_no_torch(copy: Path) -> None:
     program = (
         "import sys\n"

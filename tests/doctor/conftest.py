@@ -40,7 +40,7 @@ def simulated_workers() -> Iterator[None]:
     """Sweeps run in their directories as ever, but on two simulated workers."""
 
     @contextmanager
-    def workers(spec: SweepSpec, trainer: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
+    def workers(spec: SweepSpec, trainer: Any, check: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
         yield cache(lambda: SimulatedExecutor(curve, spec.metric, 2, proposer=make_proposer(spec)))
 
     with pytest.MonkeyPatch.context() as patch:

@@ -46,6 +46,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     ),
     "pyarrow": ("scheduler.results", "scheduler.storage"),
     "ray": (
+        "scheduler.execution.address",
         "scheduler.execution.cluster",
         "scheduler.execution.fleet",
         "scheduler.execution.losses",
@@ -57,6 +58,8 @@ PLACES: dict[str, tuple[str, ...]] = {
         "scheduler.execution.worker",
         "scheduler.execution.worker_maker",
         "scheduler.execution.worker_settings",
+        "scheduler.preflight.asking",
+        "scheduler.preflight.probe",
     ),
     "rich": ("scheduler.cli",),
     "torch": ("trainers.pytorch",),

@@ -20,7 +20,11 @@ PACKAGES = ("scheduler", "search_spaces", "trainers")
 UNPICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 MAY_IMPORT = {"trainers/pytorch/state.py": {"pickle"}}
 """For the name of an exception of `torch.load` alone."""
-MESSAGES = {"scheduler/execution/worker_settings.py", "scheduler/execution/ray_executor.py"}
+MESSAGES = {
+    "scheduler/execution/worker_settings.py",
+    "scheduler/execution/ray_executor.py",
+    "scheduler/preflight/probe.py",
+}
 """Here cloudpickle takes training code from the driver to its workers, over Ray and never over a file."""
 RUNS_TEXT = {"eval", "exec", "compile", "system", "popen", "getoutput", "getstatusoutput"}
 

@@ -208,7 +208,7 @@ def in_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sweeps run in their directories as always, on simulated workers."""
 
     @contextmanager
-    def workers(spec: SweepSpec, _: Trainer) -> Iterator[Callable[[], SimulatedExecutor]]:
+    def workers(spec: SweepSpec, _: Trainer, check: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
         yield lambda: SimulatedExecutor(curve, spec.metric, 2, proposer=make_proposer(spec))
 
     monkeypatch.setattr(running, "workers_on_demand", workers)

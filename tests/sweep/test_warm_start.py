@@ -54,7 +54,7 @@ def simulated_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sweeps run in their directories as ever, but on two simulated workers."""
 
     @contextmanager
-    def workers(spec: SweepSpec, trainer: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
+    def workers(spec: SweepSpec, trainer: Any, check: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
         yield cache(lambda: SimulatedExecutor(curve, spec.metric, 2, proposer=make_proposer(spec)))
 
     monkeypatch.setattr(running, "workers_on_demand", workers)

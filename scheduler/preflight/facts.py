@@ -1,0 +1,106 @@
+"""What is known before the first trial: what each node says, the driver's versions, what the autoscaler could start."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk that a node uses.
+
+    Attributes:
+        purpose: What for.
+        path: The folder.
+        free: Free bytes.
+        total: Bytes in all.
+    """
+
+    purpose: str
+    path: str
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """One node.
+
+    Attributes:
+        name: What messages call it: its address, with what tells it from others of that address.
+        resources: What it has in all, by Ray's names.
+        labels: Its labels.
+        silence: Why it said nothing; None where it answered, and everything below is what it said.
+        versions: Of python, ray, caviar and torch; what is not installed is absent.
+        caviar_error: Why Caviar cannot be imported; None where it can.
+        trainer_error: Why the training code cannot be imported; None where it can or was not asked for.
+        data_found: Whether the sweep's data are there; None where it has none.
+        storage_problem: What keeps it from sharing the storage; None where nothing does.
+        clock_ahead_s: Seconds that its clock is ahead of the driver's, the way there and back taken off.
+        disks: The disks that it uses.
+        object_store: The folder of Ray's object store.
+        asks_for_token: Whether its Ray asks for a token.
+        token_file: The file of the token, and its mode; None where the token is in no file.
+        open_ports: Programs of Ray that listen on all interfaces, each with its port.
+        kubernetes: Whether it is a pod.
+        monitor: Whether Ray's monitor runs on it, which is the autoscaler where it has a file.
+        node_types: What an autoscaler on it could start; None where none runs there or none is known.
+    """
+
+    name: str
+    resources: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    silence: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    caviar_error: str | None = None
+    trainer_error: str | None = None
+    data_found: bool | None = None
+    storage_problem: str | None = None
+    clock_ahead_s: float = 0.0
+    disks: Sequence[Disk] = ()
+    object_store: str | None = None
+    asks_for_token: bool = True
+    token_file: tuple[str, int] | None = None
+    open_ports: Sequence[tuple[str, int]] = ()
+    kubernetes: bool = False
+    monitor: bool = False
+    node_types: Mapping[str, Mapping[str, Any]] | None = None
+
+    @property
+    def head(self) -> bool:
+        """Whether it is the head of its cluster."""
+        return "node:__internal_head__" in self.resources
+
+
+@dataclass(frozen=True, slots=True)
+class NodeType:
+    """A type of node that the autoscaler can start.
+
+    Attributes:
+        name: Its name.
+        resources: What one has.
+        labels: What one is labelled.
+        most: How many there may be; None for any number.
+    """
+
+    name: str
+    resources: Mapping[str, float]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """The whole cluster.
+
+    Attributes:
+        versions: The driver's.
+        nodes: Every node that is alive.
+        node_types: What the autoscaler could start; empty where there is none.
+        hidden_autoscaler: Whether an autoscaler may run whose types of node cannot be read.
+    """
+
+    versions: Mapping[str, str]
+    nodes: Sequence[NodeFacts]
+    node_types: Sequence[NodeType] = ()
+    hidden_autoscaler: bool = False
