@@ -154,7 +154,8 @@ def seated(workers: int, raylets: int, step_s: float) -> Iterator[None]:
         raylets: Raylets besides the head, each with one process.
         step_s: Seconds of a step.
     """
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": MEMORY})
+    head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
     each = ceil(workers / raylets)
     crowds = []

@@ -102,7 +102,7 @@ def resume_sweep(
     if code is None:
         runtime_env |= _submitted_code(client, found, kept)
         packages = [package for package in packages if package.uri in packages_in(runtime_env)]
-    submission = Submission(name, found.place, ["resume", *arguments, "--json"], runtime_env, packages)
+    submission = Submission(name, found.place, ["resume", *arguments, "--json"], {}, runtime_env, packages)
     digest = submission.digest
     if found.job is not None and code is None and requirements is None and not arguments:
         digest = digest_of(found.job)  # so that submitting the spec again finds that it runs

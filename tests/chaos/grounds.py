@@ -95,7 +95,7 @@ class SharedCluster:
 
         self._variables = {**HEALTH_CHECKS, **variables}
         with _environment(self._variables):
-            head = {"num_cpus": 0, "object_store_memory": _STORE_BYTES}
+            head = {"num_cpus": 0, "object_store_memory": _STORE_BYTES, "include_dashboard": False}
             self._cluster: Any = Cluster(initialize_head=True, head_node_args=head)
         for _ in range(2):
             self._add_node()

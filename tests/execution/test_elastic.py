@@ -36,7 +36,8 @@ MEMORY = 100 * 2**20
 def cluster() -> Iterator[Cluster]:
     """A cluster of a head without room for workers; nodes are processes of this machine with pretended GPUs."""
     configure_ray_environment()
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": MEMORY})
+    head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     ray.init(address=cluster.address, log_to_driver=False)
     yield cluster
     ray.shutdown()

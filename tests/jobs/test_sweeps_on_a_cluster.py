@@ -70,6 +70,14 @@ def test_a_sweep_is_submitted_with_its_folder_and_lies_in_the_storage_of_the_hea
     assert (lying / "sweep.yaml").is_file()
 
 
+def test_doctor_looks_at_the_cluster_from_there_with_the_spec_of_here(project: Path, there: Run) -> None:
+    looked = there("doctor", "sweep.yaml", "--set", "workers.gpu=4", "--json", cwd=project)
+    assert looked.returncode == 1, looked.stderr
+    found = json.loads(looked.stdout)
+    (broken,) = [one["sentence"] for one in found["findings"] if one["severity"] == "broken"]
+    assert "GPU" in broken
+
+
 def test_what_git_ignores_stays_here_but_for_the_data_that_the_spec_names(
     submitted: Any, head: Head, project: Path
 ) -> None:

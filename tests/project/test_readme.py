@@ -4,17 +4,21 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import takewhile
 from pathlib import Path
+from string import Template
 
 import duckdb
 import pytest
 
 README = Path(__file__).parents[2] / "README.md"
+_PORTS = ("dashboard-agent-listen-port", "dashboard-agent-grpc-port", "ray-client-server-port")
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -30,6 +34,15 @@ def commands(text: str) -> Iterator[str]:
             yield line.removeprefix("$ ").split("  #")[0].strip()
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports on which nobody listens."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
 class Reader:
     """Somebody who follows the README in an empty folder.
 
@@ -41,7 +54,9 @@ class Reader:
     def __init__(self, folder: Path, ray_folder: Path) -> None:
         self.folder, self.ray_folder = folder, ray_folder
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {**os.environ, "PATH": path, "RAY_TMPDIR": str(ray_folder)}
+        storage = {"CAVIAR_STORAGE": str(ray_folder / "storage")}  # in the place of the home folder
+        self.environment = {**os.environ, "PATH": path, "RAY_TMPDIR": str(ray_folder), **storage}
+        self.ports = free_ports(1 + len(_PORTS))
 
     def follow(self, language: str, text: str) -> None:
         """Does what a block says."""
@@ -73,9 +88,16 @@ class Reader:
         if command == "ray stop":
             self.leave()  # `ray stop` would end every Ray on this machine
             return
+        # Ports of its own, beside other Rays.
+        command = Template(command.replace("8265", str(self.ports[0]))).safe_substitute(self.environment)
         if command.startswith("ray start"):
-            command += " --port 0 --include-dashboard=false"  # a port of its own, beside other Rays
-        words = shlex.split(command)
+            command += " --port 0" + "".join(
+                f" --{name} {port}" for name, port in zip(_PORTS, self.ports[1:], strict=True)
+            )
+        words = shlex.split(command, comments=True)
+        if words[0] == "export":
+            self.environment |= dict(word.split("=", 1) for word in words[1:])
+            return
         settings = list(takewhile(lambda word: "=" in word, words))
         self._run(words[len(settings) :], dict(setting.split("=", 1) for setting in settings))
 
