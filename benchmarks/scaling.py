@@ -52,6 +52,7 @@ class Measured:
         cpu_s: Processor seconds of the driver's process.
         seconds: Seconds of the run on its own clock: virtual ones without Ray.
         parts: Parquet parts.
+        answers: Answers of workers; 0 without Ray.
     """
 
     assignments: int
@@ -59,6 +60,7 @@ class Measured:
     cpu_s: float
     seconds: float
     parts: int
+    answers: int = 0
 
 
 def spec_of(controller: str, trials: int, steps: int, storage: str) -> SweepSpec:
@@ -112,7 +114,7 @@ def crowd(workers: int, trials: int) -> Measured:
 
     from caviar.scheduler import Sweep  # noqa: PLC0415
 
-    with tempfile.TemporaryDirectory(prefix="scaling-") as folder, seated(workers, RAYLETS, STEP_S):
+    with tempfile.TemporaryDirectory(prefix="scaling-") as folder, seated(workers, RAYLETS, STEP_S) as polls:
         sweep = Sweep(
             train,
             space={"lr": {"log": [1e-4, 1.0]}, "momentum": {"inverse_log": [0.9, 0.999]}},
@@ -129,7 +131,7 @@ def crowd(workers: int, trials: int) -> Measured:
         cpu_s, seconds = time.process_time() - cpu_began, time.perf_counter() - began
         reports = results.sql("select count(*) from reports").column(0)[0].as_py()
         parts = len(list(Path(folder).glob("*/results/*.parquet")))
-    return Measured(trials, reports, cpu_s, seconds, parts)
+    return Measured(trials, reports, cpu_s, seconds, parts, len(polls))
 
 
 def train(trial: Any) -> Iterator[dict[str, float]]:
@@ -149,12 +151,11 @@ def alone_row(controller: str, workers: int, steps: int, found: Measured) -> str
 
 def crowd_row(workers: int, found: Measured) -> str:
     """A row of the second table."""
-    ideal = found.assignments / workers * STEPS * STEP_S
-    rates = (found.reports / found.seconds, found.assignments / found.seconds)
+    ideal, busy = found.assignments / workers * STEPS * STEP_S, found.cpu_s / found.seconds
     return (
         f"| {workers:,} | {found.assignments:,} | {found.reports:,} | {found.seconds:.1f} | {ideal:.0f}"
-        f" | {rates[0]:,.0f} | {rates[1]:,.0f} | {found.cpu_s:.1f} | {found.cpu_s / found.seconds:.0%}"
-        f" | {found.parts} |"
+        f" | {found.reports / found.seconds:,.0f} | {found.assignments / found.seconds:,.1f} | {found.answers:,}"
+        f" | {found.cpu_s:.1f} | {busy:.0%} | {1e3 * found.cpu_s / found.answers:.2f} | {found.parts} |"
     )
 
 
@@ -195,9 +196,9 @@ def tables(scale: float) -> list[str]:
         f"With Ray: {RAYLETS} raylets on this machine, workers that report every {STEP_S:g} s, {STEPS} reports an"
         " assignment. `ideal` is the time without any overhead.",
         "",
-        "| workers | assignments | reports | seconds | ideal | reports/s | assignments/s | driver's CPU, s | of a core"
-        " | parts |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| workers | assignments | reports | seconds | ideal | reports/s | assignments/s | answers | CPU, s | of a core"
+        " | ms an answer | parts |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for workers, trials in CROWDS:
         lines.append(crowd_row(workers, crowd(workers, round(trials * scale))))

@@ -136,35 +136,51 @@ class _Call:
 
 
 class Seat:
-    """One worker of a crowd, in the place of its actor."""
+    """One worker of a crowd, in the place of its actor.
 
-    def __init__(self, crowd: Any, seat: int) -> None:
-        self.poll = _Call(lambda timeout: crowd.poll.remote(seat, timeout))
+    Args:
+        crowd: The actor of the crowd.
+        seat: Which of its workers.
+        polls: Gets an item a poll.
+    """
+
+    def __init__(self, crowd: Any, seat: int, polls: list[int]) -> None:
+        self._crowd, self._seat, self._polls = crowd, seat, polls
+        self._actor_id = crowd._actor_id
+        self.poll = _Call(self._begin_poll)
         self.submit = _Call(lambda number, groups: crowd.submit.remote(seat, groups))
         self.pause = _Call(lambda: None)
         self.close = _Call(lambda timeout: crowd.poll.remote(seat, 0.0))
 
+    def _begin_poll(self, timeout: float) -> Any:
+        self._polls.append(self._seat)
+        return self._crowd.poll.remote(self._seat, timeout)
+
 
 @contextmanager
-def seated(workers: int, raylets: int, step_s: float) -> Iterator[None]:
+def seated(workers: int, raylets: int, step_s: float) -> Iterator[list[int]]:
     """A cluster of raylets on this machine, on which the workers of sweeps are seats meanwhile.
 
     Args:
         workers: Number of seats.
         raylets: Raylets besides the head, each with one process.
         step_s: Seconds of a step.
+
+    Yields:
+        An item for each poll that the driver has begun.
     """
+    polls: list[int] = []
     head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
     each = ceil(workers / raylets)
     crowds = []
     for _ in range(raylets):
-        cluster.add_node(num_cpus=1, resources={"seats": each}, object_store_memory=MEMORY)
-        actor: Any = ray.remote(Crowd).options(num_cpus=1, max_concurrency=4 * each)
+        cluster.add_node(num_cpus=each, object_store_memory=MEMORY)
+        actor: Any = ray.remote(Crowd).options(num_cpus=0, scheduling_strategy="SPREAD", max_concurrency=4 * each)
         crowds.append(actor.remote(each, step_s))
-    seats = iter([Seat(crowd, seat) for seat in range(each) for crowd in crowds])
+    seats = iter([Seat(crowd, seat, polls) for seat in range(each) for crowd in crowds])
     with patch.object(WorkerMaker, "make", lambda _: next(seats)), patch.object(WorkerMaker, "end", lambda *_: None):
-        yield
+        yield polls
     ray.shutdown()
     cluster.shutdown()  # type: ignore[no-untyped-call]
