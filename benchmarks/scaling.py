@@ -23,6 +23,7 @@ from environment import environment, sentence
 
 from caviar.scheduler.execution.interrupts import Interrupts
 from caviar.scheduler.execution.loop import Moment, SweepLoop
+from caviar.scheduler.execution.pace import Pace
 from caviar.scheduler.execution.ray_environment import configure_ray_environment
 from caviar.scheduler.execution.record import DurableRecord
 from caviar.scheduler.execution.simulated import SimulatedExecutor
@@ -97,8 +98,14 @@ def alone(controller: str, workers: int, trials: int, steps: int) -> Measured:
         executor, state = SimulatedExecutor(lambda *_: curve, spec.metric, workers, uneven), new_state(spec)
         meter = ProgressMeter(spec)
 
+        pace = Pace(0.5, 0.05)
+
         def observe(moment: Moment) -> None:
-            meter.measure(moment.state.rows, moment.state.spent)
+            """What the progress display does."""
+            if pace.due(moment.elapsed_s):
+                began = time.perf_counter()
+                meter.measure(moment.state.rows, moment.state.spent)
+                pace.done(moment.elapsed_s, time.perf_counter() - began)
 
         began = time.process_time()
         SweepLoop(state, executor, record, Interrupts(), inf, observe).run()

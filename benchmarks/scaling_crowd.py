@@ -99,7 +99,7 @@ class Crowd:
             stretches += more
             left = deadline - time.monotonic()
             if outcomes or left <= 0:
-                return Answer(_batch(stretches), outcomes, self._node, False, None)
+                return Answer(_batch(stretches), outcomes, self._node, frozenset([self._node]), False, None)
             try:
                 await asyncio.wait_for(self._changed[seat].wait(), min(left, self._seats[seat].left_s(self._step_s)))
             except asyncio.TimeoutError:

@@ -211,8 +211,8 @@ class Fleet:
         """Takes the work back from workers whose nodes are going away: running steps end and are saved."""
         going = draining_nodes()
         for slot in self.open:
-            if slot.node in going:
-                _logger.info("Node %s is going away: worker %d ends.", slot.node, slot.number)
+            if leaving := slot.nodes & going:
+                _logger.info("Node %s is going away: worker %d ends.", min(leaving), slot.number)
                 slot.leaving = True
                 if slot.work:
                     slot.actor.pause.remote()

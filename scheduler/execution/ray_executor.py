@@ -202,7 +202,7 @@ class RayExecutor:
         if slot.doubted is not None:
             return _without_reports(self._losses.preempt(slot, "The worker was out of reach for a while."))
         self._losses.answered()
-        slot.node, slot.waiting = answer.node, answer.waiting
+        slot.node, slot.nodes, slot.waiting = answer.node, answer.nodes, answer.waiting
         arrived = slot.fence(answer.reports, answer.outcomes)
         self._note(slot, arrived)
         if answer.stuck:

@@ -30,6 +30,7 @@ class Slot:
         reported: The step of the last report of each trial in `work` that has reported.
         sent: How often work was sent to it.
         node: The id of its node; None before it has answered once.
+        nodes: The ids of the nodes of all its processes.
         waiting: What it could not write when it answered last, and why.
         doubted: Since when it has been out of reach, in seconds of the executor's clock; None while it answers.
     """
@@ -47,6 +48,7 @@ class Slot:
     reported: dict[int, int] = field(default_factory=dict)
     sent: int = 0
     node: str | None = None
+    nodes: frozenset[str] = frozenset()
     waiting: str | None = None
     doubted: float | None = None
 

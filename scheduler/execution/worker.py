@@ -31,6 +31,7 @@ class Answer:
         reports: All reports since the last answer, including every report of the assignments in `outcomes`.
         outcomes: The assignments that have ended.
         node: The id of the worker's node.
+        nodes: The ids of the nodes of all its processes.
         stuck: Whether a step takes too long, or the processes of the worker have lost each other: it trains nothing any
             more and is to be replaced.
         waiting: What cannot be written at present and why, for which the running group waits.
@@ -39,6 +40,7 @@ class Answer:
     reports: ReportBatch
     outcomes: Sequence[Outcome]
     node: str
+    nodes: frozenset[str]
     stuck: bool
     waiting: str | None
 
@@ -57,6 +59,7 @@ class Worker:
         self._reports = ReportQueue()
         self._engine = Engine(engine, self._reports, Ranks(engine, members) if members else None)
         self._node = ray.get_runtime_context().get_node_id()
+        self._nodes = frozenset([self._node, *(member.node for member in members)])
         self._queue: deque[Sequence[Assignment] | None] = deque()
         self._early: dict[int, Sequence[Sequence[Assignment]]] = {}
         """What was submitted before its turn, by its number."""
@@ -103,7 +106,8 @@ class Worker:
                 raise self._crash
         late = self._engine.overdue()
         stuck = bool(late) or self._is_over()
-        return Answer(self._reports.take(), [*outcomes, *late], self._node, stuck, self._engine.waiting)
+        outcomes += late
+        return Answer(self._reports.take(), outcomes, self._node, self._nodes, stuck, self._engine.waiting)
 
     def group_size(self, assignments: Sequence[Assignment], share: float) -> int:
         """How many trials to train together; see `Engine.group_size`. Called before any work is submitted."""

@@ -99,7 +99,7 @@ def test_the_workers_of_a_sweep_follow_the_nodes_that_come_and_go_and_no_step_is
             (tmp_path / "going").touch()
 
     sweep = sweep_of("lingers_on_its_first_node", tmp_path, {"cpu": 1}, **fields)
-    results = sweep.run(come_and_go)
+    results = sweep.run(come_and_go, preflight=False)
     assert caplog.messages == [
         "0 workers: nothing in the cluster has 1 CPU free (the cluster has 0 CPUs and 0 GPUs); waiting for nodes"
     ]
