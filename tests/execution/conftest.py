@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import ray
+from ray.cluster_utils import Cluster
 
 from caviar.scheduler.core.assignment import Assignment
 from caviar.scheduler.execution.cluster import ray_running
@@ -12,6 +13,7 @@ from caviar.scheduler.execution.settings import EngineSettings
 from caviar.scheduler.storage import SweepDirectory
 from caviar.trainers import load_trainer
 
+MEMORY = 100 * 2**20
 CODE = Path(__file__).with_name("training_code.py")
 
 
@@ -51,3 +53,21 @@ def running_ray() -> Iterator[None]:
     with ray_running(2):
         yield
     assert not ray.is_initialized()
+
+
+@pytest.fixture(scope="module")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A cluster of a head without room for workers; nodes are processes of this machine.
+
+    It has the environment variables that a module names as CLUSTER_VARIABLES.
+    """
+    configure_ray_environment()
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in getattr(request.module, "CLUSTER_VARIABLES", {}).items():
+            environment.setenv(name, value)
+        head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        ray.init(address=cluster.address, log_to_driver=False)
+        yield cluster
+        ray.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]

@@ -5,7 +5,7 @@ import logging
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.core.placement import WorkerKind
 from caviar.scheduler.execution import fleet
 from caviar.scheduler.execution.nodes import ask_for
-from caviar.scheduler.execution.ray_environment import configure_ray_environment
 from caviar.scheduler.execution.ray_executor import RayExecutor
 from caviar.scheduler.execution.settings import EngineSettings
 from caviar.scheduler.status import sweep_status
@@ -30,18 +29,6 @@ pytestmark = pytest.mark.slow
 
 CODE = Path(__file__).with_name("training_code.py")
 MEMORY = 100 * 2**20
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    """A cluster of a head without room for workers; nodes are processes of this machine with pretended GPUs."""
-    configure_ray_environment()
-    head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    ray.init(address=cluster.address, log_to_driver=False)
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 def add_node(cluster: Cluster, **has: Any) -> Any:

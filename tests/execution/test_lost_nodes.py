@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from caviar.scheduler import Moment, Results, Sweep
 from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.core.placement import WorkerKind
 from caviar.scheduler.core.reports import ReportBatch
-from caviar.scheduler.execution.ray_environment import configure_ray_environment
 from caviar.scheduler.execution.ray_executor import RayExecutor
 from caviar.scheduler.execution.settings import EngineSettings
 from caviar.scheduler.status import sweep_status
@@ -26,32 +25,13 @@ pytestmark = pytest.mark.slow
 STEPS = 9_000
 """So many reports are too long an answer to travel with its reference: it waits on the worker's node."""
 MEMORY = 100 * 2**20
-QUICK = {
+CLUSTER_VARIABLES = {
     "RAY_health_check_initial_delay_ms": "500",
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "4",
 }
 """A node that died is noticed after some seconds instead of a minute; its workers are out of reach before."""
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    """A cluster of a head without room for workers; nodes are processes of this machine."""
-    configure_ray_environment()
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in QUICK.items():
-            environment.setenv(name, value)
-        yield from running_cluster()
-
-
-def running_cluster() -> Iterator[Cluster]:
-    head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    ray.init(address=cluster.address, log_to_driver=False)
-    yield cluster
-    ray.shutdown()
-    cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 def test_an_answer_that_is_lost_with_its_node_is_no_failure_and_another_worker_does_the_work_again(
