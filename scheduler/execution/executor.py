@@ -26,6 +26,11 @@ class Arrivals:
     waiting: str | None = None
 
 
+IDLE_SHARE = 0.01
+"""The share of workers that may have nothing to do before what they wait for is hurried: of a thousand, one always has
+just ended something, and a Parquet part for each would make too many."""
+
+
 class Executor(Protocol):
     """Trains assignments and makes proposals. Every method returns quickly but `wait`."""
 
@@ -40,7 +45,7 @@ class Executor(Protocol):
         """How many more groups it takes now."""
 
     def idle(self) -> bool:
-        """Whether a worker has nothing to do."""
+        """Whether a worker has nothing to do; where there are many, more than `IDLE_SHARE` of them."""
 
     def scale(self, demand: Callable[[], int]) -> None:
         """Makes and ends workers as the work asks for them, where it is time to.

@@ -20,7 +20,7 @@ from ..core.proposal import Proposer, Request
 from ..core.reports import ReportBatch
 from ..core.staffing import expected
 from ..errors import WorkerError
-from .executor import Arrivals
+from .executor import IDLE_SHARE, Arrivals
 from .fleet import Fleet
 from .losses import LOST, Losses, first_line
 from .proposals import Proposals
@@ -72,8 +72,10 @@ class RayExecutor:
         return 0 if self._fleet.closing else self._backlog.room(self._posts())
 
     def idle(self) -> bool:
-        """Whether a worker has nothing to do and could be given something."""
-        return any(not slot.work for slot in self._fleet.open) and self.capacity() > 0
+        """Whether a worker has nothing to do and could be given something; of many, more than `IDLE_SHARE` of them."""
+        there = self._fleet.open
+        idle = sum(not slot.work for slot in there)
+        return idle > IDLE_SHARE * len(there) and self.capacity() > 0
 
     def start(self, assignments: Sequence[Assignment]) -> None:
         """Gives each group to a worker that suits it; where none has room, the group waits here."""

@@ -23,7 +23,7 @@ from ..core.proposal import Proposer, Request
 from ..core.reports import ReportBatch
 from ..core.stretches import Stretch, Stretches
 from ..errors import InvalidSpecError
-from .executor import Arrivals
+from .executor import IDLE_SHARE, Arrivals
 from .proposals import Proposals
 
 Config = Mapping[str, Value]
@@ -148,8 +148,8 @@ class SimulatedExecutor:
         return 0 if self._closed else self._workers - len(self._ends)
 
     def idle(self) -> bool:
-        """Whether a worker is free."""
-        return len(self._ends) < self._workers
+        """Whether a worker is free; of many, more than `IDLE_SHARE` of them."""
+        return self._workers - len(self._ends) > IDLE_SHARE * self._workers
 
     def scale(self, demand: Callable[[], int]) -> None:
         """The workers stay as many as they are."""
