@@ -62,7 +62,7 @@ def preview_resume(spec: SweepSpec) -> ResumePreview:
     """
     layout = SweepDirectory(spec.directory)
     events = read_journal(layout.journal)
-    ran = (last_spec(events) or load_spec(layout.path)) if events else spec
+    ran = last_spec(events) or load_spec(layout.path)
     check_edits(ran, spec, layout)
     state, history, revise = replay_in(layout, events, ran)
     merged_types(layout, spec.search_space.value_types)

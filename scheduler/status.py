@@ -29,6 +29,8 @@ class SweepCondition(str, Enum):
     """Someone asked it to stop; it can be resumed."""
     FAILURE = "failure"
     """A failure stopped it, as a rule of `on_error` says; it can be resumed."""
+    NOT_BEGUN = "not_begun"
+    """It never came to its first decision; it can be resumed."""
     KILLED = "killed"
     """Its last run ended without a word; it can be resumed."""
 
@@ -99,6 +101,8 @@ def _storage_warnings(layout: SweepDirectory, held_by: Holder | None) -> list[st
 
 
 def _condition(history: History) -> SweepCondition:
+    if not history.runs:
+        return SweepCondition.NOT_BEGUN
     reasons = {reason.value for reason in StopReason}
     return SweepCondition(history.reason) if history.reason in reasons else SweepCondition.KILLED
 

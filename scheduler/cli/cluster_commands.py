@@ -19,7 +19,6 @@ from ..jobs.sweeps import Submitted, last_run, resume_sweep, submit_sweep, wait_
 from ..results import Best
 from .best import print_best
 from .console import note, print_json, results_console, show_path, show_value
-from .exit_codes import ExitCode
 from .options import Json, Requirements, Settings, SpecFile, Workers, parse_settings
 from .remote import end_as
 
@@ -213,8 +212,6 @@ def _follow(client: JobsClient, name: str, job: str, *, json: bool) -> None:
 
 
 def _end(client: JobsClient, name: str, output: Output, *, json: bool) -> None:
-    if output.code in {ExitCode.INTERRUPTED, ExitCode.TERMINATED}:
-        note(f"go on from here with: {_command('resume', name, client)}")
     if output.code or json:
         sys.stdout.write(output.stdout)
         raise typer.Exit(output.code)

@@ -1,6 +1,7 @@
 """Where output goes and how values look in it: results on standard output, everything else on standard error."""
 
 import logging
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -107,6 +108,16 @@ def show_path(path: Location) -> str:
         return str(path)
     resolved = path.resolve()
     return str(resolved.relative_to(Path.cwd())) if resolved.is_relative_to(Path.cwd()) else str(path)
+
+
+KNOWN_AS_VARIABLE = "CAVIAR_KNOWN_AS"
+"""Set where a command runs for somebody at another machine: what a sweep is called there, and options to reach it."""
+
+
+def show_resume(directory: Location) -> str:
+    """The command line that goes on with a sweep, as the person who reads it can type it."""
+    known_as = os.environ.get(KNOWN_AS_VARIABLE)
+    return f"caviar resume {known_as}" if known_as else show_command("caviar", "resume", directory)
 
 
 def show_command(*words: str | Location) -> str:

@@ -24,6 +24,7 @@ from ..jobs.sending import send_sweep
 from ..storage import Location, SweepDirectory, in_home, is_uri, locate
 from ..storage.durable import list_folder
 from .app import main as caviar
+from .console import KNOWN_AS_VARIABLE
 from .doctor_command import is_spec_file
 from .exit_codes import exit_codes
 
@@ -40,6 +41,8 @@ def main() -> None:
         SystemExit: Always, with the command's exit code.
     """
     options = _parse(sys.argv[1:])
+    if options.known_as is not None:
+        os.environ[KNOWN_AS_VARIABLE] = options.known_as
     send = _Outlet()
     with _printing_into(send, streams=options.stream), exit_codes():
         _run(options, send)
@@ -87,6 +90,7 @@ def located(place: str) -> Location:
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="on_cluster")
     parser.add_argument("--sweep", help="the sweep's directory, as the person's side knows it")
+    parser.add_argument("--known-as", help="what the person's side calls the sweep, with the options to reach it")
     parser.add_argument("--stream", action="store_true", help="standard error goes into the log as it comes")
     parser.add_argument("command", nargs="+")
     return parser.parse_args(arguments)

@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from ..preflight import Preflight, preflight
+from ...trainers import TrainerError
+from ..preflight import Finding, Preflight, preflight
 from ..severity import Severity
 from ..sweep import Sweep
 from ..validation import validate_spec
@@ -40,7 +41,13 @@ def look_at_cluster(spec_file: Path | None, values: Mapping[str, Any], *, json: 
 def _look(spec_file: Path | None, values: Mapping[str, Any]) -> Preflight:
     if spec_file is None:
         return preflight()
-    sweep = Sweep.from_spec(validate_spec(spec_file, values), spec_file.parent)
+    spec = validate_spec(spec_file, values)
+    try:
+        sweep = Sweep.from_spec(spec, spec_file.parent)
+    except TrainerError as error:
+        found = preflight(spec.model_copy(update={"data": None}))
+        problem, advice = str(error).rstrip("."), "mend it, or install what it needs here and on every node"
+        return replace(found, findings=[Finding(Severity.BROKEN, "trainer", problem, advice), *found.findings])
     return preflight(sweep.spec, sweep.trainer)
 
 

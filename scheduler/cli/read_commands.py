@@ -15,7 +15,16 @@ from ..run import load_spec
 from ..status import SweepCondition, SweepStatus, sweep_status
 from ..storage import Location
 from .best import best_as_dict, print_best
-from .console import note, plural, print_json, results_console, show_command, show_count, show_duration, show_path
+from .console import (
+    note,
+    plural,
+    print_json,
+    results_console,
+    show_count,
+    show_duration,
+    show_path,
+    show_resume,
+)
 from .lessons import importance_view, lessons_as_dict, lessons_view
 from .options import Address, Directory, Json
 from .remote import note_copy, run_there
@@ -23,6 +32,12 @@ from .tables import TrialColumns, bracket_view, trials_table
 
 app = typer.Typer()
 
+_GOES_ON = {
+    SweepCondition.INTERRUPTED,
+    SweepCondition.FAILURE,
+    SweepCondition.KILLED,
+    SweepCondition.NOT_BEGUN,
+}
 _TRIALS_SHOWN = 20
 _BRACKETS_SHOWN = 20
 
@@ -53,8 +68,8 @@ def status(directory: Directory, address: Address = None, json: Json = False) ->
         out.print(f"no trial has reached a rung yet; its prints are in {show_path(directory / 'logs')}")
     else:
         print_best(out, _best_of(found), spec.metric, spec.resource.unit)
-    if found.condition in {SweepCondition.INTERRUPTED, SweepCondition.FAILURE, SweepCondition.KILLED}:
-        out.print(f"\ngo on:  {show_command('caviar', 'resume', directory)}")
+    if found.condition in _GOES_ON:
+        out.print(f"\ngo on:  {show_resume(directory)}")
 
 
 @app.command()

@@ -24,7 +24,7 @@ from ..sweep import Sweep
 from ..validation import validate_spec
 from .best import best_as_dict, print_best
 from .cluster_commands import RemoteEdits, resume_there
-from .console import note, plural, print_json, results_console, show_command, show_path, show_value
+from .console import note, plural, print_json, results_console, show_command, show_path, show_resume, show_value
 from .exit_codes import ExitCode, fail
 from .options import Address, Directory, Json, NoPreflight, Requirements, Settings, SpecFile, Workers, parse_settings
 from .preview import edit_words, print_preview
@@ -168,7 +168,7 @@ def _run(
 
 def _say_how_to_go_on(sweep: Sweep) -> None:
     if SweepDirectory(sweep.directory).spec.exists():
-        note(f"stopped; go on with: {show_command('caviar', 'resume', sweep.directory)}")
+        note(f"stopped; go on with: {show_resume(sweep.directory)}")
 
 
 def _check_success(results: Results, directory: Location) -> None:

@@ -44,6 +44,11 @@ def run_metadata(name: str, place: str, digest: str) -> dict[str, str]:
     return {_SWEEP: name, _PLACE: place, _DIGEST: digest}
 
 
+def name_of(job: Job) -> str:
+    """The name of a job's sweep."""
+    return job.metadata.get(_SWEEP, "")
+
+
 def place_of(job: Job) -> str:
     """The directory of a job's sweep, as `on_cluster` reads it."""
     return job.metadata.get(_PLACE, "")

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import ClusterError, SweepError
 from .client import Job, JobsClient, Package
 from .frames import Message, messages_of
-from .naming import errand_id, is_errand, names_of, place_of, runs_of
+from .naming import errand_id, is_errand, name_of, names_of, place_of, runs_of
 from .submission import as_settings, environment, prepare_run
 
 _LOOKS_S = (0.1, 0.2, 0.4)
@@ -45,6 +45,11 @@ class SweepPlace:
 
     place: str
     job: Job | None
+
+    @property
+    def name(self) -> str:
+        """What a person may call it: its name where it was submitted, else its directory."""
+        return self.place if self.job is None else name_of(self.job)
 
 
 def find_sweep(client: JobsClient, sweep: str) -> SweepPlace:
@@ -137,7 +142,11 @@ def start_errand(
             client.upload(package)
     _tidy(client)
     name = errand_id(arguments[0])
-    client.submit(name, entrypoint(arguments, None if place is None else place.place), runtime_env, {})
+    if place is None:
+        line = entrypoint(arguments, None)
+    else:
+        line = entrypoint(arguments, place.place, known_as(client, place.name))
+    client.submit(name, line, runtime_env, {})
     job = client.job(name)
     assert job is not None, "it has just been submitted"
     return job
@@ -150,9 +159,24 @@ def packages_in(runtime_env: dict[str, object]) -> list[str]:
     return [uri for uri in found if isinstance(uri, str)]
 
 
-def entrypoint(arguments: Sequence[str], place: str | None, *, stream: bool = False) -> str:
-    """The line for the cluster's shell that runs a command."""
+def known_as(client: JobsClient, name: str) -> str:
+    """What follows a command at the person's side to be about a sweep on a cluster."""
+    return shlex.join([name, "--address", client.address])
+
+
+def entrypoint(
+    arguments: Sequence[str], place: str | None, known_as: str | None = None, *, stream: bool = False
+) -> str:
+    """The line for the cluster's shell that runs a command.
+
+    Args:
+        arguments: The command and its options.
+        place: The sweep's directory there; None where the command is about none.
+        known_as: What the person's side calls the sweep, with the options to reach it.
+        stream: Whether standard error goes into the log as it comes.
+    """
     words = ["python", "-m", "caviar.scheduler.cli.on_cluster"]
+    words += [] if known_as is None else ["--known-as", known_as]
     words += ["--stream"] * stream + ([] if place is None else ["--sweep", place])
     return shlex.join([*words, "--", *arguments])
 

@@ -14,7 +14,17 @@ from .fetching import copy_from
 from .following import follow
 from .kept_code import kept_package
 from .naming import digest_of, run_id, run_metadata, runs_of
-from .remote import Output, SweepPlace, as_output, entrypoint, find_sweep, packages_in, run_remotely, wait_for_end
+from .remote import (
+    Output,
+    SweepPlace,
+    as_output,
+    entrypoint,
+    find_sweep,
+    known_as,
+    packages_in,
+    run_remotely,
+    wait_for_end,
+)
 from .submission import Submission, environment
 
 _OVER = {"finished", "out_of_time"}
@@ -178,7 +188,7 @@ def _submit(client: JobsClient, submission: Submission, number: int, digest: str
     for package in submission.packages:
         client.upload(package)
     job = run_id(submission.name, number)
-    line = entrypoint(submission.arguments, submission.place, stream=True)
+    line = entrypoint(submission.arguments, submission.place, known_as(client, submission.name), stream=True)
     metadata = run_metadata(submission.name, submission.place, digest)
     if client.submit(job, line, submission.runtime_env, metadata):
         return Submitted(submission.name, job, new=True)

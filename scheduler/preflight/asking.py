@@ -5,7 +5,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -14,6 +15,7 @@ from ray._private.state import state
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from ..errors import StorageError
 from . import probe
 from .facts import ClusterFacts, Disk, NodeFacts, NodeType
 from .needs import Needs
@@ -29,17 +31,24 @@ def ask_nodes(needs: Needs) -> ClusterFacts:
 
     Args:
         needs: What the sweep needs of the cluster, which they are asked about.
-
-    Raises:
-        StorageError: The driver itself cannot write the storage.
     """
     alive = live_nodes()
-    mark = nullcontext(None) if needs.storage is None else storage_mark(needs.storage)
-    with mark as made:
-        answers = _answers(alive, needs, made)
+    mark, problem = None, None
+    with ExitStack() as stack:
+        try:
+            mark = None if needs.storage is None else stack.enter_context(storage_mark(needs.storage))
+        except StorageError as error:
+            problem, needs = str(error), replace(needs, storage=None)
+        answers = _answers(alive, needs, mark)
     nodes = [_facts(node, name, answers[node["NodeID"]]) for node, name in zip(alive, _names(alive), strict=True)]
     types = _node_types(nodes)
-    return ClusterFacts(probe.versions(), nodes, types, hidden_autoscaler=not types and _hides_autoscaler(nodes))
+    return ClusterFacts(
+        versions=probe.versions(),
+        nodes=nodes,
+        node_types=types,
+        hidden_autoscaler=not types and _hides_autoscaler(nodes),
+        storage_problem=problem,
+    )
 
 
 def live_nodes() -> list[dict[str, Any]]:

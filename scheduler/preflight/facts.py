@@ -98,9 +98,11 @@ class ClusterFacts:
         nodes: Every node that is alive.
         node_types: What the autoscaler could start; empty where there is none.
         hidden_autoscaler: Whether an autoscaler may run whose types of node cannot be read.
+        storage_problem: Why the driver itself cannot write the storage.
     """
 
     versions: Mapping[str, str]
     nodes: Sequence[NodeFacts]
     node_types: Sequence[NodeType] = ()
     hidden_autoscaler: bool = False
+    storage_problem: str | None = None

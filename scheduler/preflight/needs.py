@@ -28,12 +28,12 @@ class Needs:
     data: Path | None = None
 
 
-def needs_of(spec: SweepSpec, trainer: Trainer) -> Needs:
+def needs_of(spec: SweepSpec, trainer: Trainer | None) -> Needs:
     """What a sweep needs.
 
     Args:
         spec: Its spec, with an absolute path of its data.
-        trainer: Its training code.
+        trainer: Its training code, if it is to be looked at.
     """
     kinds = [worker_kind(kind) for kind in spec.worker_kinds]
     fields = ["workers"] if len(kinds) == 1 else [f"workers.{place}" for place in range(len(kinds))]

@@ -18,17 +18,16 @@ def preflight(spec: SweepSpec | None = None, trainer: Trainer | None = None) -> 
 
     Args:
         spec: A spec as `Sweep.spec` has it; None looks at the cluster alone.
-        trainer: Its training code.
+        trainer: Its training code; None leaves that out.
 
     Raises:
         WorkerError: There is no Ray at RAY_ADDRESS, or it refuses this process.
-        StorageError: The sweep's storage cannot be written from here.
     """
     configure_ray_environment()
     from ..execution.cluster import ray_running  # noqa: PLC0415 Ray takes half a second to import
     from .asking import ask_nodes  # noqa: PLC0415
 
-    needs = Needs() if spec is None or trainer is None else needs_of(spec, trainer)
+    needs = Needs() if spec is None else needs_of(spec, trainer)
     with ray_running(sum(kind.cpu * kind.processes for _, kind in needs.kinds)):
         cluster = ask_nodes(needs)
     return Preflight(cluster, findings_of(cluster, needs))
@@ -44,7 +43,6 @@ def check_nodes(spec: SweepSpec, trainer: Trainer) -> None:
     Raises:
         WorkerError: A node cannot do its part; a line of the message is a finding. What is no more than a warning is
             logged.
-        StorageError: The sweep's storage cannot be written from here.
     """
     from .asking import ask_nodes, live_nodes  # noqa: PLC0415 Ray takes half a second to import
 

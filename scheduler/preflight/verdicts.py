@@ -27,6 +27,9 @@ def findings_of(cluster: ClusterFacts, needs: Needs) -> list[Finding]:
     found = [finding for node in cluster.nodes for finding in _of_node(node, cluster.versions, needs)]
     if all(node.silence is not None for node in cluster.nodes):
         found = [replace(finding, severity=Severity.BROKEN) for finding in found]
+    if cluster.storage_problem is not None:
+        problem, _, advice = cluster.storage_problem.rstrip(".").partition("; ")
+        found.append(Finding(Severity.BROKEN, "storage", problem, advice))
     places = [place_finding(field, kind, cluster) for field, kind in needs.kinds]
     return merged([*found, *(place for place in places if place is not None)])
 

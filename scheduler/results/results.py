@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from ...search_spaces.values import cut, show
@@ -145,6 +144,8 @@ class Results:
         Raises:
             ResultsError: DuckDB refuses the query; the message is its own.
         """
+        import duckdb  # noqa: PLC0415 most commands ask it nothing
+
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             try:

@@ -1,9 +1,8 @@
 """Where a result set's tables come from: a sweep's directory, or memory."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-import duckdb
 import pyarrow as pa
 
 from ..errors import ResultsError
@@ -34,7 +33,7 @@ class Source(Protocol):
     def regions(self) -> pa.Table:
         """What was learnt on the way to each proposal."""
 
-    def define_views(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def define_views(self, connection: Any) -> None:
         """Define `trials`, `reports` and `regions` in a DuckDB connection."""
 
 
@@ -74,7 +73,7 @@ class DirectorySource:
             return REGIONS_SCHEMA.empty_table()
         return self._checked(self._directory.regions, REGIONS_SCHEMA)
 
-    def define_views(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def define_views(self, connection: Any) -> None:
         """Define the views on the files themselves: a query reads only the columns it names.
 
         DuckDB reads object stores by an extension that it downloads first; theirs are read before the query.
@@ -117,6 +116,8 @@ class DirectorySource:
     def _parts(self) -> list[Location]:
         parts = report_parts(self._directory.results)
         if not parts:
+            if self._directory.spec.is_file():
+                raise ResultsError(f"{self._directory.path}: the sweep has no results yet; it has not begun.")
             raise ResultsError(
                 f"{self._directory.path} holds no results: give the directory of a sweep, "
                 f"the one with results/part-000000.parquet in it."
@@ -154,7 +155,7 @@ class TableSource:
         """What was learnt on the way to each proposal."""
         return self._regions
 
-    def define_views(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def define_views(self, connection: Any) -> None:
         """Define the views on the tables."""
         connection.register("regions", self._regions)
         connection.register("trials", self._trials)
@@ -166,6 +167,6 @@ class TableSource:
         return self._made.sort_by(_ORDER)
 
 
-def _create_view(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Location]) -> None:
+def _create_view(connection: Any, name: str, files: Sequence[Location]) -> None:
     # Without the option, a folder such as `lr=3` in the path would become a column.
     connection.read_parquet([str(path) for path in files], hive_partitioning=False).create_view(name)
