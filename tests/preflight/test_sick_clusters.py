@@ -137,7 +137,7 @@ def test_storage_on_a_full_disk_is_said(open_to_all: Ground) -> None:
     mounts = f"mount -t tmpfs -o size=64k none '{storage}' && ! head -c 1m /dev/zero > '{storage}/filler' 2>/dev/null"
     done = open_to_all.caviar("doctor", "sweep.yaml", mounts=mounts, RAY_AUTH_MODE="disabled")
     assert done.returncode == 1
-    assert f"error: storage: {storage} cannot be written from here (No space left on device); " in done.stderr
+    assert f"broken   storage: {storage} cannot be written from here (No space left on device); " in done.stdout
 
 
 def tell_cluster(ground: Ground, python: str) -> str:
