@@ -17,7 +17,8 @@ from .archives import zip_files
 _PACKAGES = ("caviar.scheduler", "caviar.search_spaces", "caviar.trainers")
 _SUFFIXES = {".py", ".pyi", ".typed"}
 _WHEEL = b"Wheel-Version: 1.0\nGenerator: caviar\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-_NOTES = ("METADATA", "entry_points.txt")
+_NOTES = {"METADATA": ("METADATA", "PKG-INFO"), "entry_points.txt": ("entry_points.txt",)}
+"""What stands beside the code, and what it may be called where Caviar is installed: a checkout has the second."""
 
 
 def wheel_name() -> str:
@@ -38,7 +39,9 @@ def wheel_files() -> dict[str, bytes]:
     installed = _installed()
     notes = f"caviar-{installed.version}.dist-info"
     files = {name: content for package in _PACKAGES for name, content in _modules(package)}
-    files |= {f"{notes}/{name}": text.encode() for name in _NOTES if (text := installed.read_text(name))}
+    for name, names in _NOTES.items():
+        if (text := next(filter(None, map(installed.read_text, names)), None)) is not None:
+            files[f"{notes}/{name}"] = text.encode()
     files[f"{notes}/WHEEL"] = _WHEEL
     files[f"{notes}/RECORD"] = _record(files, f"{notes}/RECORD")
     return files
