@@ -113,14 +113,14 @@ def test_the_workers_of_a_sweep_follow_the_nodes_that_come_and_go_and_no_step_is
 
 
 @pytest.fixture(scope="module")
-def two_nodes(cluster: Cluster) -> tuple[Any, Any]:
-    """One with a GPU and a label, one with two CPUs."""
+def three_nodes(cluster: Cluster) -> tuple[Any, Any, Any]:
+    """One with a GPU and a label, two with CPUs: with the head the cluster has four."""
     gpu = add_node(cluster, num_cpus=3, num_gpus=1, labels={"ray.io/accelerator-type": "H100"})
-    return gpu, add_node(cluster, num_cpus=2)
+    return gpu, add_node(cluster, num_cpus=2), add_node(cluster, num_cpus=1)
 
 
 def test_trials_go_to_workers_that_suit_them_and_the_table_is_that_of_any_workers(
-    two_nodes: tuple[Any, Any], tmp_path: Path
+    three_nodes: tuple[Any, Any, Any], tmp_path: Path
 ) -> None:
     space = {"x": Uniform(0.1, 1.0), "model": Choice(["big", "small", "tiny"])}
     kinds = [
@@ -134,11 +134,11 @@ def test_trials_go_to_workers_that_suit_them_and_the_table_is_that_of_any_worker
         lambda config, seed: [float(str(config["x"])) / step for step in range(1, 10)]
     )
     assert table_of(results) == table_of(expected)
-    with_gpu, with_cpus = (int(node.node_id[:8], 16) for node in two_nodes)
+    with_gpu, *with_cpus = (int(node.node_id[:8], 16) for node in three_nodes)
     where = {(row["config_model"], row["gpus"], row["node"]) for row in results.reports().to_pylist()}
     assert {place for place in where if place[0] == "big"} == {("big", 1, with_gpu)}
     assert {gpus for model, gpus, _ in where if model != "big"} == {0}
-    assert ("small", 0, with_cpus) in where
+    assert {("small", 0, node) for node in with_cpus} & where
 
 
 def outcomes_of(executor: RayExecutor, count: int) -> list[Outcome]:
@@ -149,7 +149,7 @@ def outcomes_of(executor: RayExecutor, count: int) -> list[Outcome]:
 
 
 def test_workers_are_given_up_for_a_kind_that_work_waits_for_and_where_the_work_has_no_use_for_them(
-    two_nodes: tuple[Any, Any],
+    three_nodes: tuple[Any, Any, Any],
     settings: Callable[..., EngineSettings],
     work: Callable[..., Assignment],
     monkeypatch: pytest.MonkeyPatch,
@@ -176,7 +176,7 @@ def test_workers_are_given_up_for_a_kind_that_work_waits_for_and_where_the_work_
 
 
 def test_work_that_waits_for_a_worker_is_given_back_when_the_sweep_stops(
-    two_nodes: tuple[Any, Any], settings: Callable[..., EngineSettings], work: Callable[..., Assignment]
+    three_nodes: tuple[Any, Any, Any], settings: Callable[..., EngineSettings], work: Callable[..., Assignment]
 ) -> None:
     executor = RayExecutor(settings("fated"), [WorkerKind(gpu=5)])
     executor.start([work(0, start=1)])
