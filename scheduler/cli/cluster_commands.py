@@ -1,6 +1,5 @@
 """Commands that have a cluster run sweeps: submit, follow, fetch."""
 
-import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +12,13 @@ import typer
 from ..jobs.client import JobsClient
 from ..jobs.fetching import fetch_sweep
 from ..jobs.following import follow as follow_job
-from ..jobs.remote import Output, as_output, run_remotely
+from ..jobs.remote import Output, as_output, known_as, run_remotely
 from ..jobs.submission import as_settings, prepare_run, spec_folder, working_directory
 from ..jobs.sweeps import Submitted, last_run, resume_sweep, submit_sweep, wait_until_begun
 from ..results import Best
 from .best import print_best
 from .console import note, print_json, results_console, show_path, show_value
-from .options import Json, Requirements, Settings, SpecFile, Workers, parse_settings
+from .options import Json, Name, Requirements, Settings, SpecFile, Workers, parse_settings
 from .remote import end_as
 
 app = typer.Typer()
@@ -47,9 +46,7 @@ def submit(  # noqa: PLR0913, PLR0917 a command's options are its arguments
     follows: Follow = False,
     settings: Settings = None,
     workers: Workers = None,
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The sweep's name and its directory's.", show_default=False)
-    ] = None,
+    name: Name = None,
     storage: Annotated[
         str | None,
         typer.Option(
@@ -177,7 +174,7 @@ def _go_on(client: JobsClient, submitted: Submitted, *, follows: bool, json: boo
     out = results_console()
     out.print(f"{'submitted' if submitted.new else 'running':<10} {name}, the job {job}")
     if begun.directory is not None:
-        out.print(f"directory  {begun.directory}" + ("" if "://" in begun.directory else " on the cluster"))
+        out.print(_lies_in(begun.directory))
     out.print()
     for command, meaning in _NEXT.items():
         out.print(f"{_command(command, name, client)}    {meaning}")
@@ -191,8 +188,12 @@ _NEXT = {
 }
 
 
+def _lies_in(directory: str) -> str:
+    return f"directory  {directory}" + ("" if "://" in directory else " on the cluster")
+
+
 def _command(command: str, name: str, client: JobsClient) -> str:
-    return shlex.join(["caviar", command, name, "--address", client.address])
+    return f"caviar {command} {known_as(client, name)}"
 
 
 def _follow(client: JobsClient, name: str, job: str, *, json: bool) -> None:
@@ -220,5 +221,5 @@ def _end(client: JobsClient, name: str, output: Output, *, json: bool) -> None:
     best = Best(found["trial"], found["config"], found["value"], found["step"], None)
     print_best(out, best, outcome["metric"], outcome["unit"], found["metrics"])
     out.print()
-    out.print(f"directory  {outcome['directory']}" + ("" if "://" in outcome["directory"] else " on the cluster"))
+    out.print(_lies_in(outcome["directory"]))
     out.print(f"{_command('fetch', name, client)}    {_NEXT['fetch']}")

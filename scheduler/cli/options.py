@@ -55,6 +55,9 @@ Settings = Annotated[
         show_default=False,
     ),
 ]
+Name = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The sweep's name and its directory's.", show_default=False)
+]
 Workers = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Number of workers, as workers.count.", show_default=False)
 ]

@@ -26,7 +26,18 @@ from .best import best_as_dict, print_best
 from .cluster_commands import RemoteEdits, resume_there
 from .console import note, plural, print_json, results_console, show_command, show_path, show_resume, show_value
 from .exit_codes import ExitCode, fail
-from .options import Address, Directory, Json, NoPreflight, Requirements, Settings, SpecFile, Workers, parse_settings
+from .options import (
+    Address,
+    Directory,
+    Json,
+    Name,
+    NoPreflight,
+    Requirements,
+    Settings,
+    SpecFile,
+    Workers,
+    parse_settings,
+)
 from .preview import edit_words, print_preview
 from .progress import RunProgress
 from .remote import end_as, note_copy, options_of
@@ -39,9 +50,7 @@ def run(  # noqa: PLR0913 PLR0917 typer takes each option as an argument
     spec_file: SpecFile,
     settings: Settings = None,
     workers: Workers = None,
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The sweep's name and its directory's.", show_default=False)
-    ] = None,
+    name: Name = None,
     storage: Annotated[
         str | None,
         typer.Option(metavar="DIR", help="The folder or URI in which the sweep's directory lies.", show_default=False),

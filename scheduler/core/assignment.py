@@ -98,3 +98,8 @@ class Outcome:
     elapsed_s: float = 0.0
     error: str | None = None
     action: ErrorAction | None = None
+
+
+def unbegun(work: Assignment) -> Outcome:
+    """The outcome of work that is taken back before anything of it was trained."""
+    return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.INTERRUPTED, work.start)

@@ -82,11 +82,11 @@ class Fleet:
         if not self._own:
             self._leave_draining()
         staff = staffing(self._kinds, classes, self._counts(lambda slot: slot.open))
+        there = self._nodes()
         if certain and not self._own:
             self._ask(staff.asked)
             self._end_spare(staff.wanted)
-            self._end_placeless(staff.wanted, nodes())
-        there = self._nodes()
+            self._end_placeless(staff.wanted, there)
         self._start(staff.wanted, there)
         self._make_room(waiting, there)
         if not self._own:

@@ -23,7 +23,7 @@ def is_own_ray() -> bool:
 
 def node_lives(node: str) -> bool:
     """Whether a node of the cluster is alive, by its id."""
-    return any(one["NodeID"] == node for one in _living())
+    return any(one["NodeID"] == node for one in living_nodes())
 
 
 def nodes() -> list[Node]:
@@ -32,7 +32,7 @@ def nodes() -> list[Node]:
     leaving = draining_nodes()
     return [
         Node(one["NodeID"], one["Resources"], free.get(one["NodeID"], {}), one["Labels"])
-        for one in _living()
+        for one in living_nodes()
         if one["NodeID"] not in leaving
     ]
 
@@ -65,6 +65,7 @@ def _bundles(kind: WorkerKind, count: int) -> Iterator[WorkerKind]:
     return (kind for _ in range(count * kind.processes))
 
 
-def _living() -> list[dict[str, Any]]:
+def living_nodes() -> list[dict[str, Any]]:
+    """The nodes that are alive, as Ray describes them."""
     every: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     return [one for one in every if one["Alive"]]

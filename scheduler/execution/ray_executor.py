@@ -13,7 +13,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
-from ..core.assignment import Assignment, ErrorAction, Outcome, OutcomeStatus, split_groups
+from ..core.assignment import Assignment, ErrorAction, Outcome, OutcomeStatus, split_groups, unbegun
 from ..core.backlog import Backlog, Post, parted
 from ..core.placement import Suiting, WorkerKind, suiting
 from ..core.proposal import Proposer, Request
@@ -137,7 +137,7 @@ class RayExecutor:
     def cancel(self) -> None:
         """Pauses every worker, and takes back what waits for one."""
         self._fleet.closing = True
-        self._ended += map(_unbegun, self._backlog.clear())
+        self._ended += map(unbegun, self._backlog.clear())
         for slot in self._fleet.slots.values():
             slot.actor.pause.remote()
 
@@ -225,10 +225,6 @@ class RayExecutor:
 
 def _without_reports(outcomes: Sequence[Outcome]) -> Arrivals:
     return Arrivals(ReportBatch.empty(), outcomes)
-
-
-def _unbegun(work: Assignment) -> Outcome:
-    return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.INTERRUPTED, work.start)
 
 
 def _unsuited(work: Assignment) -> Outcome:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ...search_spaces import Value
 from ...search_spaces.bounds import is_finite, is_whole
 from ...search_spaces.values import show
-from ..core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
+from ..core.assignment import Assignment, Outcome, OutcomeStatus, split_groups, unbegun
 from ..core.proposal import Proposer, Request
 from ..core.reports import ReportBatch
 from ..core.stretches import Stretch, Stretches
@@ -175,7 +175,7 @@ class SimulatedExecutor:
             return Arrivals(ReportBatch.empty(), [], proposals)
         if self._cancelled:
             stopped, self._cancelled = self._cancelled, []
-            return Arrivals(ReportBatch.empty(), [_interrupted(assignment) for assignment in stopped])
+            return Arrivals(ReportBatch.empty(), [unbegun(assignment) for assignment in stopped])
         if not self._ends:
             self._clock += timeout
             return Arrivals(ReportBatch.empty(), [])
@@ -251,7 +251,3 @@ def _outcome(piece: _Work, curve: npt.NDArray[np.float64]) -> Outcome:
         error = f"the metric is {last} at step {step}"
         return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.DIVERGED, step, None, elapsed, error)
     return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.COMPLETED, step, last, elapsed)
-
-
-def _interrupted(work: Assignment) -> Outcome:
-    return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.INTERRUPTED, work.start)

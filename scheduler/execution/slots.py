@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.assignment import Assignment, Outcome, OutcomeStatus
+from ..core.assignment import Assignment, Outcome, OutcomeStatus, unbegun
 from ..core.error_rules import ErrorRule, decide
 from ..core.reports import ReportBatch
 from .executor import Arrivals
@@ -114,11 +114,7 @@ class Slot:
 
     def unbegun(self) -> list[Outcome]:
         """The outcomes of work that is taken back from a worker before it began any of it."""
-        return [
-            Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.INTERRUPTED, work.start)
-            for group in self.work.values()
-            for work in group.values()
-        ]
+        return [unbegun(work) for group in self.work.values() for work in group.values()]
 
     def _given(self, trial: int) -> int | None:
         """The attempt that the worker was given of a trial."""

@@ -16,6 +16,7 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ..errors import StorageError
+from ..execution.nodes import living_nodes
 from . import probe
 from .facts import ClusterFacts, Disk, NodeFacts, NodeType
 from .needs import Needs
@@ -32,7 +33,7 @@ def ask_nodes(needs: Needs) -> ClusterFacts:
     Args:
         needs: What the sweep needs of the cluster, which they are asked about.
     """
-    alive = live_nodes()
+    alive = living_nodes()
     mark, problem = None, None
     with ExitStack() as stack:
         try:
@@ -49,12 +50,6 @@ def ask_nodes(needs: Needs) -> ClusterFacts:
         hidden_autoscaler=not types and _hides_autoscaler(nodes),
         storage_problem=problem,
     )
-
-
-def live_nodes() -> list[dict[str, Any]]:
-    """The nodes that are alive, as Ray describes them."""
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return [node for node in nodes if node["Alive"]]
 
 
 def _answers(alive: Sequence[Mapping[str, Any]], needs: Needs, mark: StorageMark | None) -> dict[str, dict[str, Any]]:

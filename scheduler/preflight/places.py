@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import inf
 
 from ..core.placement import WorkerKind
+from ..core.staffing import has_labels
 from ..severity import Severity
 from .facts import ClusterFacts, NodeFacts, NodeType
 from .finding import Finding
@@ -32,34 +33,11 @@ def place_finding(field: str, kind: WorkerKind, cluster: ClusterFacts) -> Findin
     return Finding(Severity.BROKEN, "resources", problem, advice)
 
 
-def matches(labels: Mapping[str, str], selector: Mapping[str, str]) -> bool:
-    """Whether a node's labels are those that a worker asks for.
-
-    Args:
-        labels: The node's.
-        selector: Ray's selectors by label: `H100`, `!H100`, `in(H100,A100)`, `!in(…)`.
-    """
-    return all(_one_matches(labels.get(name), wanted) for name, wanted in selector.items())
-
-
-def _one_matches(value: str | None, wanted: str) -> bool:
-    negated = wanted.startswith("!")
-    text = wanted.removeprefix("!")
-    inside = text.startswith("in(") and text.endswith(")")
-    values = [one.strip() for one in text[3:-1].split(",")] if inside else [text]
-    return (value in values) is not negated
-
-
-def _needed(kind: WorkerKind) -> dict[str, float]:
-    needs = {"CPU": float(kind.cpu), "GPU": float(kind.gpu), "memory": float(kind.memory or 0)}
-    return {name: amount for name, amount in needs.items() if amount}
-
-
 def _fits(kind: WorkerKind, place: NodeFacts | NodeType) -> int:
     """How many of its processes fit on one node."""
-    if not matches(place.labels, kind.labels):
+    if not has_labels(kind.labels, place.labels):
         return 0
-    return min(int(place.resources.get(name, 0) / need + _ROUNDING) for name, need in _needed(kind).items())
+    return min(int(place.resources.get(name, 0) / need + _ROUNDING) for name, need in kind.needs.items())
 
 
 def _room(kind: WorkerKind, cluster: ClusterFacts) -> float:
@@ -78,7 +56,7 @@ def _missing(kind: WorkerKind, cluster: ClusterFacts, room: float) -> str:
     if room:
         return f"the {kind.processes} processes of a worker need room at the same time, and there is room for {room:g}"
     short = _short(kind, labelled)
-    wanted = " and ".join(_amount(name, _needed(kind)[name]) for name in short or _needed(kind))
+    wanted = " and ".join(_amount(name, kind.needs[name]) for name in short or kind.needs)
     if not short:
         return f"{nowhere}{with_labels} has {wanted} together"
     largest = " and ".join(_amount(name, have) for name, have in short.items())
@@ -103,13 +81,13 @@ def _places(cluster: ClusterFacts) -> list[NodeFacts | NodeType]:
 
 
 def _labelled(kind: WorkerKind, cluster: ClusterFacts) -> list[NodeFacts | NodeType]:
-    return [place for place in _places(cluster) if matches(place.labels, kind.labels)]
+    return [place for place in _places(cluster) if has_labels(kind.labels, place.labels)]
 
 
 def _short(kind: WorkerKind, places: Sequence[NodeFacts | NodeType]) -> dict[str, float]:
     """Of what no node has enough, and the most that one has."""
-    most = {name: max(place.resources.get(name, 0) for place in places) for name in _needed(kind)}
-    return {name: have for name, have in most.items() if have < _needed(kind)[name] - _ROUNDING}
+    most = {name: max(place.resources.get(name, 0) for place in places) for name in kind.needs}
+    return {name: have for name, have in most.items() if have < kind.needs[name] - _ROUNDING}
 
 
 def _amount(name: str, value: float) -> str:

@@ -44,9 +44,10 @@ def check_nodes(spec: SweepSpec, trainer: Trainer) -> None:
         WorkerError: A node cannot do its part; a line of the message is a finding. What is no more than a warning is
             logged.
     """
-    from .asking import ask_nodes, live_nodes  # noqa: PLC0415 Ray takes half a second to import
+    from ..execution.nodes import living_nodes  # noqa: PLC0415 Ray takes half a second to import
+    from .asking import ask_nodes  # noqa: PLC0415
 
-    alive = live_nodes()
+    alive = living_nodes()
     if len(alive) == 1 and alive[0]["Resources"].get("CPU"):
         return
     needs = needs_of(spec, trainer)

@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from caviar.scheduler.core.placement import WorkerKind
-from caviar.scheduler.preflight.places import matches
+from caviar.scheduler.core.staffing import has_labels
 
 pytestmark = pytest.mark.checkout
 
@@ -154,10 +154,10 @@ def test_gpu_workers_are_spot_instances_and_labelled_so_and_all_else_is_on_deman
     assert spot == {"head": False, "cpu_worker": False, "gpu_worker": True}
     on_spot = WorkerKind(gpu=1, labels={"ray.io/market-type": "spot"})
     labels = {name: node["labels"] for name, node in cluster["available_node_types"].items()}
-    assert {name: matches(ones, on_spot.labels) for name, ones in labels.items()} == spot
+    assert {name: has_labels(on_spot.labels, ones) for name, ones in labels.items()} == spot
     capacity = [one["template"]["spec"]["nodeSelector"]["eks.amazonaws.com/capacityType"] for one in groups]
     assert capacity == ["ON_DEMAND", "ON_DEMAND", "SPOT"]
-    assert [matches(group["labels"], on_spot.labels) for group in groups[1:]] == [False, True]
+    assert [has_labels(on_spot.labels, group["labels"]) for group in groups[1:]] == [False, True]
 
 
 def test_the_dashboard_listens_on_the_loopback_only(launched: dict[str, Any]) -> None:
