@@ -22,7 +22,7 @@ from ...search_spaces import SearchSpace, Value
 from .bracket import Ranked, Verdict
 from .controller import MOST_AHEAD, Result, Start
 from .design import Design
-from .initial import NOTHING_INITIAL, Initial
+from .initial import NO_INITIAL, Initial
 from .learning import Learning
 from .observations import Observations
 from .proposal import Points, Proposal, Request
@@ -93,7 +93,7 @@ class AshaController:
         ladder: Ladder,
         design: Design,
         learning: Learning | None = None,
-        initial: Initial = NOTHING_INITIAL,
+        initial: Initial = NO_INITIAL,
     ) -> None:
         self._space, self._design, self._learning, self._initial = space, design, learning, initial
         self._levels, self._eta, self._trials = ladder.levels, ladder.eta, ladder.trials

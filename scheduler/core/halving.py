@@ -20,7 +20,7 @@ from .bracket import Bracket, Verdict
 from .controller import MOST_AHEAD, Result, Start
 from .grouping import ALONE, Group, Grouping
 from .guide import Guide, Place
-from .initial import NOTHING_INITIAL, Initial
+from .initial import NO_INITIAL, Initial
 from .observations import Observations
 from .proposal import Points, Proposal, Request
 from .schedule import BracketPlan
@@ -61,7 +61,7 @@ class HalvingController:
         brackets: Iterator[BracketPlan],
         guide: Guide,
         grouping: Grouping = ALONE,
-        initial: Initial = NOTHING_INITIAL,
+        initial: Initial = NO_INITIAL,
     ) -> None:
         self._space, self._guide, self._grouping, self._initial = space, guide, grouping, initial
         self._schedule, self._following = brackets, next(brackets, None)

@@ -35,7 +35,7 @@ class Initial:
         return [*own, *configs[len(own) :]]
 
 
-NOTHING_INITIAL = Initial(np.empty((0, 0)), ())
+NO_INITIAL = Initial(np.empty((0, 0)), ())
 """Where a search begins with its design."""
 
 
@@ -51,7 +51,7 @@ def complete(space: SearchSpace, given: Sequence[Mapping[str, Value]], design: D
         InvalidSpaceError: A configuration breaks a constraint, whatever is drawn.
     """
     if not given:
-        return NOTHING_INITIAL
+        return NO_INITIAL
     points = np.concatenate([_completed(space, place, config, design) for place, config in enumerate(given)])
     return Initial(points, list(map(space.exact, space.decode(points), given)))
 
