@@ -9,19 +9,21 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ..search_spaces import CaviarError, Domain, SearchSpace
-from ..search_spaces.designs import feasible_points, uniform
 from ..search_spaces.forms import write_domain
 from ..search_spaces.strict_yaml import dump_yaml, load_yaml
-from ..search_spaces.values import Units, cut, plain, show
+from ..search_spaces.values import cut, plain, show
 from ..trainers.command import FACTS, Command
 from .core.controllers import GRID_POINTS, Search, bracket_schedule
+from .core.design import uniform_design
 from .core.grouping import ALONE, Grouping
+from .core.initial import complete
 from .core.placement import suits
 from .core.revision import Mode
 from .core.schedule import Budget, Resource
 from .errors import InvalidSpecError
 from .results import is_reserved
 from .spec_errors import explain
+from .spec_initial import check_initial, json_configs
 from .spec_parts import (
     MOST,
     MOST_TRIALS,
@@ -70,6 +72,7 @@ class SweepSpec(SpecPart):
         controller: Which controller decides.
         proposer: What proposes configurations from results; what suits the controller if None.
         warm_start: The earlier sweep from whose results the proposer learns too.
+        initial: Configurations that are tried first; what one of them leaves out is drawn.
         assume: Values of hyperparameters for the trials that did not have them, where the spec of a sweep is edited.
         fuse: Which trials of a lane are trained as one model.
         seed: From which every random choice follows.
@@ -98,6 +101,7 @@ class SweepSpec(SpecPart):
     controller: ControllerSpec = ControllerSpec()
     proposer: ProposerSpec | None = None
     warm_start: WarmStartSpec | None = None
+    initial: tuple[dict[str, Any], ...] = ()
     assume: dict[str, Any] = Field(default_factory=dict)
     fuse: FuseSpec = FuseSpec()
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
@@ -160,6 +164,7 @@ class SweepSpec(SpecPart):
             pipeline=self.controller.pipeline,
             points=self.controller.points or GRID_POINTS,
             grouping=self.grouping,
+            initial=self.initial,
         )
 
     @property
@@ -207,6 +212,11 @@ class SweepSpec(SpecPart):
     @classmethod
     def _path_alone(cls, value: object) -> object:
         return {"path": value} if isinstance(value, str | Location) else value
+
+    @field_validator("initial", mode="before")
+    @classmethod
+    def _json(cls, value: object) -> object:
+        return json_configs(value)
 
     @field_validator("fuse", mode="before")
     @classmethod
@@ -292,6 +302,7 @@ class SweepSpec(SpecPart):
             if self.warm_start is not None:
                 self.warm_start.check(self.search_space)
             check_assumed("assume", self.assume, self.search_space)
+            check_initial(self.initial, self.search_space, self.seed)
             self._check_workers()
             self._check_processes()
             first = next(bracket_schedule(self.search), None)
@@ -306,21 +317,15 @@ class SweepSpec(SpecPart):
 
     def _check_constraints(self) -> None:
         """Draws one point, which fails where hardly any satisfies the constraints."""
-        self._feasible_points(1)
-
-    def _feasible_points(self, count: int) -> Units:
-        dimensions = self.search_space.dimensions
-        points, _ = feasible_points(
-            self.search_space, count, lambda n, start: uniform(n, dimensions, self.seed, start), 0
-        )
-        return points
+        uniform_design(self.search_space, self.seed).draw(1)
 
     def _check_workers(self) -> None:
         for place, kind in enumerate(self.worker_kinds):
             kind.check(f"workers.{place}" if isinstance(self.workers, tuple) else "workers", self.search_space)
         if not all(kind.when for kind in self.worker_kinds):
             return
-        for config in self.search_space.decode(self._feasible_points(_SAMPLES)):
+        space, design = self.search_space, uniform_design(self.search_space, self.seed)
+        for config in [*complete(space, self.initial, design).configs, *space.decode(design.draw(_SAMPLES))]:
             if not any(suits(kind.when, config) for kind in self.worker_kinds):
                 raise InvalidSpecError(
                     f"workers: no kind of worker trains a trial such as {show(config)}; leave out one kind's when."

@@ -49,6 +49,7 @@ class Sweep:
             "optuna.samplers.TPESampler"; a mapping with its `name` and arguments. What suits the controller if None.
         warm_start: The directory of an earlier sweep from whose results the proposer learns too; or a mapping with its
             `path` and, under `assume`, values of hyperparameters that it did not have.
+        initial: Configurations that are tried first, `[{"lr": 0.1}]`; what one of them leaves out is drawn.
         data: A file or folder that the training code finds as `trial.data`.
         target: The column of the data that is to be predicted, `trial.target`.
         fuse: How many trials of a lane are trained as one model: "auto" measures it, "off" is one at a time; or a
@@ -85,6 +86,7 @@ class Sweep:
         controller: str | Mapping[str, Any] = "coarse_to_fine",
         proposer: str | Mapping[str, Any] | None = None,
         warm_start: str | Location | Mapping[str, Any] | None = None,
+        initial: Sequence[Mapping[str, Any]] = (),
         max_failures: int = 1,
         max_preemptions: int | None = None,
         on_error: Sequence[Mapping[str, str]] = (),
@@ -113,6 +115,7 @@ class Sweep:
                 "controller": controller,
                 "proposer": proposer,
                 "warm_start": warm_start,
+                "initial": initial,
                 "seed": seed,
                 "max_failures": max_failures,
                 "max_preemptions": max_preemptions,

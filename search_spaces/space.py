@@ -115,11 +115,13 @@ class SearchSpace:
         """
         return self._active(unit, self._units(unit))
 
-    def feasible(self, unit: Units) -> npt.NDArray[np.bool_]:
-        """Which points of the unit cube satisfy all constraints."""
+    def feasible(self, unit: Units, given: Mapping[str, Value] | None = None) -> npt.NDArray[np.bool_]:
+        """Which points of the unit cube satisfy all constraints, with the `exact` values of what is given for all."""
         holds = np.ones(len(unit), dtype=np.bool_)
         if self._parsed:
             columns, active = self.columns(unit), self.active(unit)
+            exact = self.exact(dict.fromkeys(columns), given or {})
+            columns |= {name: np.full(len(unit), value) for name, value in exact.items() if value is not None}
             for constraint in self._parsed:
                 holds &= constraint.holds(columns, active)
         return holds
@@ -154,6 +156,15 @@ class SearchSpace:
             snapped[:, column] = self.domains[name].snap(np.where(active[name], unit[:, column], 0.0))
             snapped[~active[name], column] = np.nan
         return snapped
+
+    def exact(self, config: Mapping[str, Value], given: Mapping[str, Value]) -> dict[str, Value]:
+        """A configuration with the given values of its continuous names, which decoding may miss by a rounding."""
+        exact = dict(config)
+        for name in exact:
+            value = given.get(name)
+            if self.domains[name].size is None and isinstance(value, int | float):
+                exact[name] = float(value)
+        return exact
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """The domains in their written forms."""

@@ -22,6 +22,7 @@ from ...search_spaces import SearchSpace, Value
 from .bracket import Ranked, Verdict
 from .controller import MOST_AHEAD, Result, Start
 from .design import Design
+from .initial import NO_INITIAL, Initial
 from .learning import Learning
 from .observations import Observations
 from .proposal import Points, Proposal, Request
@@ -83,16 +84,24 @@ class AshaController:
         ladder: Its rungs.
         design: The sequence of points that no result changes.
         learning: How other points follow from results; None takes all from the design.
+        initial: The first trials.
     """
 
-    def __init__(self, space: SearchSpace, ladder: Ladder, design: Design, learning: Learning | None = None) -> None:
-        self._space, self._design, self._learning = space, design, learning
+    def __init__(
+        self,
+        space: SearchSpace,
+        ladder: Ladder,
+        design: Design,
+        learning: Learning | None = None,
+        initial: Initial = NO_INITIAL,
+    ) -> None:
+        self._space, self._design, self._learning, self._initial = space, design, learning, initial
         self._levels, self._eta, self._trials = ladder.levels, ladder.eta, ladder.trials
         self._rungs = [_Rung() for _ in self._levels]
         self._points: list[Points] = []
         """The point of each trial that was started, float64 [d]."""
         self._configs: list[Mapping[str, Value]] = []
-        self._queue: deque[Points] = deque()
+        self._queue: deque[Points] = deque(initial.points)
         """Points of trials that were not started."""
         self._running: set[int] = set()
         self._unseen: set[int] = set()
@@ -263,7 +272,7 @@ class AshaController:
                 return None
             self._queue.extend(self._design.draw(1))
         trial, point = len(self._points), self._queue.popleft()
-        self._configs += self._space.decode(point[None])
+        self._configs += self._initial.exact(trial, self._space.decode(point[None]))
         self._points.append(self._space.snap(point[None])[0])
         self._unseen.add(trial)
         return self._work(trial, 0)

@@ -1,18 +1,19 @@
 """The controllers by name: which brackets each runs and where their trials come from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import inf
 from typing import Literal
 
-from ...search_spaces import SearchSpace
+from ...search_spaces import SearchSpace, Value
 from .asha import AshaController, Ladder
 from .controller import Controller
 from .design import Design, GridDesign, sobol_design, uniform_design
 from .grouping import ALONE, Grouping
-from .guide import DesignGuide, LearningGuide
+from .guide import DesignGuide, Guide, LearningGuide
 from .halving import HalvingController
+from .initial import Initial, InitialGuide, complete
 from .learning import ENOUGH_RESULTS, Learning
 from .observations import Observations
 from .schedule import (
@@ -56,6 +57,7 @@ class Search:
         own: How many of these, the last ones, are of trials of this sweep.
         points: Grid points of each continuous hyperparameter, at least 1.
         grouping: Which trials are trained together.
+        initial: Values that the first trials have; what one of them lacks is drawn.
     """
 
     space: SearchSpace
@@ -69,6 +71,7 @@ class Search:
     own: int = 0
     points: int = GRID_POINTS
     grouping: Grouping = ALONE
+    initial: Sequence[Mapping[str, Value]] = ()
 
     @property
     def waits(self) -> bool:
@@ -103,7 +106,7 @@ def bracket_schedule(search: Search, opened: Sequence[BracketPlan] = ()) -> Iter
     elif search.controller == "random":
         shapes = full_resource_shapes(_RANDOM_BRACKET)
     else:
-        size = len(GridDesign(search.space, search.points))
+        size = _grid_size(search)
         shapes = full_resource_shapes(size)
         budget = Budget(size if budget.trials is None else min(size, budget.trials), budget.resource)
     return schedule(search.resource, islice(shapes, len(opened), None), budget.less(*opened))
@@ -111,18 +114,17 @@ def bracket_schedule(search: Search, opened: Sequence[BracketPlan] = ()) -> Iter
 
 def make_controller(search: Search) -> Controller:
     """The controller of a search, before its first decision."""
-    design, learning = _design(search), search.learning
+    (initial, design), learning = _begin(search), search.learning
     if search.controller == "asha":
-        return _asha(search, design, learning)
-    guide = (
-        DesignGuide(design) if learning is None else LearningGuide(search.space, design, learning, pipeline_of(search))
-    )
-    return HalvingController(search.space, bracket_schedule(search), guide, search.grouping)
-
-
-def _asha(search: Search, design: Design, learning: Learning | None) -> AshaController:
-    levels, trials = _ladder(search)
-    return AshaController(search.space, Ladder(levels, search.resource.eta, trials), design, learning)
+        levels, trials = _ladder(search)
+        ladder = Ladder(levels, search.resource.eta, trials)
+        return AshaController(search.space, ladder, design, learning, initial)
+    guide: Guide = DesignGuide(design)
+    if learning is not None:
+        guide = LearningGuide(search.space, design, learning, pipeline_of(search))
+    if search.initial:
+        guide = InitialGuide(initial, guide)
+    return HalvingController(search.space, bracket_schedule(search), guide, search.grouping, initial)
 
 
 def _ladder(search: Search) -> tuple[tuple[int, ...], float]:
@@ -175,9 +177,16 @@ def pipeline_of(search: Search) -> int:
     return PIPELINE if search.grouping.size == 1 else max(PIPELINE, search.resource.widest_kind + 1)
 
 
-def _design(search: Search) -> Design:
+def _begin(search: Search) -> tuple[Initial, Design]:
+    """The first trials, and the design from which the others come."""
+    design = (uniform_design if search.controller == "random" else sobol_design)(search.space, search.seed)
+    initial = complete(search.space, search.initial, design)
     if search.controller == "grid":
-        return GridDesign(search.space, search.points)
-    if search.controller == "random":
-        return uniform_design(search.space, search.seed)
-    return sobol_design(search.space, search.seed)
+        return initial, GridDesign(search.space, search.points, initial.points)
+    return initial, design
+
+
+def _grid_size(search: Search) -> int:
+    """Trials of a grid, with those that go before it."""
+    initial = complete(search.space, search.initial, sobol_design(search.space, search.seed))
+    return len(search.initial) + len(GridDesign(search.space, search.points, initial.points))

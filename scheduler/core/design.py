@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
+
 from ...search_spaces import SearchSpace
 from ...search_spaces.designs import feasible_points, grid, sobol, uniform
 from .proposal import Points
@@ -48,14 +50,19 @@ class GridDesign:
     Args:
         space: The search space.
         points: Grid points of each continuous hyperparameter, at least 1.
+        tried: Points that are left out of the grid, float64 [n, d].
 
     Raises:
         InvalidSpaceError: The grid has more than a million points, or no feasible one.
     """
 
-    def __init__(self, space: SearchSpace, points: int) -> None:
+    def __init__(self, space: SearchSpace, points: int, tried: Points | None = None) -> None:
         self._points = grid(space, points)
         self._start = 0
+        if tried is not None and len(tried):
+            snapped = space.snap(self._points)
+            equal = [np.isclose(snapped, point, rtol=0, equal_nan=True).all(axis=1) for point in space.snap(tried)]
+            self._points = self._points[~np.any(equal, axis=0)]
 
     def __len__(self) -> int:
         return len(self._points)

@@ -20,6 +20,7 @@ from .bracket import Bracket, Verdict
 from .controller import MOST_AHEAD, Result, Start
 from .grouping import ALONE, Group, Grouping
 from .guide import Guide, Place
+from .initial import NO_INITIAL, Initial
 from .observations import Observations
 from .proposal import Points, Proposal, Request
 from .schedule import BracketPlan
@@ -51,12 +52,18 @@ class HalvingController:
         guide: Chooses each bracket's points, and says when they can be chosen.
         grouping: Which trials are trained together. Groups never depend on who is free: where they hold more than one
             trial, promotions wait until all results of the wave at that level are in.
+        initial: The configurations of the first trials, whose points the guide has.
     """
 
     def __init__(
-        self, space: SearchSpace, brackets: Iterator[BracketPlan], guide: Guide, grouping: Grouping = ALONE
+        self,
+        space: SearchSpace,
+        brackets: Iterator[BracketPlan],
+        guide: Guide,
+        grouping: Grouping = ALONE,
+        initial: Initial = NO_INITIAL,
     ) -> None:
-        self._space, self._guide, self._grouping = space, guide, grouping
+        self._space, self._guide, self._grouping, self._initial = space, guide, grouping, initial
         self._schedule, self._following = brackets, next(brackets, None)
         self._brackets: list[Bracket] = []
         self._bracket_of: list[int] = []
@@ -314,7 +321,7 @@ class HalvingController:
 
     def _open_bracket(self, plan: BracketPlan, points: Points, wave: _Wave) -> Bracket:
         number, first = len(self._brackets), len(self._bracket_of)
-        configs = self._space.decode(points)
+        configs = self._initial.exact(first, self._space.decode(points))
         bracket = Bracket(number, plan, first, points, configs)
         self._brackets.append(bracket)
         self._bracket_of += [number] * plan.trials

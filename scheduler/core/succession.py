@@ -21,6 +21,7 @@ from .asha import AshaController
 from .bracket import Verdict
 from .controller import MOST_AHEAD, Controller, Result, Start
 from .controllers import Search, make_controller, rebudget, retire
+from .initial import untried
 from .observations import Observations
 from .proposal import Proposal, Request
 from .schedule import BracketPlan
@@ -258,6 +259,7 @@ class Succession:
             seed=derived_seed(change.after.seed, _STREAM + len(plans)),
             prior=Observations.concatenate([prior, own]),
             own=len(own),
+            initial=untried(change.after.initial, self._tried(rows)),
         )
         self._assume(change)
         first = self._next_trial(rows)
@@ -270,6 +272,12 @@ class Succession:
     def _next_trial(self, rows: Sequence[TrialRow]) -> int:
         """The number after those of all trials that were started or still will be."""
         return max([self.reserved, *(1 + row.trial for row in rows)])
+
+    def _tried(self, rows: Sequence[TrialRow]) -> list[Mapping[str, Value]]:
+        """The initial configurations of trials that were started or still will be."""
+        begun = [(trial, self._part_of(trial)) for trial in {*range(self.reserved), *(row.trial for row in rows)}]
+        places = [(part.search.initial, trial - part.trial) for trial, part in begun]
+        return [initial[place] for initial, place in places if place < len(initial)]
 
     def _restate(self, restated: Sequence[Result]) -> None:
         worst = [result for result in self.results() if not isfinite(result[2])]

@@ -77,8 +77,9 @@ class Transfer:
         for name, column in self._columns.items():
             unit[~active[name], column] = np.nan
         _note(reasons, CONSTRAINTS, ~self._space.feasible(unit))
-        decoded = map(self._exact, self._space.decode(unit), configs)
-        return list(zip(decoded, reasons, strict=True))
+        given = [{**self._assumed, **config} for config in configs]
+        exact = map(self._space.exact, self._space.decode(unit), given)
+        return list(zip(exact, reasons, strict=True))
 
     def _spread(self, n: int) -> npt.NDArray[np.float64]:
         """Points of the unit cube with the columns of names that the earlier sweep lacked; the others are 0."""
@@ -103,15 +104,6 @@ class Transfer:
                 continue
             if name in self._columns:
                 unit[row, self._columns[name]] = encoded[0]
-
-    def _exact(self, decoded: dict[str, Value], config: Mapping[str, Value]) -> dict[str, Value]:
-        """The decoded configuration with the values that were trained, which decoding may miss by a rounding."""
-        given = {**self._assumed, **config}
-        for name in decoded:
-            value = given.get(name)
-            if self._space.domains[name].size is None and isinstance(value, int | float):
-                decoded[name] = float(value)
-        return decoded
 
 
 def _note(reasons: list[str], reason: str, where: npt.NDArray[np.bool_]) -> None:

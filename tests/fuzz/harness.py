@@ -44,6 +44,7 @@ SPECS: list[dict[str, Any]] = [
         "budget": {"trials": 60, "hours": 1.5},
         "workers": {"cpu": 1, "gpu": 0.5, "count": 2, "warm": 4},
         "controller": {"name": "coarse_to_fine", "pipeline": 2},
+        "initial": [{"kind": "sgd", "momentum": 0.95, "lr": 0.1, "depth": 2}, {"lr": 1.0}],
         "seed": 7,
     },
     {

@@ -73,6 +73,7 @@ KINDS = {
     "warm_start": MAPPING,
     "warm_start.path": TEXT,
     "warm_start.assume": MAPPING,
+    "initial": LIST,
     "assume": MAPPING,
     "fuse": MAPPING,
     "fuse.size": WHOLE,

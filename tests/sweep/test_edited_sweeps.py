@@ -227,6 +227,22 @@ def test_parts_are_rewritten_only_where_an_edit_changes_their_columns(finished: 
 
 
 @pytest.mark.usefixtures("in_virtual_time")
+def test_initial_configurations_that_are_new_come_first_among_the_trials_that_follow(
+    recorded: Callable[..., Path], tmp_path: Path
+) -> None:
+    begun = {"trainer": TRAINER, "budget": {"trials": 14}, "fuse": {"size": 1, "static": [], "padded": []}}
+    directory = recorded(tmp_path, **begun, initial=[{"lr": 0.5}, {"lr": 0.03}])
+    narrow = {**load_spec(directory).space, "lr": {"log": [1e-4, 0.1]}}
+    with pytest.raises(InvalidSpecError, match=r"^initial\[0\]\.lr: 0\.5 is outside the range 0\.0001 to 0\.1\.$"):
+        Sweep.resume(directory, space=narrow)
+    Sweep.resume(directory, space=narrow, initial=[{"lr": 0.03}, {"lr": 0.02}], budget={"trials": 20}).run()
+    rates = [row["config_lr"] for row in table_of(directory)]
+    assert [rates[trial] for trial in (0, 1, 14)] == [0.5, 0.03, 0.02]
+    assert rates.count(0.03) == 1
+    assert previewed(directory).edits == []
+
+
+@pytest.mark.usefixtures("in_virtual_time")
 @pytest.mark.parametrize("instant", ["write_trials", "write_file", "ReportWriter"])
 def test_a_crash_at_any_instant_of_an_edit_leaves_a_sweep_that_is_read_and_goes_on_with_the_edit(
     finished: Path, monkeypatch: pytest.MonkeyPatch, instant: str
