@@ -89,7 +89,7 @@ def _record(
     for row in state.rows:
         writer.register(row.trial, row.config)
     housekeeping = Housekeeping(
-        Checkpoints(layout.checkpoints, layout.staging),
+        Checkpoints.of(layout),
         spec.checkpoints.retention,
         spec.mode,
         between=spec.checkpoints.every is not None,

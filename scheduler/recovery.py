@@ -16,7 +16,7 @@ def recover_checkpoints(layout: SweepDirectory, state: SweepState) -> None:
         layout: The sweep's directory; only for the process that holds the lock.
         state: The state that the journal leads to.
     """
-    checkpoints = Checkpoints(layout.checkpoints, layout.staging)
+    checkpoints = Checkpoints.of(layout)
     covered = state.covered()
     later = {
         work.trial: covered[work.trial]
