@@ -76,6 +76,8 @@ class DurableRecord:
         self._outage = Outage(directory.path, storage_timeout)
         self._workers_outage = Outage(directory.path, storage_timeout)
         """That of workers which cannot save a checkpoint."""
+        self._said: str | None = None
+        """What a person was told that the sweep waits for."""
         self._stale_tables = False
         self._closing = False
         self._regions: int | None = None
@@ -119,6 +121,7 @@ class DurableRecord:
             self._workers_outage.waits(arrivals.waiting)
         else:
             self._workers_outage.worked()
+        self._say()
         pending = self._pending
         if len(arrivals.reports):
             self._writer.append(arrivals.reports)
@@ -225,6 +228,15 @@ class DurableRecord:
             self._outage.failed(error)
         else:
             self._outage.worked()
+        self._say()
+
+    def _say(self) -> None:
+        """Says once that the sweep waits for the storage, whoever cannot write to it, and once that it goes on."""
+        said, self._said = self._said, self.waiting
+        if said is None and self._said is not None:
+            _logger.warning("paused: %s", self._said)
+        elif said is not None and self._said is None:
+            _logger.warning("going on: %s can be written again", said.partition(" cannot be written")[0])
 
     def _may_write(self) -> bool:
         """Whether this process is known to have the sweep still."""
