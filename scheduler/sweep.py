@@ -181,7 +181,7 @@ class Sweep:
             TrainerError: The training code cannot be used.
         """
         layout = SweepDirectory(locate(path).resolve())
-        spec = resumed_spec(layout, fields)
+        spec, last = resumed_spec(layout, fields)
         if trainer is None and spec.trainer is None:
             raise SweepError(
                 f"{layout.path}: its training code has no name to find it by; use Sweep.resume(path, trainer=train)."
@@ -190,7 +190,7 @@ class Sweep:
         check_proposer(spec)
         if isinstance(trainer, str | Mapping):
             spec = spec.model_copy(update={"trainer": loaded.reference})
-        sweep = cls._of(loaded, followed_fusing(layout, spec, loaded))
+        sweep = cls._of(loaded, followed_fusing(spec, last, loaded))
         sweep._resumed = True
         return sweep
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from caviar.scheduler.core.reports import ReportBatch
 from caviar.scheduler.errors import InvalidSpecError, ResultsError
-from caviar.scheduler.results import ReportWriter, Results, drop_uncovered
+from caviar.scheduler.results import ReportWriter, Results, drop_uncovered, find_parts
 from caviar.scheduler.storage import SweepDirectory
 from caviar.search_spaces import Value
 
@@ -353,7 +353,7 @@ def test_recovery_leaves_exactly_the_covered_rows(
         written = write_all(directory, flushes, batch_of)
         schema = pq.read_schema(directory.results / "part-000000.parquet")
 
-        dropped = drop_uncovered(directory, covered)
+        dropped = drop_uncovered(directory, find_parts(directory, {}), covered)
 
         read = read_all(directory)
         schemas = [pq.read_schema(part) for part in parts(directory)]
@@ -373,7 +373,7 @@ def test_recovery_leaves_parts_alone_that_need_no_change(directory: SweepDirecto
     writer.flush()
     before = {part.name: part.stat().st_ino for part in parts(directory)}
 
-    assert drop_uncovered(directory, {0: 3}) == 1
+    assert drop_uncovered(directory, find_parts(directory, {}), {0: 3}) == 1
 
     changed = [part.name for part in parts(directory) if part.stat().st_ino != before[part.name]]
     assert changed == ["part-000002.parquet"]
