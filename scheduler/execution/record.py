@@ -16,7 +16,6 @@ from ..storage import STORAGE_TIMEOUT_S, Journal, Outage, SweepDirectory
 from .executor import Arrivals
 from .housekeeping import Housekeeping
 from .loop import StopReason
-from .simulated import SimulatedArrivals
 
 _logger = logging.getLogger(__name__)
 
@@ -292,10 +291,7 @@ class MemoryRecord:
 
     def received(self, arrivals: Arrivals, now: float) -> None:
         """Keeps reports and outcomes."""
-        if isinstance(arrivals, SimulatedArrivals):
-            self._reports.extend(arrivals.stretches)
-        elif len(arrivals.reports):
-            self._reports.append(arrivals.reports)
+        arrivals.add_to(self._reports)
         self._outcomes += arrivals.outcomes
 
     def due(self, now: float, *, idle: bool) -> bool:
