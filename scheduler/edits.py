@@ -11,9 +11,9 @@ from typing import Any
 
 from ..search_spaces import CaviarError
 from ..search_spaces.values import show
+from .core.change import Change
 from .core.revision import Revision, RungValue, results_of
 from .core.state import SweepState
-from .core.succession import Change
 from .errors import InvalidSpecError, JournalError
 from .results.restating import values_at_rungs
 from .spec import SweepSpec, read_fields

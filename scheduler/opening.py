@@ -9,32 +9,43 @@ from .core.state import SweepState
 from .errors import JournalError
 from .execution.housekeeping import Housekeeping
 from .execution.record import DurableRecord
-from .execution.replay import Events
 from .recovery import recover_checkpoints
-from .results import ReportWriter, check_parts, drop_uncovered, marks_to_note, recorded_parts, write_trials
+from .results import ReportWriter, drop_uncovered, find_parts, marks_to_note, recorded_parts, write_trials
+from .results.found_parts import FoundPart
 from .results.part_marks import PartMark
 from .results.restating import conform_reports, merged_types
 from .spec import SweepSpec
-from .storage import Checkpoints, Journal, SweepDirectory, SweepLock, write_file
+from .storage import Checkpoints, Journal, SettledJournal, SweepDirectory, SweepLock, write_file
 from .warm_start import check_prior, prior_mark
 
 
-def recover(layout: SweepDirectory, spec: SweepSpec, events: Events, state: SweepState) -> list[PartMark]:
-    """Looks whether the files are those that the journal knows, and finds what is left to go on from.
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a run finds to go on from.
 
-    Returns:
-        What the journal is to note of the parts before reports that no outcome covers are dropped from them.
+    Attributes:
+        runs: How many runs the journal has.
+        parts: The report parts.
+        marks: What the journal is to note of them before reports that no outcome covers are dropped.
     """
-    known = recorded_parts(events)
-    check_parts(layout, known)
-    check_prior(layout, spec, events)
-    if not events and any(mark.rows for mark in marks_to_note(layout, {}, known)):
+
+    runs: int
+    parts: Sequence[FoundPart]
+    marks: Sequence[PartMark]
+
+
+def recover(layout: SweepDirectory, spec: SweepSpec, settled: SettledJournal, state: SweepState) -> Recovered:
+    """Looks whether the files are those that the journal knows, and finds what is left to go on from."""
+    known = recorded_parts(settled.events)
+    parts = find_parts(layout, known)
+    check_prior(layout, spec, settled.events)
+    if not settled.events and any(part.mark.rows for part in parts):
         raise JournalError(
             f"{layout.journal} is empty, although there are reports in {layout.results}: put it back from a copy, or"
             f" see what can be repaired with caviar doctor {layout.path}"
         )
-    recover_checkpoints(layout, state)
-    return marks_to_note(layout, state.covered(), known)
+    recover_checkpoints(layout, parts, state)
+    return Recovered(settled.runs, parts, marks_to_note(parts, state.covered(), known))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +54,13 @@ class Opening:
 
     Attributes:
         began: The spec that the sweep had before this run.
-        marks: What is noted of the report parts.
+        found: What there is to go on from.
         edited: The event of an edited spec, if it was.
         lock: The sweep's lock, which this process holds.
     """
 
     began: SweepSpec
-    marks: Sequence[PartMark]
+    found: Recovered
     edited: Mapping[str, Any] | None
     lock: SweepLock
 
@@ -57,16 +68,17 @@ class Opening:
 def open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState, opening: Opening) -> DurableRecord:
     """Opens journal and parts for this run; reports that no recorded outcome covers are dropped first."""
     value_types = merged_types(layout, spec.search_space.value_types)
-    journal = Journal.open(layout.journal, opening.lock.check)
+    found = opening.found
+    journal = Journal.open(layout.journal, opening.lock.check, found.runs)
     opened = {"type": "opened", "time": time.time(), "versions": spec.versions, "spec": opening.began.to_yaml()}
-    opened |= {"parts": [mark.to_json() for mark in opening.marks]}
+    opened |= {"parts": [mark.to_json() for mark in found.marks]}
     journal.append(opened | prior_mark(layout, opening.began))
     journal.commit()
-    drop_uncovered(layout, state.covered())
+    drop_uncovered(layout, found.parts, state.covered())
     if opening.edited is not None:
         write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
         write_trials(layout.trials, state.rows, value_types, layout.staging)
-    conform_reports(layout, value_types, (spec.metric, spec.mode), state.rows, _noting(journal))
+    conform_reports(layout, found.parts, value_types, (spec.metric, spec.mode), state.rows, _noting(journal))
     if opening.edited is not None:
         # Last: what a crash leaves half done before this line is an edit of sweep.yaml, which the next run finds.
         journal.append({**opening.edited, "time": time.time()})
@@ -89,7 +101,7 @@ def _record(
     for row in state.rows:
         writer.register(row.trial, row.config)
     housekeeping = Housekeeping(
-        Checkpoints(layout.checkpoints, layout.staging),
+        Checkpoints.of(layout),
         spec.checkpoints.retention,
         spec.mode,
         between=spec.checkpoints.every is not None,

@@ -1,7 +1,7 @@
 """How far a sweep is: its brackets with their rungs, and what it has spent of what it may spend."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -88,27 +88,40 @@ class ProgressMeter:
         if self._ends:
             self._plans.extend(self._schedule)
         self._began: tuple[float, int] | None = None
+        self._trials: dict[int, dict[int, TrialRow]] = defaultdict(dict)
+        """The rows of each bracket by trial, as they were last."""
+        self._brackets: dict[int, BracketProgress] = {}
+        self._states: Counter[str] = Counter()
 
     def measure(self, rows: Sequence[TrialRow], resource: int) -> Progress:
-        """The progress at a moment.
+        """The progress at a moment; only rows that are not the same objects as the last time are counted anew.
 
         Args:
             rows: The table of trials.
             resource: Steps trained over all trials.
         """
-        brackets: dict[int, list[TrialRow]] = defaultdict(list)
-        for row in rows:
-            brackets[row.bracket].append(row)
-        self._plans.extend(islice(self._schedule, max(0, len(brackets) - len(self._plans))))
+        changed = [row for row in rows if self._trials[row.bracket].get(row.trial) is not row]
+        for row in changed:
+            self._count(row)
+        self._plans.extend(islice(self._schedule, max(0, len(self._trials) - len(self._plans))))
+        for number in {row.bracket for row in changed}:
+            self._brackets[number] = _measured(number, self._plans[number], self._trials[number].values())
         return Progress(
-            brackets=tuple(_measured(number, self._plans[number], brackets[number]) for number in sorted(brackets)),
+            brackets=tuple(self._brackets[number] for number in sorted(self._brackets)),
             planned_brackets=len(self._plans) if self._ends else None,
             trials=len(rows),
             planned_trials=sum(plan.trials for plan in self._plans) if self._ends else None,
             resource=resource,
             planned_resource=sum(plan.cost for plan in self._plans) if self._ends else None,
-            states=dict(Counter(row.state.value for row in rows)),
+            states={state: count for state, count in self._states.items() if count},
         )
+
+    def _count(self, row: TrialRow) -> None:
+        before = self._trials[row.bracket].get(row.trial)
+        if before is not None:
+            self._states[before.state.value] -= 1
+        self._states[row.state.value] += 1
+        self._trials[row.bracket][row.trial] = row
 
     def seconds_left(self, moment: Moment, progress: Progress) -> float | None:
         """Estimated seconds to the end of a run that is observed, at the pace so far; None while it is not known."""
@@ -126,7 +139,7 @@ class ProgressMeter:
         return max(0.0, min(limits)) if limits else None
 
 
-def _measured(number: int, plan: BracketPlan, rows: Sequence[TrialRow]) -> BracketProgress:
+def _measured(number: int, plan: BracketPlan, rows: Collection[TrialRow]) -> BracketProgress:
     results = [0] * len(plan.levels)
     for row in rows:
         reached = row.rung + (row.state in _BAD)

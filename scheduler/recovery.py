@@ -1,11 +1,14 @@
 """Checkpoints after a crash: which of them work that was cut off goes on from, and which lead nowhere any more."""
 
+from collections.abc import Sequence
+
 from .core.state import SweepState
 from .results import reported_through
+from .results.found_parts import FoundPart
 from .storage import Checkpoints, SweepDirectory
 
 
-def recover_checkpoints(layout: SweepDirectory, state: SweepState) -> None:
+def recover_checkpoints(layout: SweepDirectory, parts: Sequence[FoundPart], state: SweepState) -> None:
     """Lets work that was cut off go on between two rungs where it can; later checkpoints are deleted.
 
     It can go on from the newest checkpoint before which none of its reports is missing: whatever was trained after that
@@ -14,16 +17,17 @@ def recover_checkpoints(layout: SweepDirectory, state: SweepState) -> None:
 
     Args:
         layout: The sweep's directory; only for the process that holds the lock.
+        parts: Its report parts.
         state: The state that the journal leads to.
     """
-    checkpoints = Checkpoints(layout.checkpoints, layout.staging)
+    checkpoints = Checkpoints.of(layout)
     covered = state.covered()
     later = {
         work.trial: covered[work.trial]
         for work in state.queued
         if any(step > covered[work.trial] for step in checkpoints.steps(work.trial))
     }
-    for trial, step in reported_through(layout, later).items():
+    for trial, step in reported_through(parts, later).items():
         found = checkpoints.newest(trial, step)
         if found is None:
             continue

@@ -47,8 +47,11 @@ def edited_fields(
     return {name: changed[name] for name in {path.partition(".")[0] for path in values} if name in changed}
 
 
-def resumed_spec(layout: SweepDirectory, fields: Mapping[str, Any]) -> SweepSpec:
+def resumed_spec(layout: SweepDirectory, fields: Mapping[str, Any]) -> tuple[SweepSpec, SweepSpec | None]:
     """A sweep's spec with the fields that replace its own, before its training code is known.
+
+    Returns:
+        The spec, and that of the last run; None where nothing ran yet.
 
     Raises:
         SweepError: There is no sweep.
@@ -63,12 +66,11 @@ def resumed_spec(layout: SweepDirectory, fields: Mapping[str, Any]) -> SweepSpec
         given["fuse"] = {"size": last.fuse.size}
     spec = SweepSpec.parse({**given, "name": layout.path.name, "storage": str(layout.path.parent)})
     data = find_data(spec.data, None)
-    return spec.model_copy(update={"data": None if data is None else str(data)})
+    return spec.model_copy(update={"data": None if data is None else str(data)}), last
 
 
-def followed_fusing(layout: SweepDirectory, spec: SweepSpec, trainer: Trainer) -> SweepSpec:
+def followed_fusing(spec: SweepSpec, last: SweepSpec | None, trainer: Trainer) -> SweepSpec:
     """The spec with the names by which trials are grouped: those of the last run as far as it still has them."""
-    last = last_spec(read_journal(layout.journal))
     if last is None or spec.fuse != FuseSpec(size=last.fuse.size):
         return resolve_fusing(spec, trainer)
     if spec.controller.name == "asha":

@@ -18,7 +18,16 @@ from .fusing import fusing_sentence, sample_group, with_group_size
 from .opening import Opening, open_record, recover
 from .preflight import check_nodes
 from .spec import SweepSpec
-from .storage import Location, SweepDirectory, SweepLock, event_place, read_journal, settle_journal, write_file
+from .storage import (
+    Location,
+    SettledJournal,
+    SweepDirectory,
+    SweepLock,
+    event_place,
+    read_journal,
+    settle_journal,
+    write_file,
+)
 from .warm_start import save_prior, saved_prior
 from .workers import workers_on_demand
 
@@ -135,8 +144,8 @@ def run_in_directory(
     _create(layout)
     check = check_nodes if preflight else None
     with SweepLock(layout.lock) as lock, interrupts.listening(), workers_on_demand(spec, trainer, check) as workers:
-        _prepare(layout, spec, resumed=resumed)
-        events = read_journal(layout.journal)
+        settled = _prepare(layout, spec, resumed=resumed)
+        events = settled.events
         ran = (last_spec(events) or load_spec(layout.path)) if events else None
         if ran is not None:
             check_edits(ran, spec, layout)
@@ -145,11 +154,11 @@ def run_in_directory(
         elif spec.fuse.size > 1 and not resumed:
             _logger.info("%s", fusing_sentence(spec))
         state, history, revise = replay_in(layout, events, ran or spec)
-        marks = recover(layout, ran or spec, events, state)
+        found = recover(layout, ran or spec, settled, state)
         edited = None if ran is None or not edits_between(ran, spec) else edited_event(ran, spec, state, layout)
         if edited is not None:
             revise(edited)
-        record = open_record(layout, spec, state, Opening(ran or spec, marks, edited, lock))
+        record = open_record(layout, spec, state, Opening(ran or spec, found, edited, lock))
         try:
             if state.finished:
                 record.close(state, StopReason.FINISHED)
@@ -170,20 +179,21 @@ def _create(layout: SweepDirectory) -> None:
         ) from error
 
 
-def _prepare(layout: SweepDirectory, spec: SweepSpec, *, resumed: bool) -> None:
-    """Puts the directory in order, as only the process that holds the lock may."""
+def _prepare(layout: SweepDirectory, spec: SweepSpec, *, resumed: bool) -> SettledJournal:
+    """Puts the directory in order, as only the process that holds the lock may; its journal."""
     if not resumed and _has_decided(layout):
         raise SweepError(
             f"{layout.path} already holds a sweep: go on with it (caviar resume {layout.path}), or choose another name."
         )
     layout.clear_staging()
     layout.stop.unlink(missing_ok=True)
-    settle_journal(layout.journal)
-    if not resumed:
-        layout.clear_results()
-        if (warm_start := save_prior(layout, spec)) is not None:
-            _logger.info("%s", warm_start)
-        write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
+    if resumed:
+        return settle_journal(layout.journal)
+    layout.clear_results()
+    if (warm_start := save_prior(layout, spec)) is not None:
+        _logger.info("%s", warm_start)
+    write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
+    return SettledJournal()
 
 
 def _measured(layout: SweepDirectory, spec: SweepSpec, workers: MeasuringExecutor) -> SweepSpec:

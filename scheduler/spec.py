@@ -11,8 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from ..search_spaces import CaviarError, Domain, SearchSpace
 from ..search_spaces.forms import write_domain
 from ..search_spaces.strict_yaml import dump_yaml, load_yaml
-from ..search_spaces.values import cut, plain, show
-from ..trainers.command import FACTS, Command
+from ..search_spaces.values import plain, show
 from .core.controllers import GRID_POINTS, Search, bracket_schedule
 from .core.design import uniform_design
 from .core.grouping import ALONE, Grouping
@@ -22,6 +21,7 @@ from .core.revision import Mode
 from .core.schedule import Budget, Resource
 from .errors import InvalidSpecError
 from .results import is_reserved
+from .spec_checks import check_command, check_fused_names, check_processes
 from .spec_errors import explain
 from .spec_initial import check_initial, json_configs
 from .spec_parts import (
@@ -296,15 +296,15 @@ class SweepSpec(SpecPart):
                 f" resource.max, {self.resource.max}; it must be less"
             )
         try:
-            self._check_command()
+            check_command(self.trainer, self.space)
             self._check_constraints()
-            self._check_fused_names()
+            check_fused_names(self.fuse, self.search_space)
             if self.warm_start is not None:
                 self.warm_start.check(self.search_space)
             check_assumed("assume", self.assume, self.search_space)
             check_initial(self.initial, self.search_space, self.seed)
             self._check_workers()
-            self._check_processes()
+            check_processes(self.worker_kinds, self.trainer, self.fuse)
             first = next(bracket_schedule(self.search), None)
         except CaviarError as error:
             raise ValueError(str(error)) from None
@@ -330,38 +330,6 @@ class SweepSpec(SpecPart):
                 raise InvalidSpecError(
                     f"workers: no kind of worker trains a trial such as {show(config)}; leave out one kind's when."
                 )
-
-    def _check_processes(self) -> None:
-        most = max(kind.processes for kind in self.worker_kinds)
-        if most > 1 and isinstance(self.trainer, dict):
-            raise InvalidSpecError(
-                f"workers.processes: a command starts its processes itself, as torchrun does, got {most}; leave it out,"
-                " and give the worker the CPUs and GPUs of all."
-            )
-        if most > 1 and self.fuse.size not in {"auto", 1}:
-            raise InvalidSpecError(
-                f"fuse: {self.fuse.size} trials are to be trained as one model, but workers.processes has {most}"
-                " processes train one trial; leave one of the two out."
-            )
-
-    def _check_fused_names(self) -> None:
-        types = self.search_space.value_types
-        for field, names in {"static": self.fuse.static, "padded": self.fuse.padded}.items():
-            if unknown := [name for name in names or () if name not in types]:
-                raise InvalidSpecError(
-                    f"fuse.{field}: {cut(unknown[0])} is no hyperparameter; the space has {', '.join(types)}."
-                )
-        if wrong := [name for name in self.fuse.padded or () if types[name] not in {"integer", "float"}]:
-            raise InvalidSpecError(f"fuse.padded: {wrong[0]} has values that are no numbers, so it is no width.")
-
-    def _check_command(self) -> None:
-        names = Command.parse(self.trainer, Path()).hyperparameters if isinstance(self.trainer, dict) else ()
-        unknown = [name for name in names if name not in self.space]
-        if unknown:
-            raise InvalidSpecError(
-                f"trainer: the command names {{{unknown[0]}}}, which is neither a hyperparameter"
-                f" ({', '.join(self.space)}) nor one of {', '.join(FACTS)}."
-            )
 
 
 def read_fields(text: str, source: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,17 @@ from ..trainers import Trainer, TrainerLike, load_trainer
 from .core.schedule import Plan
 from .errors import InvalidSpecError, SweepError
 from .execution.interrupts import Interrupts
-from .execution.loop import Observer, StopReason, SweepLoop
-from .execution.record import MemoryRecord
-from .execution.simulated import Curve, SimulatedExecutor, StepCost, one_second, rare_collections
+from .execution.loop import Observer, StopReason
+from .execution.simulated import Curve, SimulatedExecutor, StepCost, one_second
 from .fusing import resolve_fusing, with_fusing
 from .planning import plan_sweep
 from .preview import ResumePreview, preview_resume
 from .proposing import check_proposer, make_proposer
 from .provenance import installed_versions
-from .results import ReportTable, Results, regions_table, trials_table
+from .results import Results
 from .resuming import followed_fusing, resumed_spec
-from .run import load_spec, new_state, run_in_directory
+from .run import load_spec, run_in_directory
+from .simulation import simulated
 from .spec import SweepSpec, read_spec_file
 from .storage import STORAGE_TIMEOUT_S, Location, SweepDirectory, given_path, locate
 from .validation import find_data
@@ -184,7 +183,7 @@ class Sweep:
             TrainerError: The training code cannot be used.
         """
         layout = SweepDirectory(locate(path).resolve())
-        spec = resumed_spec(layout, fields)
+        spec, last = resumed_spec(layout, fields)
         if trainer is None and spec.trainer is None:
             raise SweepError(
                 f"{layout.path}: its training code has no name to find it by; use Sweep.resume(path, trainer=train)."
@@ -193,7 +192,7 @@ class Sweep:
         check_proposer(spec)
         if isinstance(trainer, str | Mapping):
             spec = spec.model_copy(update={"trainer": loaded.reference})
-        sweep = cls._of(loaded, followed_fusing(layout, spec, loaded))
+        sweep = cls._of(loaded, followed_fusing(spec, last, loaded))
         sweep._resumed = True
         return sweep
 
@@ -267,17 +266,11 @@ class Sweep:
         Raises:
             InvalidSpecError: A curve is not a sequence of numbers, a cost is not at least 0, or there is no worker.
         """
-        spec, value_types = self._spec, self._spec.search_space.value_types
-        table = ReportTable(value_types, spec.metric, spec.mode)
+        spec = self._spec
         prior = saved_prior(SweepDirectory(self.directory), spec) if self._resumed else prior_of(spec)
-        state = new_state(spec, prior)
         executor = SimulatedExecutor(curve, spec.metric, workers, step_seconds, make_proposer(spec))
-        seconds = inf if spec.budget.hours is None else spec.budget.hours * 3600
-        with rare_collections():
-            self._stop_reason = SweepLoop(state, executor, MemoryRecord(table), Interrupts(), seconds).run()
-            trials = trials_table(state.rows, value_types)
-        regions = regions_table(state.insights)
-        return Results.from_tables(trials, table.table, spec.metric, spec.mode, value_types, regions)
+        results, self._stop_reason = simulated(spec, prior, executor)
+        return results
 
     def plan(self, step_seconds: float | None = None, workers: int | None = None) -> Plan:
         """What the sweep will run, before any result.

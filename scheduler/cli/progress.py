@@ -52,7 +52,7 @@ class RunProgress:
 
     def __enter__(self) -> "RunProgress":
         self._shown().__enter__()
-        self._show(Text(f"{self._spec.name}: {self._planned()}starting workers …", "dim"))
+        self._show(Text(f"{self._spec.name}: {self._planned()}starting …", "dim"))
         return self
 
     def __exit__(self, *error: object) -> None:

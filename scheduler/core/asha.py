@@ -138,8 +138,7 @@ class AshaController:
         self._batches += 1
         self._proposed += len(proposal.points)
         self._queue.extend(proposal.points)
-        share = self._learning.explore
-        missing = int(self._proposed * share / (1 - share)) - self._drawn if len(proposal.points) else self._eta**2
+        missing = self._learning.global_beside(self._proposed) - self._drawn if len(proposal.points) else self._eta**2
         missing = int(max(0, min(missing, self._unplanned)))
         self._drawn += missing
         self._queue.extend(self._design.draw(missing))

@@ -17,7 +17,7 @@ class Learning:
     """What a controller that learns needs to know.
 
     Attributes:
-        explore: The share of all trials that stays global, so that no zoom is a trap; in [0, 1].
+        explore: The share of all trials that stays global, so that no zoom is a trap; in [0, 1).
         prior: Results of earlier sweeps.
         enough: Finite results from which proposals are made, at least 1.
         own: How many results of `prior`, the last ones, are of trials of this sweep.
@@ -36,3 +36,7 @@ class Learning:
     def global_count(self, first: int, n: int) -> int:
         """How many of n trials from number `first` are global: the share of all up to the last, less those before."""
         return int((first + n) * self.explore) - int(first * self.explore)
+
+    def global_beside(self, proposed: int) -> int:
+        """How many trials are global beside so many proposed ones, so that they are the same share of both together."""
+        return int(proposed * self.explore / (1 - self.explore))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .succession import Change
+from .change import Change
 from .trial import TrialRow
 
 Mode = Literal["min", "max"]

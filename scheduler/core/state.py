@@ -17,7 +17,7 @@ from .proposal import Insight, Proposal, Request
 from .revision import Mode, Revision
 from .schedule import BracketPlan
 from .seeds import derived_seed
-from .succession import succeed
+from .successor import succeed
 from .trial import TrialRow, TrialState
 
 

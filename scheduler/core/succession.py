@@ -1,16 +1,11 @@
-"""Going on with another search: a controller that ends, and the one that follows it.
+"""Controllers one after the other, which are one to the sweep: its trials and brackets are numbered through.
 
-Where only the budget changes, the controller stays and its schedule goes on. Anything else makes a new controller: the
-old one opens no more brackets, those that are open finish as they were planned, and the new one learns from all results
-so far. Its trials and brackets are numbered after the old ones.
-
-Brackets are ended at once where finishing them makes no sense: the new budget is not enough for them, the metric or its
-mode is another one, or the full resource is.
+All but the last open no more brackets: those that are open finish as they were planned. The last learns from the
+results of all.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import chain, groupby
 from math import isfinite
 
@@ -19,6 +14,7 @@ import numpy as np
 from ...search_spaces import Value
 from .asha import AshaController
 from .bracket import Verdict
+from .change import Change
 from .controller import MOST_AHEAD, Controller, Result, Start
 from .controllers import Search, make_controller, rebudget, retire
 from .initial import untried
@@ -31,42 +27,6 @@ from .trial import TrialRow
 
 _STREAM = 2**41
 """Far from every trial's number and from the stream of `transfer`, which seeds are derived from too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a sweep goes on with.
-
-    Attributes:
-        before: The search so far.
-        after: The search from now on; its `prior` is of other sweeps alone.
-        assumed: Values of hyperparameters, for the trials that did not have them.
-        restated: All finite results so far, where they are of another metric or mode from now on; else None.
-    """
-
-    before: Search
-    after: Search
-    assumed: Mapping[str, Value] = field(default_factory=dict)
-    restated: Sequence[Result] | None = None
-
-    @property
-    def nothing(self) -> bool:
-        """Whether decisions are made as before."""
-        return self.restated is None and _alike(self.before, self.after)
-
-    @property
-    def budget_alone(self) -> bool:
-        """Whether nothing but the budget changes."""
-        return self.restated is None and _alike(self.before, replace(self.after, budget=self.before.budget))
-
-    @property
-    def ends_all(self) -> bool:
-        """Whether no open bracket can be finished as it was begun."""
-        return self.restated is not None or self.before.resource.max != self.after.resource.max
-
-
-def _alike(one: Search, other: Search) -> bool:
-    return replace(one, prior=None, own=0) == replace(other, prior=None, own=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,68 +291,3 @@ def _transferred(
         np.repeat(np.array([level for _, level, _ in rows], np.int64), counts),
         np.repeat(np.array([loss for _, _, loss in rows], np.float64), counts),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Successor:
-    """What follows a change.
-
-    Attributes:
-        controller: The controller that goes on.
-        ended: The brackets that end at once.
-        waiting: Trials that may be promoted, although they were stopped if the budget was spent.
-        stopped: Trials that waited for a promotion and will have none.
-        assumed: By trial, values of hyperparameters that came after it.
-    """
-
-    controller: Controller
-    ended: frozenset[int] = frozenset()
-    waiting: frozenset[int] = frozenset()
-    stopped: frozenset[int] = frozenset()
-    assumed: Mapping[int, Mapping[str, Value]] = field(default_factory=dict)
-
-
-def succeed(controller: Controller, change: Change, rows: Sequence[TrialRow], proposal: int) -> Successor:
-    """The controller that goes on after a change.
-
-    A pure function of its arguments, which the controller is used up by.
-
-    Args:
-        controller: The controller so far.
-        change: What changes.
-        rows: The table of trials; nothing is being trained.
-        proposal: The number of the first proposal that was not made yet.
-    """
-    if change.nothing:
-        return Successor(controller)
-    succession = controller if isinstance(controller, Succession) else Succession(controller, change.before)
-    ended = _ended(succession, change, rows)
-    succession.end(ended)
-    if not (change.budget_alone and succession.rebudget(change.after)):
-        succession.append(change, rows, proposal)
-    waiting, stopped = (frozenset(succession.waiting(finished=finished)) for finished in (False, True))
-    assumed = {row.trial: succession.assumed(row.trial) for row in rows}
-    return Successor(succession.single or succession, frozenset(ended), waiting, stopped, assumed)
-
-
-def _ended(succession: Succession, change: Change, rows: Sequence[TrialRow]) -> dict[int, BracketPlan]:
-    """The brackets that end at once, and what came of them: in their order, those that the budget is not enough for."""
-    plans, unfinished = succession.plans, set(succession.unfinished)
-    left = change.after.budget.less(*(plan for number, plan in enumerate(plans) if number not in unfinished))
-    ended: dict[int, BracketPlan] = {}
-    for number in sorted(unfinished):
-        plan = plans[number]
-        if change.ends_all or left.less(plan).overdrawn:
-            plan = ended[number] = _come_of(plan, [row for row in rows if row.bracket == number])
-        left = left.less(plan)
-    return ended
-
-
-def _come_of(plan: BracketPlan, rows: Sequence[TrialRow]) -> BracketPlan:
-    """The part of a bracket's plan that was begun."""
-    begun = partial(_begun, plan.levels)
-    return BracketPlan(plan.levels, tuple(sum(begun(row, rung) for row in rows) for rung in range(len(plan.levels))))
-
-
-def _begun(levels: Sequence[int], row: TrialRow, rung: int) -> bool:
-    return rung == 0 or row.rung >= rung or row.step > levels[rung - 1]

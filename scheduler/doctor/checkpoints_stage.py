@@ -20,7 +20,7 @@ def checkpoints_findings(layout: SweepDirectory, state: SweepState | None, *, ru
         state: Where the sweep stands; None if that is not known.
         running: Whether a process runs the sweep, which may delete checkpoints meanwhile.
     """
-    checkpoints = Checkpoints(layout.checkpoints, layout.staging)
+    checkpoints = Checkpoints.of(layout)
     good: dict[int, int] = {}
     for folder in list_folder(layout.checkpoints):
         if not folder.name.isdecimal():

@@ -1,12 +1,23 @@
 """The seam between the loop and whatever trains: assignments in, reports and outcomes out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ..core.assignment import Assignment, Outcome
 from ..core.proposal import Proposal, Request
 from ..core.reports import ReportBatch
+from ..core.stretches import Stretch
+
+
+class ReportSink(Protocol):
+    """Gathers reports."""
+
+    def append(self, batch: ReportBatch) -> None:
+        """Add reports in columns; the batch's arrays must not change afterwards."""
+
+    def extend(self, stretches: Iterable[Stretch]) -> None:
+        """Add reports at equal distances in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +35,11 @@ class Arrivals:
     outcomes: Sequence[Outcome]
     proposals: Sequence[Proposal] = ()
     waiting: str | None = None
+
+    def add_to(self, reports: ReportSink) -> None:
+        """Adds the reports to others, in the form in which they have arrived."""
+        if len(self.reports):
+            reports.append(self.reports)
 
 
 IDLE_SHARE = 0.01

@@ -42,7 +42,7 @@ class OpenTrials:
 
     def __init__(self, layout: SweepDirectory, opener: Opener) -> None:
         self._opener = opener
-        self._checkpoints = Checkpoints(layout.checkpoints, layout.staging)
+        self._checkpoints = Checkpoints.of(layout)
         self._warm: OrderedDict[int, OpenTrial] = OrderedDict()
 
     def find(self, assignment: Assignment, reported: int = 0) -> Checkpoint | None:

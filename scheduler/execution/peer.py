@@ -31,7 +31,7 @@ class PeerTrials:
 
     def __init__(self, settings: EngineSettings, rank: int) -> None:
         self._layout, self._rank = SweepDirectory(settings.directory), rank
-        self._checkpoints = Checkpoints(self._layout.checkpoints, self._layout.staging)
+        self._checkpoints = Checkpoints.of(self._layout)
         self._opener = LocalOpener(settings)
         self._output = TrialOutput(lambda: None)
         self._open: dict[int, Training] = {}

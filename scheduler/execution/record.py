@@ -16,7 +16,6 @@ from ..storage import STORAGE_TIMEOUT_S, Journal, Outage, SweepDirectory
 from .executor import Arrivals
 from .housekeeping import Housekeeping
 from .loop import StopReason
-from .simulated import SimulatedArrivals
 
 _logger = logging.getLogger(__name__)
 
@@ -76,6 +75,8 @@ class DurableRecord:
         self._outage = Outage(directory.path, storage_timeout)
         self._workers_outage = Outage(directory.path, storage_timeout)
         """That of workers which cannot save a checkpoint."""
+        self._said: str | None = None
+        """What a person was told that the sweep waits for."""
         self._stale_tables = False
         self._closing = False
         self._regions: int | None = None
@@ -119,6 +120,7 @@ class DurableRecord:
             self._workers_outage.waits(arrivals.waiting)
         else:
             self._workers_outage.worked()
+        self._say()
         pending = self._pending
         if len(arrivals.reports):
             self._writer.append(arrivals.reports)
@@ -225,6 +227,15 @@ class DurableRecord:
             self._outage.failed(error)
         else:
             self._outage.worked()
+        self._say()
+
+    def _say(self) -> None:
+        """Says once that the sweep waits for the storage, whoever cannot write to it, and once that it goes on."""
+        said, self._said = self._said, self.waiting
+        if said is None and self._said is not None:
+            _logger.warning("paused: %s", self._said)
+        elif said is not None and self._said is None:
+            _logger.warning("going on: %s can be written again", said.partition(" cannot be written")[0])
 
     def _may_write(self) -> bool:
         """Whether this process is known to have the sweep still."""
@@ -280,10 +291,7 @@ class MemoryRecord:
 
     def received(self, arrivals: Arrivals, now: float) -> None:
         """Keeps reports and outcomes."""
-        if isinstance(arrivals, SimulatedArrivals):
-            self._reports.extend(arrivals.stretches)
-        elif len(arrivals.reports):
-            self._reports.append(arrivals.reports)
+        arrivals.add_to(self._reports)
         self._outcomes += arrivals.outcomes
 
     def due(self, now: float, *, idle: bool) -> bool:

@@ -23,7 +23,7 @@ from ..core.proposal import Proposer, Request
 from ..core.reports import ReportBatch
 from ..core.stretches import Stretch, Stretches
 from ..errors import InvalidSpecError
-from .executor import IDLE_SHARE, Arrivals
+from .executor import IDLE_SHARE, Arrivals, ReportSink
 from .proposals import Proposals
 
 Config = Mapping[str, Value]
@@ -77,13 +77,13 @@ class SimulatedArrivals(Arrivals):
         outcomes: The assignments that have ended.
     """
 
-    __slots__ = ("_metric", "stretches")
-    stretches: Sequence[Stretch]
+    __slots__ = ("_metric", "_stretches")
+    _stretches: Sequence[Stretch]
     _metric: str
 
     def __init__(self, metric: str, stretches: Sequence[Stretch], outcomes: Sequence[Outcome]) -> None:
         object.__setattr__(self, "_metric", metric)
-        object.__setattr__(self, "stretches", stretches)
+        object.__setattr__(self, "_stretches", stretches)
         object.__setattr__(self, "outcomes", outcomes)
         object.__setattr__(self, "proposals", ())
         object.__setattr__(self, "waiting", None)
@@ -92,9 +92,13 @@ class SimulatedArrivals(Arrivals):
     def reports(self) -> ReportBatch:
         """All reports of the assignments that have ended."""
         gathered = Stretches()
-        for stretch in self.stretches:
+        for stretch in self._stretches:
             gathered.append(stretch)
         return gathered.batch(self._metric)
+
+    def add_to(self, reports: ReportSink) -> None:
+        """Adds the reports to others, as stretches."""
+        reports.extend(self._stretches)
 
 
 class SimulatedExecutor:

@@ -41,10 +41,12 @@ class SweepPlace:
     Attributes:
         place: Its directory: relative to the cluster's storage, absolute, or a URI.
         job: The last job that ran it; None where it was named by its directory.
+        jobs: All jobs of the cluster when it was looked for; None where nobody asked.
     """
 
     place: str
     job: Job | None
+    jobs: Sequence[Job] | None = None
 
     @property
     def name(self) -> str:
@@ -64,10 +66,10 @@ def find_sweep(client: JobsClient, sweep: str) -> SweepPlace:
     """
     jobs = client.jobs()
     if runs := runs_of(sweep, jobs):
-        return SweepPlace(place_of(runs[-1]), runs[-1])
+        return SweepPlace(place_of(runs[-1]), runs[-1], jobs)
     if "/" in sweep:
         known = [run for name in names_of(jobs) for run in runs_of(name, jobs)]
-        return SweepPlace(sweep, next((job for job in reversed(known) if place_of(job) == sweep), None))
+        return SweepPlace(sweep, next((job for job in reversed(known) if place_of(job) == sweep), None), jobs)
     others = ", ".join(names_of(jobs)) or "none at all"
     raise SweepError(
         f"{sweep}: no sweep of this name was submitted to {client.address} since its head was started ({others}); one"
@@ -92,7 +94,7 @@ def run_remotely(
         SweepError: The token is missing or another's, or there is no such sweep.
     """
     client = JobsClient(address)
-    return _run_errand(client, arguments, None if sweep is None else find_sweep(client, sweep), code)
+    return run_errand(client, arguments, None if sweep is None else find_sweep(client, sweep), code)
 
 
 def check_remotely(
@@ -112,15 +114,26 @@ def check_remotely(
     """
     client = JobsClient(address)
     if spec_file is None:
-        return _run_errand(client, ["doctor", *options], None)
+        return run_errand(client, ["doctor", *options], None)
     run = prepare_run(spec_file, values)
     arguments = ["doctor", spec_file.name, *as_settings(run.settings), *options]
-    return _run_errand(client, arguments, SweepPlace(run.place, None), run.packages[-1])
+    return run_errand(client, arguments, SweepPlace(run.place, None), run.packages[-1])
 
 
-def _run_errand(
+def run_errand(
     client: JobsClient, arguments: Sequence[str], place: SweepPlace | None, code: Package | None = None
 ) -> Output:
+    """Runs a command of Caviar as a short job and waits for its end.
+
+    Args:
+        client: The cluster.
+        arguments: The command and its options, without the sweep's directory.
+        place: The sweep that it is about; None where it is about none.
+        code: A folder with files that the command reads; the one that the sweep was submitted with if None.
+
+    Raises:
+        ClusterError: The cluster does not answer, or cannot run the command.
+    """
     job = start_errand(client, arguments, place, code)
     try:
         job = wait_for_end(client, job)
@@ -140,7 +153,7 @@ def start_errand(
         runtime_env, packages = environment(code)
         for package in packages:
             client.upload(package)
-    _tidy(client)
+    _tidy(client, client.jobs() if place is None or place.jobs is None else place.jobs)
     name = errand_id(arguments[0])
     if place is None:
         line = entrypoint(arguments, None)
@@ -237,9 +250,9 @@ def end_errand(client: JobsClient, job: Job) -> None:
             client.stop(job.id)
 
 
-def _tidy(client: JobsClient) -> None:
+def _tidy(client: JobsClient, jobs: Sequence[Job]) -> None:
     """Takes the short jobs of a while ago out of the cluster's list."""
     before = (time.time() - _LISTED_S) * 1000
-    for job in client.jobs():
+    for job in jobs:
         if is_errand(job.id) and job.ended and job.end is not None and job.end < before:
             client.forget(job.id)

@@ -12,7 +12,7 @@ from ..errors import SweepError
 from ..run import load_spec
 from ..storage import Location
 from .frames import Message
-from .sweep_archive import Extent, file_digest, write_archive
+from .sweep_archive import Extent, HashedWriter, write_archive
 
 _PREFIX = "caviar-fetch-"
 _AT_MOST_S = 3600.0
@@ -41,9 +41,9 @@ def send_sweep(directory: Location, extent: Extent, send: Callable[[Message], No
     with _told_to_end() as told:
         try:
             path.touch(0o600, exist_ok=False)
-            with path.open("wb") as file:
+            with HashedWriter(path) as file:
                 write_archive(file, directory, extent)
-            content = {"file": path.name, "bytes": path.stat().st_size, "sha256": file_digest(path)}
+            content = {"file": path.name, "bytes": path.stat().st_size, "sha256": file.sha256}
             send(Message("archive", content | {"directory": str(directory)}))
             told.wait(_AT_MOST_S)
         finally:

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from shutil import copyfileobj
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 from ..errors import ResultsError, SweepError
 from ..results import Results
@@ -19,6 +19,28 @@ Extent = Literal["best", "all", "none", "code"]
 
 _OF_THE_MOMENT = {"lock", "stop", "staging"}
 _JOURNAL = "journal"
+
+
+class HashedWriter(io.BufferedWriter):
+    """A file that is written from its beginning to its end, and the SHA-256 of what was written.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path, "wb"))
+        self._sha256 = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """The digest of all bytes so far, in hexadecimal."""
+        return self._sha256.hexdigest()
+
+    def write(self, data: Any, /) -> int:
+        """Writes bytes at the end."""
+        self._sha256.update(data)
+        return super().write(data)
 
 
 def write_archive(target: BinaryIO, directory: Location, extent: Extent) -> None:
@@ -67,15 +89,6 @@ def copy_files(directory: Location, extent: Extent, folder: Path) -> None:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-
-
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _add(archive: tarfile.TarFile, name: str, directory: Location) -> None:

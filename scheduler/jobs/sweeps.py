@@ -13,7 +13,7 @@ from .client import Job, JobsClient, Package
 from .fetching import copy_from
 from .following import follow
 from .kept_code import kept_package
-from .naming import digest_of, run_id, run_metadata, runs_of
+from .naming import digest_of, place_of, run_id, run_metadata, runs_of
 from .remote import (
     Output,
     SweepPlace,
@@ -22,7 +22,7 @@ from .remote import (
     find_sweep,
     known_as,
     packages_in,
-    run_remotely,
+    run_errand,
     wait_for_end,
 )
 from .submission import Submission, environment
@@ -71,7 +71,8 @@ def submit_sweep(client: JobsClient, submission: Submission) -> Submitted:
         ClusterError: The cluster does not answer.
         SweepError: Another sweep of this name runs there, or this one ran before.
     """
-    name, runs = submission.name, runs_of(submission.name, client.jobs())
+    name, jobs = submission.name, client.jobs()
+    runs = runs_of(name, jobs)
     if runs and not runs[-1].ended:
         if digest_of(runs[-1]) == submission.digest:
             return Submitted(name, runs[-1].id, new=False)
@@ -81,7 +82,7 @@ def submit_sweep(client: JobsClient, submission: Submission) -> Submitted:
             f" --address {client.address} --spec FILE)."
         )
     if runs:
-        _check_is_new(client, name)
+        _check_is_new(client, SweepPlace(place_of(runs[-1]), runs[-1], jobs))
     return _submit(client, submission, len(runs) + 1, submission.digest)
 
 
@@ -148,10 +149,10 @@ def stop_sweep_there(client: JobsClient, sweep: str, arguments: Sequence[str]) -
         ClusterError: The cluster does not answer.
         SweepError: There is no such sweep.
     """
-    job = find_sweep(client, sweep).job
-    output = run_remotely(client.address, ["stop", *arguments], sweep)
-    if job is not None and output.code == 0:
-        wait_for_end(client, job)
+    found = find_sweep(client, sweep)
+    output = run_errand(client, ["stop", *arguments], found)
+    if found.job is not None and output.code == 0:
+        wait_for_end(client, found.job)
     return output
 
 
@@ -199,21 +200,21 @@ def _submit(client: JobsClient, submission: Submission, number: int, digest: str
     raise SweepError(f"{submission.name} was submitted by somebody else this moment; look at it with caviar status.")
 
 
-def _check_is_new(client: JobsClient, name: str) -> None:
+def _check_is_new(client: JobsClient, found: SweepPlace) -> None:
     """Refuses a sweep that has begun: a job that ended before it did is no hindrance."""
-    output = run_remotely(client.address, ["status", "--json"], name)
+    name, output = found.name, run_errand(client, ["status", "--json"], found)
     if output.code == 1:
         raise ClusterError(output.stderr.strip().removeprefix("error: "))
     if output.code != 0:
         return
-    found = orjson.loads(output.stdout)
+    status = orjson.loads(output.stdout)
     there = f"{name} --address {client.address}"
-    if found["condition"] in _OVER:
+    if status["condition"] in _OVER:
         raise SweepError(
             f"{name} has finished on {client.address}: see caviar best {there}, go on with a larger budget (caviar"
             f" resume {there} --set budget.trials=N), or run it anew under another --name."
         )
-    if found["progress"]["trials"]:
+    if status["progress"]["trials"]:
         raise SweepError(f"{name} was stopped on {client.address}: go on with it by caviar resume {there}.")
 
 

@@ -13,7 +13,6 @@ _SKEW_S = 3.0
 _LITTLE, _SHARE = 1 << 30, 0.05
 """Free bytes, and their share of the disk, below either of which a person is warned."""
 _NOTHING = 1 << 20
-_PORTS_NAMED = 4
 _INSTALL = "install the same version on every node, or let the image have it"
 
 
@@ -123,14 +122,7 @@ def _token(node: NodeFacts, _: Needs) -> Iterator[Finding]:
         problem = f"others can read the token of Ray in {path} (mode {mode:o})"
         yield Finding(Severity.WARNING, "token", problem, f"chmod 600 {path}", (node.name,))
     if not node.asks_for_token and node.open_ports:
-        named = ", ".join(f"{program} {port}" for program, port in node.open_ports[:_PORTS_NAMED])
-        more = len(node.open_ports) - _PORTS_NAMED
-        problem = (
-            f"Ray asks for no token and listens on all interfaces ({named}{f' and {more} more' if more > 0 else ''})"
-        )
-        advice = (
-            "start every node with RAY_AUTH_MODE=token and the same token file, or let a firewall keep all others out"
-        )
+        problem, advice = "Ray asks for no token and listens on all interfaces", "see docs/cluster.md#without-a-token"
         yield Finding(Severity.WARNING, "token", problem, advice, (node.name,))
 
 

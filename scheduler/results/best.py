@@ -75,5 +75,5 @@ def kept_checkpoint(path: Location | None, trial: int, step: int) -> Location | 
     if path is None:
         return None
     directory = SweepDirectory(path)
-    checkpoints = Checkpoints(directory.checkpoints, directory.staging)
+    checkpoints = Checkpoints.of(directory)
     return checkpoints.path(trial, step) if checkpoints.exists(trial, step) else None

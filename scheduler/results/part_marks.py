@@ -5,12 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from ..errors import ReplayError, ResultsError
-from ..storage.layout import SweepDirectory
-from ..storage.location import Location, read_several
+from ..errors import ReplayError
+from ..storage.location import Location
 
 PART_PREFIX = "part-"
 
@@ -99,43 +95,19 @@ def _note(event: Mapping[str, Any], marks: dict[int, list[PartMark]]) -> list[in
     return [mark.number for mark in found]
 
 
-def mark_of(path: Location) -> PartMark:
-    """The mark of a part as it lies there.
-
-    Raises:
-        ResultsError: It cannot be read.
-    """
-    data = path.read_bytes()
-    try:
-        rows = pq.read_metadata(pa.BufferReader(data)).num_rows
-    except (OSError, pa.ArrowException) as error:
-        raise ResultsError(f"{path} cannot be read ({error}): caviar doctor {path.parent.parent}") from None
-    return PartMark.of(part_number(path) or 0, rows, data)
-
-
-def check_parts(layout: SweepDirectory, marks: Mapping[int, Sequence[PartMark]]) -> None:
-    """Looks whether every part that the journal knows is there and as it was written.
-
-    Raises:
-        ResultsError: One is not; the message names the file and says what to do.
-    """
-    paths = [part_path(layout.results, number) for number in marks]
-    allowed = dict(zip(paths, marks.values(), strict=True))
-    for path, wrong in zip(paths, read_several(paths, lambda path: part_fault(path, allowed[path])), strict=True):
-        if wrong is not None:
-            raise ResultsError(
-                f"{path} {wrong}: put it back from a copy, or see what can be repaired with caviar doctor {layout.path}"
-            )
-
-
 def part_fault(path: Location, allowed: Sequence[PartMark]) -> str | None:
     """What is wrong with a part that the journal knows; None if nothing is."""
+    return read_marked(path, allowed)[1]
+
+
+def read_marked(path: Location, allowed: Sequence[PartMark]) -> tuple[bytes, str | None]:
+    """The bytes of a part that the journal knows, and what is wrong with it; None if nothing is."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        return f"is missing, and the journal says that it holds {allowed[-1].rows:,} reports"
+        return b"", f"is missing, and the journal says that it holds {allowed[-1].rows:,} reports"
     except OSError as error:
-        return f"cannot be read ({error.strerror})"
+        return b"", f"cannot be read ({error.strerror})"
     if f"{zlib.crc32(data):08x}" in {mark.crc32 for mark in allowed}:
-        return None
-    return f"is not the file that was written, of {allowed[-1].rows:,} reports"
+        return data, None
+    return data, f"is not the file that was written, of {allowed[-1].rows:,} reports"

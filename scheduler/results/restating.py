@@ -14,6 +14,7 @@ from ..storage.durable import write_file
 from ..storage.layout import SweepDirectory
 from ..storage.location import Location
 from .configurations import configuration_table
+from .found_parts import FoundPart
 from .part_marks import PartMark
 from .reports import expand_extra
 from .rungs import last_to_rungs
@@ -43,6 +44,7 @@ def merged_types(directory: SweepDirectory, value_types: Mapping[str, str]) -> d
 
 def conform_reports(
     directory: SweepDirectory,
+    parts: Sequence[FoundPart],
     value_types: Mapping[str, str],
     goal: tuple[str, str],
     rows: Sequence[TrialRow],
@@ -55,6 +57,7 @@ def conform_reports(
 
     Args:
         directory: The sweep's directory.
+        parts: All parts, as they were found; reports may have been dropped from them since.
         value_types: The value types of all hyperparameters, from `merged_types`.
         goal: The metric that trials are compared by, and "min" or "max".
         rows: The table of trials.
@@ -63,14 +66,12 @@ def conform_reports(
     Returns:
         How many parts were rewritten.
     """
-    parts = report_parts(directory.results)
     if not parts:
         return 0
-    found = {part: sealed_schema(part) for part in parts}
-    header = Header(*goal, dict(value_types), Header.from_schema(found[parts[0]], str(parts[0])).version)
-    metrics = dict.fromkeys([*(name for one in found.values() for name in metric_names(one)), goal[0]])
+    header = Header(*goal, dict(value_types), Header.from_schema(parts[0].schema, str(parts[0].path)).version)
+    metrics = dict.fromkeys([*(name for part in parts for name in metric_names(part.schema)), goal[0]])
     schema, configs = reports_schema(header, metrics), {row.trial: row.config for row in rows}
-    other = [part for part, one in found.items() if not _same(one, schema)]
+    other = [part.path for part in parts if not _same(part.schema, schema)]
 
     def conformed(part: Location) -> pa.Table:
         return _conformed(read_sealed(part), schema, header, configs)

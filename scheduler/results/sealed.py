@@ -57,13 +57,25 @@ def read_sealed(path: Location, columns: list[str] | None = None) -> pa.Table:
     Raises:
         ResultsError: It cannot be read, was changed since, or is not Caviar's.
     """
-    data = sealed_bytes(path)
+    return table_of(path, sealed_bytes(path), columns)
+
+
+def table_of(path: Location, data: bytes, columns: list[str] | None = None) -> pa.Table:
+    """The table in the bytes of a file that is as Caviar wrote it.
+
+    Args:
+        path: The file, for messages.
+        data: Its bytes.
+        columns: Only these columns; all if None.
+
+    Raises:
+        ResultsError: They cannot be read.
+    """
     try:
         table = decoded(data, columns)
-        table = table if columns is None else table.select(columns)
+        return table if columns is None else table.select(columns)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise _unreadable(path, " ".join(str(error).split())) from error
-    return table
 
 
 def decoded(data: bytes, columns: list[str] | None = None) -> pa.Table:
@@ -86,7 +98,12 @@ def sealed_schema(path: Location) -> pa.Schema:
     Raises:
         ResultsError: It cannot be read, was changed since, or is not Caviar's.
     """
-    return pq.read_schema(pa.BufferReader(sealed_bytes(path)))
+    return schema_of(sealed_bytes(path))
+
+
+def schema_of(data: bytes) -> pa.Schema:
+    """The schema in the bytes of a Parquet file; Arrow's own errors where they are none."""
+    return pq.read_schema(pa.BufferReader(data))
 
 
 def _end_of_pages(data: bytes | memoryview) -> int:

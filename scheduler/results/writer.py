@@ -1,9 +1,7 @@
 """Writing reports to the ledger: closed, immutable Parquet parts of one schema, readable from the first second."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from ...search_spaces import Value
@@ -11,14 +9,11 @@ from ..core.reports import ReportBatch
 from ..errors import ResultsError
 from ..storage.durable import list_files, write_file
 from ..storage.layout import SweepDirectory
-from ..storage.location import Location, read_several
-from .part_marks import PartMark, mark_of, part_number, part_path
+from ..storage.location import Location
+from .part_marks import PartMark, part_number, part_path
 from .reports import ReportBuffer
 from .schema import Header, metric_names, reports_schema, to_parquet
-from .sealed import read_sealed, sealed_schema
-
-_AT_ONCE = 64
-"""Parts whose keys are in memory at a time."""
+from .sealed import sealed_schema
 
 
 class ReportWriter:
@@ -107,90 +102,9 @@ def report_parts(results: Location) -> list[Location]:
     return sorted(list_files(results, ".parquet"), key=_number)
 
 
-def drop_uncovered(directory: SweepDirectory, covered: Mapping[int, int]) -> int:
-    """Recovery: drop the reports of work that was never acknowledged, which will be done again.
-
-    Only parts that hold such reports are rewritten, each atomically; a part that loses all its rows stays, empty.
-
-    Args:
-        directory: The sweep's directory.
-        covered: The last acknowledged step of each trial; of a trial that is absent nothing is kept.
-
-    Returns:
-        How many rows were dropped.
-    """
-    dropped = 0
-    for path, table, rows in _rewritten(directory, covered):
-        dropped += rows
-        write_file(path, to_parquet(table), directory.staging)
-    return dropped
-
-
-def marks_to_note(
-    directory: SweepDirectory, covered: Mapping[int, int], known: Mapping[int, Sequence[PartMark]]
-) -> list[PartMark]:
-    """What the journal is to note before `drop_uncovered` is called with the same arguments.
-
-    Args:
-        directory: The sweep's directory.
-        covered: The last acknowledged step of each trial.
-        known: The marks that each part may have by the journal, by number.
-
-    Returns:
-        The marks of the parts of which it does not know how they are now, and of those that will be rewritten; of these
-        also, further on, as they will be.
-    """
-    changed = {path: mark_as(path, table) for path, table, _ in _rewritten(directory, covered)}
-    parts = report_parts(directory.results)
-    open_ones = [path for path in parts if path in changed or len(known.get(_number(path), ())) != 1]
-    return [*map(mark_of, open_ones), *changed.values()]
-
-
 def mark_as(path: Location, table: pa.Table) -> PartMark:
     """The mark that a part will have when it holds this table."""
     return PartMark.of(_number(path), len(table), to_parquet(table))
-
-
-def _rewritten(directory: SweepDirectory, covered: Mapping[int, int]) -> Iterator[tuple[Location, pa.Table, int]]:
-    """The parts that hold uncovered reports, each without them, and how many they are."""
-    for path, keys in _keys(report_parts(directory.results)):
-        keep = _is_covered(keys["trial"].to_numpy(), keys["step"].to_numpy(), covered)
-        if not keep.all():
-            yield path, read_sealed(path).filter(pa.array(keep)), int(np.count_nonzero(~keep))
-
-
-def _keys(parts: Sequence[Location]) -> Iterator[tuple[Location, pa.Table]]:
-    """The trial and the step of each report, part by part."""
-    for begin in range(0, len(parts), _AT_ONCE):
-        some = parts[begin : begin + _AT_ONCE]
-        yield from zip(some, read_several(some, lambda path: read_sealed(path, ["trial", "step"])), strict=True)
-
-
-def reported_through(directory: SweepDirectory, after: Mapping[int, int]) -> dict[int, int]:
-    """For some trials, the step up to which none of their reports is missing.
-
-    Args:
-        directory: The sweep's directory.
-        after: The trials, each with the step from which on to look.
-    """
-    reported: dict[int, set[int]] = {trial: set() for trial in after}
-    for _, keys in _keys(report_parts(directory.results) if after else []):
-        trial, step = keys["trial"].to_numpy(), keys["step"].to_numpy()
-        for number in np.intersect1d(trial, list(after)).tolist():
-            reported[number].update(step[trial == number].tolist())
-    through = dict(after)
-    for number, steps in reported.items():
-        while through[number] + 1 in steps:
-            through[number] += 1
-    return through
-
-
-def _is_covered(
-    trial: npt.NDArray[np.int32], step: npt.NDArray[np.int64], covered: Mapping[int, int]
-) -> npt.NDArray[np.bool_]:
-    trials, rows = np.unique(trial, return_inverse=True)
-    last = np.array([covered.get(number, -1) for number in trials.tolist()], np.int64)
-    return step <= last[rows]
 
 
 def _continued(first: Location, header: Header) -> pa.Schema:

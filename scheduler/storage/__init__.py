@@ -2,9 +2,8 @@
 
 from .checkpoints import Checkpoint, Checkpoints, StagedCheckpoint
 from .durable import write_file
-from .journal import Journal, read_journal
+from .journal import Journal, SettledJournal, read_journal, settle_journal
 from .journal_files import event_place, file_name, folder_name, joined_file, journal_files, read_file, run_bytes
-from .journal_files import settle as settle_journal
 from .journal_lines import JournalFault, JournalFile
 from .layout import SweepDirectory
 from .location import Location, exists, given_path, in_home, is_uri, locate, uri_problem, without_secrets
@@ -24,6 +23,7 @@ __all__ = [
     "Location",
     "ObjectPath",
     "Outage",
+    "SettledJournal",
     "StagedCheckpoint",
     "SweepDirectory",
     "SweepLock",

@@ -22,6 +22,7 @@ import orjson
 
 from ..errors import SweepError
 from .durable import list_folder, make_directory, publish, staged_path, sync
+from .layout import SweepDirectory
 from .location import Location
 from .object_path import ObjectPath
 from .outages import is_full, is_outage
@@ -86,6 +87,11 @@ class Checkpoints:
 
     directory: Location
     staging: Location
+
+    @classmethod
+    def of(cls, layout: SweepDirectory) -> "Checkpoints":
+        """Those of the sweep in a directory."""
+        return cls(layout.checkpoints, layout.staging)
 
     def path(self, trial: int, step: int) -> Location:
         """Where a trial's checkpoint at a step lies, whether or not it exists."""

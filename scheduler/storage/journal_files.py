@@ -99,24 +99,35 @@ def event_place(directory: Location, index: int) -> tuple[Location, int]:
     return directory, 0
 
 
+def trusted_runs(directory: Location) -> list[JournalFile]:
+    """The runs, in order, each as far as it was committed.
+
+    Raises:
+        JournalError: One cannot be trusted, or is missing.
+    """
+    found = trusted_files(directory)
+    return [trusted(run, is_last=run == found[-1]) for run in found]
+
+
 def settle(directory: Location) -> int:
     """Puts the last run in order, as only the process that holds the lock may; the number of runs.
-
-    Cuts off a torn last line; joins the objects of a run that did not end.
 
     Raises:
         JournalError: The last run cannot be trusted, or one is missing.
     """
     found = trusted_files(directory)
-    if not found:
-        return 0
-    fault = trusted(found[-1], is_last=True).fault
-    if not found[-1].name.endswith(_SUFFIX):
-        join(found[-1], run_bytes(found[-1]))
-    elif fault is not None:
-        _logger.warning("%s ends in a line that was not written whole: it is cut off.", found[-1])
-        _cut(found[-1], fault.start)
+    if found:
+        put_in_order(trusted(found[-1], is_last=True))
     return len(found)
+
+
+def put_in_order(last: JournalFile) -> None:
+    """Cuts off a torn last line of the last run, or joins its objects where it did not end."""
+    if not last.path.name.endswith(_SUFFIX):
+        join(last.path, run_bytes(last.path))
+    elif last.fault is not None:
+        _logger.warning("%s ends in a line that was not written whole: it is cut off.", last.path)
+        _cut(last.path, last.fault.start)
 
 
 def join(folder: Location, data: bytes) -> None:

@@ -1,7 +1,6 @@
 """Storage that cannot be written for a while: a full disk, a spent quota, a device or an object store that is gone."""
 
 import errno
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -9,8 +8,6 @@ from pathlib import Path
 
 from ..errors import ObjectStoreError, StorageError
 from .location import Location
-
-_logger = logging.getLogger(__name__)
 
 STORAGE_TIMEOUT_S = 1800.0
 """How long to wait for storage that cannot be written where nobody says another time."""
@@ -91,7 +88,7 @@ class Outage:
         return self._clock() >= self._next
 
     def failed(self, error: OSError | ObjectStoreError) -> None:
-        """Notes that writing failed, and says so the first time.
+        """Notes that writing failed.
 
         Raises:
             StorageError: It has failed for too long, or will not work later either.
@@ -105,7 +102,7 @@ class Outage:
         self._next = self._clock() + next(self._pauses)
 
     def waits(self, reason: str) -> None:
-        """Notes that someone waits for the storage, and says so the first time.
+        """Notes that someone waits for the storage.
 
         Raises:
             StorageError: It has lasted for too long.
@@ -113,7 +110,6 @@ class Outage:
         now = self._clock()
         if self._reason is None:
             self._since, self._pauses = now, pauses()
-            _logger.warning("paused: %s", reason)
         self._reason = reason
         if now - self._since >= self._limit_s:
             raise StorageError(
@@ -122,9 +118,7 @@ class Outage:
             )
 
     def worked(self) -> None:
-        """Notes that everything can be written, and says so if it could not be before."""
-        if self._reason is not None:
-            _logger.warning("going on: %s can be written again", self._reason.partition(" cannot be written")[0])
+        """Notes that everything can be written."""
         self._reason = None
 
 

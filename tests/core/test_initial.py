@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caviar.scheduler.core.assignment import Assignment, Outcome
+from caviar.scheduler.core.change import Change
 from caviar.scheduler.core.controllers import Search, bracket_schedule, make_controller
 from caviar.scheduler.core.design import sobol_design
 from caviar.scheduler.core.grouping import Grouping
@@ -19,7 +20,6 @@ from caviar.scheduler.core.observations import Observations
 from caviar.scheduler.core.revision import Revision
 from caviar.scheduler.core.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
-from caviar.scheduler.core.succession import Change
 from caviar.scheduler.core.trial import TrialRow
 from caviar.search_spaces import Choice, Constant, Integer, InvalidSpaceError, InverseLog, Log, SearchSpace, Uniform
 from caviar.search_spaces.designs import grid

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
+from caviar.scheduler.core.change import Change
 from caviar.scheduler.core.controllers import ControllerName, Search, bracket_schedule, make_controller
 from caviar.scheduler.core.grouping import Grouping
 from caviar.scheduler.core.proposal import Proposal
 from caviar.scheduler.core.revision import Revision, RungValue, results_of
 from caviar.scheduler.core.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
-from caviar.scheduler.core.succession import Change
 from caviar.scheduler.core.trial import TrialRow, TrialState
 from caviar.search_spaces import Choice, InvalidSpaceError, Log, SearchSpace, Uniform
 

@@ -11,10 +11,9 @@ from caviar.scheduler import run as running
 from caviar.scheduler.doctor import examine
 from caviar.scheduler.errors import ReplayError
 from caviar.scheduler.execution.record import DurableRecord
-from caviar.scheduler.results import writer
-from caviar.scheduler.results.part_marks import PartMark, check_parts, mark_of, recorded_parts
+from caviar.scheduler.results import find_parts, found_parts, marks_to_note, recorded_parts
+from caviar.scheduler.results.part_marks import PartMark
 from caviar.scheduler.storage import SweepDirectory, durable, read_journal
-from caviar.scheduler.storage.durable import list_folder
 from caviar.scheduler.warm_start import recorded_prior
 
 from .conftest import Make, new_sweep, tables, train
@@ -29,7 +28,7 @@ def test_the_journal_knows_every_part_of_a_sweep_its_spec_and_its_prior(original
         layout = SweepDirectory(originals / name)
         events = read_journal(layout.journal)
         marks = {number: marks[-1] for number, marks in recorded_parts(events).items()}
-        assert list(marks.values()) == [mark_of(path) for path in list_folder(layout.results)]
+        assert list(marks.values()) == [part.mark for part in find_parts(layout, {})]
         assert events[0]["spec"] == layout.spec.read_text()
         assert (recorded_prior(events) is not None) == (name == "learning")
 
@@ -71,7 +70,7 @@ def test_a_run_that_is_killed_while_it_drops_reports_is_no_damage(
 
     for _ in range(2):
         with monkeypatch.context() as patched:
-            patched.setattr(writer, "write_file", write)
+            patched.setattr(found_parts, "write_file", write)
             patched.setattr(running, "SweepLoop", kill)
             with pytest.raises(Killed):
                 Sweep.resume(layout.path, trainer=train).run()
@@ -89,10 +88,11 @@ def test_a_part_of_an_old_journal_is_known_from_the_next_resume_on(copy_of: Make
     layout = SweepDirectory(copy_of("stopped"))
     (layout.journal / "000001.jsonl").unlink()
     assert not recorded_parts(read_journal(layout.journal))
-    before = {mark.number: [mark] for mark in map(mark_of, list_folder(layout.results))}
-    noted = writer.marks_to_note(layout, dict.fromkeys(range(100), 100), {})
+    parts = find_parts(layout, {})
+    before = {part.mark.number: [part.mark] for part in parts}
+    noted = marks_to_note(parts, dict.fromkeys(range(100), 100), {})
     assert recorded_parts([{"type": "opened", "parts": [mark.to_json() for mark in noted]}]) == before
-    check_parts(layout, before)
+    assert [part.mark for part in find_parts(layout, before)] == [part.mark for part in parts]
 
 
 def test_while_reports_are_being_dropped_a_part_may_be_as_before_or_as_it_will_be() -> None:

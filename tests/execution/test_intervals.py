@@ -20,7 +20,7 @@ from caviar.scheduler.execution.engine import Engine
 from caviar.scheduler.execution.report_queue import ReportQueue
 from caviar.scheduler.execution.settings import EngineSettings
 from caviar.scheduler.recovery import recover_checkpoints
-from caviar.scheduler.results import ReportWriter, drop_uncovered
+from caviar.scheduler.results import ReportWriter, drop_uncovered, find_parts
 from caviar.scheduler.storage import Checkpoints, SweepDirectory
 from caviar.search_spaces import SearchSpace, Uniform
 from caviar.trainers import load_trainer
@@ -129,8 +129,9 @@ def test_whatever_reached_the_disk_when_the_driver_died_each_report_is_there_onc
         state = fresh_state()
         state.decide(1)
         state.requeue()
-        recover_checkpoints(layout, state)
-        drop_uncovered(layout, state.covered())
+        parts = find_parts(layout, {})
+        recover_checkpoints(layout, parts, state)
+        drop_uncovered(layout, parts, state.covered())
         (again,) = state.decide(1)
         usable = max(
             (step for step in range(every, min(rows, saved) + 1) if step % every == 0 or step == LAST), default=0

@@ -295,3 +295,18 @@ def test_a_worker_that_waits_is_told_of_and_leaves_this_process_its_decisions(
     record.received(Arrivals(nothing(), []), now=1.0)
     assert record.waiting is None
     assert [message.message.split(": ")[0] for message in caplog.records] == ["paused", "going on"]
+
+
+def test_a_worker_and_this_process_that_wait_at_the_same_time_are_told_of_once(
+    record: DurableRecord, work: Work, full_disk: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    waiting = "x/staging cannot be written (No space left on device); waiting for space"
+    record.decided(1, [work()])
+    record.received(Arrivals(reports(work(), [1]), [completed(work())], waiting=waiting), now=0.0)
+    record.commit(0.0)
+    assert not record.writable
+    full_disk()
+    record.commit(1.0)
+    assert record.waiting == waiting, "the worker has not tried again"
+    record.received(Arrivals(nothing(), []), now=1.0)
+    assert [message.message.split(": ")[0] for message in caplog.records] == ["paused", "going on"]

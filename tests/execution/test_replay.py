@@ -25,7 +25,7 @@ from caviar.scheduler.execution.loop import StopReason, SweepLoop
 from caviar.scheduler.execution.record import DurableRecord
 from caviar.scheduler.execution.replay import History, replay
 from caviar.scheduler.execution.simulated import Config, SimulatedExecutor
-from caviar.scheduler.results import ReportWriter, Results, drop_uncovered
+from caviar.scheduler.results import ReportWriter, Results, drop_uncovered, find_parts
 from caviar.scheduler.run import load_spec, load_state
 from caviar.scheduler.storage import Journal, SweepDirectory, read_journal
 from caviar.search_spaces import SearchSpace, Uniform
@@ -103,7 +103,7 @@ def run(
     layout = SweepDirectory(path)
     layout.create()
     replay(read_journal(layout.journal), state)
-    drop_uncovered(layout, state.covered())
+    drop_uncovered(layout, find_parts(layout, {}), state.covered())
     writer = ReportWriter(layout, SPACE.value_types, "loss")
     for row in state.rows:
         writer.register(row.trial, row.config)

@@ -1,5 +1,6 @@
 """A sweep's directory packed and unpacked, and what a copy may take the place of."""
 
+import hashlib
 import io
 import shutil
 import tarfile
@@ -14,7 +15,7 @@ from caviar.scheduler.jobs.archives import package_of
 from caviar.scheduler.jobs.copies import CopyNote, check_replaceable, journal_digest, read_note, write_note
 from caviar.scheduler.jobs.kept_code import keep_code, kept_package, package_here
 from caviar.scheduler.jobs.moving import moved_fields
-from caviar.scheduler.jobs.sweep_archive import copy_files, read_archive, write_archive
+from caviar.scheduler.jobs.sweep_archive import HashedWriter, copy_files, read_archive, write_archive
 from caviar.scheduler.results import Results
 from caviar.scheduler.status import sweep_status
 from caviar.scheduler.storage import Journal, Location, SweepDirectory, locate
@@ -60,6 +61,14 @@ def test_a_copy_is_the_sweep_without_what_is_of_the_moment(
     assert {"sweep.yaml", "trials.parquet"} <= files_of(packed)
     assert all((packed / name).read_bytes() == (sweep / name).read_bytes() for name in files_of(packed))
     assert sweep_status(packed).progress == sweep_status(sweep).progress
+
+
+def test_an_archive_is_hashed_while_it_is_written(sweep: Path, tmp_path: Path) -> None:
+    with HashedWriter(tmp_path / "sweep.tar") as file:
+        write_archive(file, sweep, "all")
+    written = (tmp_path / "sweep.tar").read_bytes()
+    assert written == archive_of(sweep, "all").getvalue()
+    assert file.sha256 == hashlib.sha256(written).hexdigest()
 
 
 def test_the_journal_is_read_first_so_that_the_parts_it_knows_are_there(sweep: Path) -> None:

@@ -95,6 +95,7 @@ def test_a_run_does_not_begin_and_says_why_unless_it_is_told_not_to_look(sick: G
     errors = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 4
     assert any("cannot import the trainer" in line for line in errors)
+    assert "starting workers" not in refused.stderr
     assert not list((sick.project / "sweeps" / "small" / "checkpoints").iterdir())
     done = sick.caviar("run", "sweep.yaml", "--no-preflight")
     assert done.returncode == 0, done.stderr
@@ -117,13 +118,15 @@ def test_no_token_is_said_at_once(sick: Ground) -> None:
 
 
 def test_open_ports_without_a_token_and_little_shared_memory_are_warnings(open_to_all: Ground) -> None:
-    done = open_to_all.caviar("doctor", RAY_AUTH_MODE="disabled")
+    done = open_to_all.caviar("doctor", "--json", RAY_AUTH_MODE="disabled")
     assert done.returncode == 0, done.stderr
-    (token,) = (line for line in done.stdout.splitlines() if "asks for no token" in line)
-    assert token.startswith("warning  node ")
-    assert f"gcs_server {open_to_all.variables['RAY_ADDRESS'].partition(':')[2]}, raylet " in token
-    assert "Ray's object store lies in " in done.stdout
-    assert done.stdout.endswith("healthy: 1 node\n")
+    found = json.loads(done.stdout)
+    said = {one["check"]: one["sentence"] for one in found["findings"] if one["severity"] == "warning"}
+    assert said["token"].partition(": ")[2].startswith("Ray asks for no token and listens on all interfaces; see docs")
+    assert "Ray's object store lies in " in said["shared memory"]
+    port = int(open_to_all.variables["RAY_ADDRESS"].partition(":")[2])
+    assert ["gcs_server", port] in found["nodes"][0]["open_ports"]
+    assert found["healthy"]
 
 
 def test_a_cluster_that_asks_for_no_token_is_refused_by_a_process_that_does(open_to_all: Ground) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from caviar.scheduler.core.reports import ReportBatch
 from caviar.scheduler.errors import InvalidSpecError, ResultsError
-from caviar.scheduler.results import ReportWriter, Results, drop_uncovered
+from caviar.scheduler.results import ReportWriter, Results, drop_uncovered, find_parts, reported_through
 from caviar.scheduler.storage import SweepDirectory
 from caviar.search_spaces import Value
 
@@ -353,7 +353,7 @@ def test_recovery_leaves_exactly_the_covered_rows(
         written = write_all(directory, flushes, batch_of)
         schema = pq.read_schema(directory.results / "part-000000.parquet")
 
-        dropped = drop_uncovered(directory, covered)
+        dropped = drop_uncovered(directory, find_parts(directory, {}), covered)
 
         read = read_all(directory)
         schemas = [pq.read_schema(part) for part in parts(directory)]
@@ -373,10 +373,32 @@ def test_recovery_leaves_parts_alone_that_need_no_change(directory: SweepDirecto
     writer.flush()
     before = {part.name: part.stat().st_ino for part in parts(directory)}
 
-    assert drop_uncovered(directory, {0: 3}) == 1
+    assert drop_uncovered(directory, find_parts(directory, {}), {0: 3}) == 1
 
     changed = [part.name for part in parts(directory) if part.stat().st_ino != before[part.name]]
     assert changed == ["part-000002.parquet"]
+
+
+def test_parts_are_found_with_their_trials_and_steps_and_one_that_is_lost_is_named(
+    directory: SweepDirectory, batch_of: BatchOf
+) -> None:
+    writer = writer_in(directory)
+    for trial in (0, 7):
+        writer.register(trial, CONFIG)
+    writer.append(batch_of([(7, 1), (0, 1), (0, 2)], val_loss=[1.0, 0.5, 0.4]))
+    writer.flush()
+    marks = {mark.number: [mark] for mark in writer.take_marks()}
+    empty, full = find_parts(directory, marks)
+    assert (empty.mark.rows, empty.trials.tolist()) == (0, [])
+    assert [full.mark] == marks[1]
+    assert (full.trials.tolist(), full.last.tolist()) == ([0, 7], [2, 1])
+    assert full.is_covered({0: 2, 7: 1})
+    assert not full.is_covered({0: 1, 7: 1})
+    assert reported_through([empty, full], {0: 0, 7: 0, 8: 0}) == {0: 2, 7: 1, 8: 0}
+
+    parts(directory)[1].unlink()
+    with pytest.raises(ResultsError, match=r"part-000001\.parquet is missing, and the journal says that it holds 3"):
+        find_parts(directory, marks)
 
 
 def test_a_large_flush_reads_back_whole(directory: SweepDirectory) -> None:

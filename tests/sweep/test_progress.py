@@ -1,3 +1,4 @@
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -57,6 +58,18 @@ def test_a_finished_sweep_has_spent_what_was_planned() -> None:
     progress = ProgressMeter(spec).measure(state.rows, state.spent)
     assert progress.resource == progress.planned_resource
     assert progress.brackets[0].finished
+
+
+def test_what_is_measured_again_and_again_is_what_is_measured_once() -> None:
+    spec = make_spec(budget={"trials": 40}, max_failures=1)
+    meter, state = ProgressMeter(spec), new_state(spec)
+    statuses = cycle([OutcomeStatus.COMPLETED, OutcomeStatus.COMPLETED, OutcomeStatus.FAILED, OutcomeStatus.DIVERGED])
+    while not state.finished:
+        train(state, 3, next(statuses))
+        state.decide(2)
+        assert meter.measure(state.rows, state.spent) == ProgressMeter(spec).measure(state.rows, state.spent)
+        state.requeue()
+        assert meter.measure(state.rows, state.spent) == ProgressMeter(spec).measure(state.rows, state.spent)
 
 
 def test_a_budget_of_hours_has_no_planned_numbers_but_a_time_left() -> None:
