@@ -29,13 +29,15 @@ def importance(path: str | Location, method: Method = "model") -> dict[str, floa
     Raises:
         SweepError: There is no sweep.
         JournalError: The journal cannot be trusted.
-        ResultsError: There is no such method, there are too few results, or Optuna is not installed.
+        ResultsError: There is no such method, nothing varies, there are too few results, or Optuna is not installed.
     """
     if method not in get_args(Method):
         raise ResultsError(f"There is no method {show(method)}: it must be {', '.join(get_args(Method))}.")
     directory = locate(path)
     spec = ran_spec(directory)
     space, (state, _) = spec.search_space, load_state(directory, spec)
+    if not space.dimensions:
+        raise ResultsError(f"{path}: all hyperparameters are constants, so none can matter.")
     observations = state.observations()
     if observations.finite < ENOUGH_RESULTS:
         raise ResultsError(

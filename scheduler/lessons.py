@@ -80,7 +80,7 @@ def _before_the_first(spec: SweepSpec, state: SweepState) -> str:
     """Where points lie that no model chooses, and what a model waits for."""
     if spec.controller.name in _DESIGNS:
         return f"{_DESIGNS[spec.controller.name]}; results do not change them"
-    if spec.proposer_name == "design":
+    if not spec.search.learns:
         return "points are laid evenly over the whole space; results do not change them"
     if spec.proposer_name != "model":
         return f"points are chosen by {spec.proposer_name} from results"

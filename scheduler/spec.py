@@ -160,7 +160,7 @@ class SweepSpec(SpecPart):
             budget=Budget(self.budget.trials, self.budget.resource),
             seed=self.seed,
             controller=self.controller.name,
-            learns=self.proposer_name != "design",
+            learns=self.proposer_name != "design" and self.search_space.dimensions > 0,
             pipeline=self.controller.pipeline,
             points=self.controller.points or GRID_POINTS,
             grouping=self.grouping,

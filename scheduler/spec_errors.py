@@ -11,6 +11,8 @@ from .storage import without_secrets
 
 _MOST = 120
 _MOST_PROBLEMS = 20
+_ALONE = {"controller": "a name", "proposer": "a name", "warm_start": "a path"}
+"""Fields that may be one thing in the place of a mapping."""
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
@@ -47,7 +49,8 @@ def _rule(path: list[str], problem: Any, model: type[BaseModel]) -> str:
     """What a field must be, in the words of a person who writes YAML."""
     match problem["type"]:
         case "model_type":
-            return f"must be a mapping with some of the fields {', '.join(_fields(path, model))}"
+            alone = f"{_ALONE[path[-1]]}, or " if path[-1] in _ALONE else ""
+            return f"must be {alone}a mapping with some of the fields {', '.join(_fields(path, model))}"
         case "dict_type":
             return "must be a mapping"
         case "tuple_type":

@@ -42,7 +42,8 @@ class WarmStart:
     def __str__(self) -> str:
         results = {(trial.trial, step) for trial in self.trials for step in trial.values}
         trials = {trial for trial, _ in results}
-        used = f"Warm start from {self.path}: {len(results):,} results of {len(trials):,} trials"
+        of = f"{len(results):,} results of {len(trials):,} trials" if len(trials) > 1 else "the results of one trial"
+        used = f"Warm start from {self.path}: {of}"
         others = sum(self.left_out.values())
         return f"{used}; {others:,} other trials are left out: {self.reasons}." if others else f"{used}."
 

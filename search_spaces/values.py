@@ -23,9 +23,9 @@ Values: TypeAlias = Sequence[Value] | npt.NDArray[Any]
 
 
 def show(value: object, most: int = 80) -> str:
-    """`value` as error messages print it, cut off after `most` characters; whatever it is, this raises nothing."""
+    """`value` as error messages print it, in one line of at most `most` characters; this never raises."""
     try:
-        return cut(repr(plain(value)), most)
+        return cut(" ".join(line.strip() for line in repr(plain(value)).split("\n")), most)
     except Exception:  # a number with too many digits, a list that is nested too deeply, a person's own __repr__
         return f"something of type {type(value).__name__} that cannot be printed"
 

@@ -10,7 +10,7 @@ from sklearn.gaussian_process.kernels import Hyperparameter, Kernel, NormalizedK
 Floats = npt.NDArray[np.float64]
 
 INACTIVE = -1.0
-"""Stands for an inactive hyperparameter: its distance is 0 from itself and 1 from every value."""
+"""Stands for an inactive hyperparameter: its distance is 0 from itself and about 1 from every value."""
 
 
 class MixedMatern(NormalizedKernelMixin, Kernel):  # type: ignore[misc]
@@ -18,7 +18,9 @@ class MixedMatern(NormalizedKernelMixin, Kernel):  # type: ignore[misc]
 
     The squared distance of two points is the sum over columns of (difference / length scale)^2, where the difference of
     numbers in [0, 1] is their own, of options 0 or 1 as they are equal or not (Hamming), and of an inactive value from
-    an active one 1. Its gradient is part of `Evidence`, which needs it for all parameters at once.
+    an option 1. From numbers an inactive value is as far as a point one off the middle of their line, because no point
+    has one distance from all of a line: covariances by such distances would not be those of any process. Its gradient
+    is part of `Evidence`, which needs it for all parameters at once.
 
     Args:
         length_scale: float64 [d], above 0.
@@ -67,5 +69,7 @@ def squared_differences(x: Floats, y: Floats, options: tuple[int, ...]) -> Float
     if off_x.any() or off_y.any():
         differ = off_x[:, None, :] != off_y[None, :, :]
         both = off_x[:, None, :] & off_y[None, :, :]
-        parts = np.where(differ, 1.0, np.where(both, 0.0, parts))
+        from_middle = np.where(off_x[:, None, :], y[None, :, :], x[:, None, :]) - 0.5
+        from_middle[:, :, options] = 0.0
+        parts = np.where(differ, 1.0 + from_middle**2, np.where(both, 0.0, parts))
     return parts

@@ -9,14 +9,14 @@ from ...search_spaces import SearchSpace
 from .acquisition import Batch, likely_optima
 from .candidates import Candidates, SpaceCandidates
 from .importance import total_effects
-from .proposal import DesignProposer, Insight, Points, Proposal, Request
+from .proposal import Insight, Points, Proposal, Request
 from .region import Region, changes
-from .surrogate import Belief, Surrogate
+from .surrogate import Surrogate
 
 _BEST = 10
 """Of the points that were tried, how many are looked around."""
-_LIKELY = 256
-"""Candidates among which the optimum is drawn."""
+_AMONG = 400
+"""Candidates among which the optimum is drawn, beside the points that were tried."""
 _DRAWS = 100
 
 
@@ -45,12 +45,11 @@ class ModelProposer:
         best = tried[np.argsort(tried_belief.mean, kind="stable")[:_BEST]]
         candidates = (self.candidates or SpaceCandidates(self.space))(best, random)
         candidates = _new(candidates, request.known)
-        if not len(candidates):
-            return DesignProposer().propose(request)
         belief = surrogate.believe(np.concatenate([candidates, request.pending]))
         batch = Batch(surrogate, belief, float(tried_belief.mean.min()), len(request.pending))
         points = candidates[batch.choose(request.n)]
-        optima = candidates[_optima(surrogate, belief.take(np.arange(len(candidates))), random)]
+        among = np.concatenate([candidates[random.permutation(len(candidates))[:_AMONG]], tried])
+        optima = among[likely_optima(surrogate, surrogate.believe(among), _DRAWS, random)]
         return Proposal(request.number, points, self._insight(request, surrogate, optima))
 
     def _insight(self, request: Request, surrogate: Surrogate, optima: Points) -> Insight:
@@ -60,13 +59,6 @@ class ModelProposer:
         reason = f"{change}: the likely optima by {len(request.observations):,} results"
         shares = total_effects(self.space, lambda points: surrogate.believe(points).mean)
         return Insight(region, reason, shares)
-
-
-def _optima(surrogate: Surrogate, belief: Belief, random: np.random.Generator) -> npt.NDArray[np.int64]:
-    """The rows of points that may be the optimum, the likely ones often."""
-    promising = np.argsort(belief.mean - np.sqrt(belief.variance), kind="stable")[:_LIKELY]
-    rows: npt.NDArray[np.int64] = promising[likely_optima(surrogate, belief.take(promising), _DRAWS, random)]
-    return rows
 
 
 def _new(candidates: Points, known: Points) -> Points:

@@ -68,7 +68,11 @@ def test_what_an_earlier_sweep_tried_may_be_proposed_again() -> None:
     points = space.snap((np.arange(9)[:, None] + 0.5) / 9)
     found = Observations(points, np.full(9, 9), (points[:, 0] - 0.5) ** 2)
     asked = Request(0, 3, found, np.empty((0, 1)))
-    assert len(ModelProposer(space, 9, 5).propose(asked).points) == 0, "all of them have been tried"
+    exhausted = ModelProposer(space, 9, 5).propose(asked)
+    assert len(exhausted.points) == 0, "all of them have been tried"
+    assert exhausted.insight is not None
+    span = exhausted.insight.region.spans["layers"]
+    assert (span.low, span.high) == (5, 5), "what was tried is the best that there is"
     again = ModelProposer(space, 9, 5).propose(replace(asked, earlier=9)).points
     np.testing.assert_allclose(sorted(again.ravel()), points[3:6].ravel())
 

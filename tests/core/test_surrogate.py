@@ -82,11 +82,11 @@ def test_on_numbers_the_kernel_is_scikit_learns_matern() -> None:
     np.testing.assert_allclose(MixedMatern(scale)(first, second), Matern(scale, nu=2.5)(first, second))
 
 
-@given(seed=st.integers(0, 10**6))
-def test_covariances_of_options_and_inactive_values_are_a_kernel(seed: int) -> None:
+@given(seed=st.integers(0, 10**6), scale=st.lists(st.sampled_from([0.03, 0.7, 3.0, 100.0]), min_size=5, max_size=5))
+def test_covariances_of_options_and_inactive_values_are_a_kernel(seed: int, scale: list[float]) -> None:
     points = MIXED.snap(np.random.default_rng(seed).random((30, MIXED.dimensions)))
     features = np.where(np.isnan(points), INACTIVE, points)
-    covariance = MixedMatern(np.full(5, 0.7), options=(0,))(features)
+    covariance = MixedMatern(np.array(scale), options=(0,))(features)
     np.testing.assert_array_equal(covariance, covariance.T)
     np.testing.assert_allclose(np.diag(covariance), 1.0)
     assert np.linalg.eigvalsh(covariance).min() > -1e-9

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +15,7 @@ from caviar.scheduler.core.proposal import Insight
 from caviar.scheduler.core.region import Region, Span
 from caviar.scheduler.results import ReportWriter, regions_table, write_regions
 from caviar.scheduler.storage import SweepDirectory
-from caviar.search_spaces import Log
+from caviar.search_spaces import Constant, Domain, Integer, Log, Uniform
 
 SPANS = {
     "lr": Span(0.25, 0.001, 0.01),
@@ -104,18 +105,49 @@ def test_a_sweep_without_a_model_has_a_table_without_rows(recorded: Callable[...
     assert pq.read_table(path / "regions.parquet").num_rows == 0
 
 
-def test_a_simulation_has_its_regions_in_memory() -> None:
+def simulated(curve: Callable[[Any, int], Any], space: dict[str, Domain], **fields: Any) -> Results:
     def train(trial: Any) -> Any:
         yield {}
 
-    sweep = Sweep(
-        train,
-        space={"x": Log(1e-4, 1.0)},
-        metric="loss",
-        resource={"max": 9},
-        budget={"trials": 40},
-    )
-    results = sweep.simulate(lambda config, seed: [float(str(config["x"]))] * 9)
+    common: dict[str, Any] = {"metric": "loss", "resource": {"max": 27}, "budget": {"trials": 60}}
+    return Sweep(train, **{"space": space, **common, **fields}).simulate(curve)
+
+
+def test_a_region_holds_the_optimum_about_as_often_as_it_claims_though_few_trials_were_trained_in_full() -> None:
+    held = []
+    for seed in range(5):
+        optimum = dict(zip(("x", "y"), np.random.default_rng(seed).uniform(0.05, 0.95, 2).tolist(), strict=True))
+
+        def curve(config: Any, seed: int, optimum: dict[str, float] = optimum) -> Any:
+            far = (config["x"] - optimum["x"]) ** 2 + 0.5 * (config["y"] - optimum["y"]) ** 2
+            return far + 1 / np.arange(1, 28) + 0.05 * np.random.default_rng(seed).standard_normal(27)
+
+        regions = simulated(curve, {"x": Uniform(0.0, 1.0), "y": Uniform(0.0, 1.0)}, seed=seed).regions()
+        held += [row["low"] <= optimum[row["hyperparameter"]] <= row["high"] for row in regions.to_pylist()]
+    assert len(held) >= 20
+    assert np.mean(held) >= 0.7, "it claims four fifths"
+
+
+def test_where_all_results_are_the_same_the_region_is_everything() -> None:
+    regions = simulated(lambda config, seed: [1.0] * 27, {"x": Uniform(0.0, 1.0)}).regions()
+    assert min(regions["share"].to_pylist()) > 0.75
+    assert set(regions["importance"].to_pylist()) == {0.0}
+
+
+def test_where_all_configurations_have_been_tried_the_region_is_the_best_of_them() -> None:
+    regions = simulated(lambda config, seed: [config["x"] + 1 / step for step in range(1, 28)], {"x": Integer(1, 3)})
+    assert regions.regions().to_pylist()[-1]["high"] == 1.0
+
+
+def test_where_nothing_varies_no_model_is_asked(caplog: pytest.LogCaptureFixture) -> None:
+    results = simulated(lambda config, seed: [config["x"]] * 27, {"x": Constant(3)})
+    assert results.regions().num_rows == 0
+    assert results.best.value == 3.0
+    assert caplog.messages == []
+
+
+def test_a_simulation_has_its_regions_in_memory() -> None:
+    results = simulated(lambda config, seed: [float(str(config["x"]))] * 27, {"x": Log(1e-4, 1.0)})
     assert set(results.regions()["hyperparameter"].to_pylist()) == {"x"}
     assert results.sql("select * from regions").to_pylist() == results.regions().to_pylist()
 

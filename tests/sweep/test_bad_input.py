@@ -115,6 +115,7 @@ NONSENSE: list[Any] = [
     b"bytes",
     np.arange(3),
     np.array(["a"], object),
+    np.eye(2),
     "\ud800",
     "a\0b",
     "a\nb",

@@ -4,10 +4,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from caviar.scheduler import ResultsError, SweepError
+from caviar.scheduler.core.observations import Observations
 from caviar.scheduler.importance import Method, importance
+from caviar.scheduler.optuna_importance import evaluate
+from caviar.search_spaces import SearchSpace, Uniform
+from caviar.search_spaces.designs import sobol
 
 Recorded = Callable[..., Path]
 
@@ -63,3 +68,16 @@ def test_without_optuna_one_sentence_says_what_to_install(
     with pytest.raises(ResultsError, match=r"^fanova needs optuna, .*: pip install 'caviar\[optuna\]'\.$"):
         importance(directory, "fanova")
     assert importance(directory)
+
+
+@pytest.mark.parametrize("method", ["fanova", "ped_anova"])
+def test_where_all_results_are_equal_nothing_matters(method: str) -> None:
+    plane = SearchSpace({"x": Uniform(0.0, 1.0), "y": Uniform(0.0, 1.0)})
+    same = Observations(sobol(20, 2, 1), np.ones(20, np.int64), np.full(20, 0.5))
+    assert evaluate(plane, same, method) == {"x": 0.0, "y": 0.0}
+
+
+def test_where_nothing_varies_nothing_can_matter(recorded: Recorded, tmp_path: Path) -> None:
+    directory = recorded(tmp_path, space={"lr": {"constant": 0.1}, "kind": {"constant": "a"}}, controller="hyperband")
+    with pytest.raises(ResultsError, match=r": all hyperparameters are constants, so none can matter\.$"):
+        importance(directory)

@@ -130,6 +130,10 @@ def test_bytes_may_be_given_as_a_number_or_as_a_text_with_a_unit(disk: int | str
         ),
         ({"seed": -1}, "seed: must be greater than or equal to 0, got -1."),
         ({"resource": 9}, "resource: must be a mapping with some of the fields unit, min, max, eta, got 9."),
+        (
+            {"proposer": 5},
+            "proposer: must be a name, or a mapping with some of the fields name, got 5.",
+        ),
         ({"space": ["lr"]}, "space: must be a mapping, got ['lr']."),
         ({"constraints": "lr < 1"}, "constraints: must be a list, got 'lr < 1'."),
         ({"budget": {"hours": "2"}}, "budget.hours: must be a valid number, got '2'."),
