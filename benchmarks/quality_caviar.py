@@ -1,6 +1,7 @@
 """Caviar's own controllers in quality.py: by simulation, and step by step for what a simulation cannot do."""
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,7 @@ class ControllerMethod:
     def __init__(self, controller: Controller, proposer: Proposer | None) -> None:
         self._controller, self._proposer = controller, proposer
         self._rungs: dict[int, int] = {}
+        self._best: dict[int, float] = {}
 
     def ask(self) -> Job | None:
         """The next job."""
@@ -85,9 +87,10 @@ class ControllerMethod:
         return None
 
     def tell(self, trial: int, step: int, loss: float, *, last: bool) -> bool:
-        """Hands the result at a rung on."""
+        """Hands the best loss up to a rung on."""
+        self._best[trial] = min(loss, self._best.get(trial, loss)) if isfinite(loss) else loss
         if last:
-            self._controller.handle(trial, self._rungs[trial], loss)
+            self._controller.handle(trial, self._rungs[trial], self._best[trial])
         return True
 
 

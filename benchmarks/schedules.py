@@ -50,7 +50,7 @@ METHODS: dict[str, Shapes] = {
     "Hyperband": hyperband_shapes,
     "the kinds that halve: 3, 2, 1": _kinds(3, 2, 1),
     "two of the widest before each other: 3, 3, 2, 3, 3, 1": _kinds(3, 3, 2, 3, 3, 1),
-    "coarse_to_fine: 3, 2": coarse_to_fine_shapes,
+    "coarse_to_fine: 2, 3": coarse_to_fine_shapes,
     "the widest kind alone": _kinds(RESOURCE.widest_kind),
 }
 

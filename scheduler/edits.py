@@ -114,8 +114,10 @@ def edited_event(old: SweepSpec, new: SweepSpec, state: SweepState, directory: S
     """
     event: dict[str, Any] = {"type": "edited", "spec": new.to_yaml()}
     if (old.metric, old.mode) != (new.metric, new.mode):
-        values = values_at_rungs(directory, new.metric, state.rows)
-        event["values"] = {str(trial): [[at.rung, at.step, at.value] for at in of] for trial, of in values.items()}
+        values = values_at_rungs(directory, new.metric, new.mode, state.rows)
+        event["values"] = {
+            str(trial): [[at.rung, at.step, at.value, at.best] for at in of] for trial, of in values.items()
+        }
     return event
 
 

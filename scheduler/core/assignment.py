@@ -84,6 +84,8 @@ class Outcome:
         status: How it ended.
         step: The last step trained.
         value: The metric at `step`; None unless the status is COMPLETED.
+        lowest: The lowest value of the metric that the trial reported up to `step`; `value` where nobody says.
+        highest: The highest; likewise.
         elapsed_s: Seconds of training in this assignment.
         error: The traceback or the reason, for DIVERGED, FAILED and PREEMPTED.
         action: What the first rule that matches a failure says; None where none does.
@@ -98,6 +100,17 @@ class Outcome:
     elapsed_s: float = 0.0
     error: str | None = None
     action: ErrorAction | None = None
+    lowest: float | None = None
+    highest: float | None = None
+
+    def loss(self, sign: float) -> float:
+        """The best value that the trial reported up to `step`, to be minimised.
+
+        Args:
+            sign: 1 for a metric that is minimised, -1 for one that is maximised.
+        """
+        assert self.value is not None, "a completed assignment has a value"
+        return min(sign * value for value in (self.value, self.lowest, self.highest) if value is not None)
 
 
 def unbegun(work: Assignment) -> Outcome:

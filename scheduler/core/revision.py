@@ -18,11 +18,13 @@ class RungValue:
         rung: The rung's index.
         step: The step at which the trial was compared.
         value: The value, finite.
+        best: The best one up to there; `value` where nobody says.
     """
 
     rung: int
     step: int
     value: float
+    best: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Revision:
 
 
 def results_of(values: Mapping[int, Sequence[RungValue]], mode: Mode) -> list[tuple[int, int, float]]:
-    """Values at rungs as results: trial, resource, and a loss to be minimised."""
+    """The best values up to rungs as results: trial, resource, and a loss to be minimised."""
     sign = 1.0 if mode == "min" else -1.0
-    return [(trial, at.step, sign * at.value) for trial, of in values.items() for at in of]
+    return [
+        (trial, at.step, sign * (at.value if at.best is None else at.best)) for trial, of in values.items() for at in of
+    ]

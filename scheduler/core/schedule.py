@@ -119,13 +119,14 @@ def hyperband_shapes(resource: Resource) -> Iterator[Shape]:
 
 
 def coarse_to_fine_shapes(resource: Resource) -> Iterator[Shape]:
-    """An endless alternation of the widest kind and the next narrower one that halves.
+    """An endless alternation of the widest kind and the next narrower one that halves, which begins.
 
-    The widest looks at many points: first at a design's, from which a model learns soon, then at many proposals. The
-    narrower compares later. Each of the two is the hedge for problems on which the other's first rung misleads.
+    The narrower bracket costs less and compares later: the sweep has results to learn from, and a first good
+    configuration, after fewer steps. The widest then looks at many proposals, and each of the two is the hedge for
+    problems on which the other's first rung misleads.
     """
     widest = resource.widest_kind
-    for kind in cycle((widest, max(widest - 1, min(widest, 1)))):
+    for kind in cycle((max(widest - 1, min(widest, 1)), widest)):
         yield kind, hyperband_trials(resource, kind)
 
 

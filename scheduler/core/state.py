@@ -303,14 +303,17 @@ class SweepState:
         """Passes a result on to the controller and writes down what it settles."""
         loss = inf
         if outcome.status is OutcomeStatus.COMPLETED:
-            assert outcome.value is not None, "a completed assignment has a value"
-            loss = self._sign * outcome.value
+            loss = outcome.loss(self._sign)
             self._advance(assignment, outcome, TrialState.PAUSED)
-            if self._best is None or (loss, assignment.trial) < self._best:
-                self._best = loss, assignment.trial
+            self._note_best(assignment.trial)
         else:
             self._advance(assignment, outcome, TrialState(outcome.status.value))
         self._apply(self._controller.handle(assignment.trial, assignment.rung, loss))
+
+    def _note_best(self, trial: int) -> None:
+        value = self._rows[trial].best_value
+        if value is not None and (self._best is None or (self._sign * value, trial) < self._best):
+            self._best = self._sign * value, trial
 
     def _advance(self, assignment: Assignment, outcome: Outcome, state: TrialState) -> None:
         row, step = self._rows[assignment.trial], outcome.step

@@ -3,7 +3,7 @@
 import traceback
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...trainers import Training
 from ..core.assignment import Assignment
@@ -22,6 +22,7 @@ class OpenTrial:
         metrics: The metrics at `step`.
         ended: Whether the training ended by itself at `step`.
         elapsed_s: Seconds of training up to `step`, over all assignments, when it was saved last; 0 before that.
+        ranges: The lowest and the highest value of each metric up to `step`.
     """
 
     number: int
@@ -30,6 +31,16 @@ class OpenTrial:
     metrics: Mapping[str, float]
     ended: bool = False
     elapsed_s: float = 0.0
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def take(self, metrics: Mapping[str, float]) -> None:
+        """Takes what a step has returned."""
+        self.step, self.metrics = self.step + 1, metrics
+        ranges = self.ranges
+        for name, value in metrics.items():
+            low, high = ranges.get(name, (value, value))
+            if not low < value < high:
+                ranges[name] = min(low, value), max(high, value)
 
 
 class OpenTrials:
@@ -91,9 +102,11 @@ class OpenTrials:
         if found is None:
             return OpenTrial(assignment.trial, training, 0, {})
         meta = found.meta
-        return OpenTrial(
-            assignment.trial, training, found.step, meta["metrics"], meta["ended"], meta.get("elapsed_s", 0.0)
-        )
+        # A checkpoint that an older version wrote knows the last metrics only.
+        ranges = {name: (low, high) for name, (low, high) in meta.get("ranges", {}).items()}
+        ranges = {name: (value, value) for name, value in meta["metrics"].items()} | ranges
+        elapsed_s = meta.get("elapsed_s", 0.0)
+        return OpenTrial(assignment.trial, training, found.step, meta["metrics"], meta["ended"], elapsed_s, ranges)
 
     def put_back(self, trial: OpenTrial) -> None:
         """Keeps a trial open, as the one that was used last."""
@@ -122,7 +135,12 @@ class OpenTrials:
         try:
             if trial.step == 0 or not trial.training.stateful:
                 return None
-            meta = {"metrics": dict(trial.metrics), "ended": trial.ended, "elapsed_s": trial.elapsed_s}
+            meta = {
+                "metrics": dict(trial.metrics),
+                "ended": trial.ended,
+                "elapsed_s": trial.elapsed_s,
+                "ranges": trial.ranges,
+            }
             return self._checkpoints.stage(trial.number, trial.step, trial.training.save, meta)
         except (Exception, SystemExit) as error:
             return error

@@ -254,4 +254,5 @@ def _outcome(piece: _Work, curve: npt.NDArray[np.float64]) -> Outcome:
     if not isfinite(last):
         error = f"the metric is {last} at step {step}"
         return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.DIVERGED, step, None, elapsed, error)
-    return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.COMPLETED, step, last, elapsed)
+    done, lowest, highest = OutcomeStatus.COMPLETED, float(curve.min()), float(curve.max())
+    return Outcome(work.trial, work.rung, work.attempt, done, step, last, elapsed, lowest=lowest, highest=highest)

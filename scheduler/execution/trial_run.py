@@ -65,7 +65,7 @@ class TrialRun:
         if metrics is None:
             trial.ended = True
             return
-        trial.step, trial.metrics = trial.step + 1, metrics
+        trial.take(metrics)
         if trial.step > max(self.step, self.assignment.reported):
             elapsed_s = self.assignment.elapsed_s + self.elapsed_s
             self.reports.append(self.assignment, trial.step, time.time_ns() // 1000, elapsed_s, metrics)
@@ -130,7 +130,19 @@ class TrialRun:
     def end(self, status: OutcomeStatus, value: float | None = None, error: str | None = None) -> None:
         """Settles the outcome."""
         step, work = max(self.step, self.assignment.start), self.assignment
-        self.outcome = Outcome(work.trial, work.rung, work.attempt, status, step, value, self.elapsed_s, error)
+        lowest, highest = (None, None) if value is None else self.opened.ranges[self.metric]
+        self.outcome = Outcome(
+            work.trial,
+            work.rung,
+            work.attempt,
+            status,
+            step,
+            value,
+            self.elapsed_s,
+            error,
+            lowest=lowest,
+            highest=highest,
+        )
 
 
 class WorkClock:

@@ -7,7 +7,7 @@ from math import isfinite
 import pyarrow as pa
 
 from ...search_spaces import Value
-from ..core.revision import RungValue
+from ..core.revision import Mode, RungValue
 from ..core.trial import TrialRow
 from ..errors import InvalidSpecError, ResultsError
 from ..storage.durable import write_file
@@ -17,7 +17,7 @@ from .configurations import configuration_table
 from .found_parts import FoundPart
 from .part_marks import PartMark
 from .reports import expand_extra
-from .rungs import last_to_rungs
+from .rungs import best_so_far, last_to_rungs
 from .schema import CONFIG_PREFIX, EXTRA, EXTRA_TYPE, Header, metric_names, reports_schema, to_parquet
 from .sealed import read_sealed, sealed_schema
 from .writer import mark_as, report_parts
@@ -111,12 +111,15 @@ def _out_of_extra(table: pa.Table, name: str) -> pa.Table:
     return table.drop_columns([EXTRA]).append_column(name, values).append_column(EXTRA, rest)
 
 
-def values_at_rungs(directory: SweepDirectory, metric: str, rows: Sequence[TrialRow]) -> dict[int, list[RungValue]]:
+def values_at_rungs(
+    directory: SweepDirectory, metric: str, mode: Mode, rows: Sequence[TrialRow]
+) -> dict[int, list[RungValue]]:
     """What a metric was wherever trials were compared, from the reports.
 
     Args:
         directory: The sweep's directory, whose reports are those of the rows.
         metric: The metric.
+        mode: Whether it is minimised or maximised.
         rows: The table of trials.
 
     Raises:
@@ -131,8 +134,10 @@ def values_at_rungs(directory: SweepDirectory, metric: str, rows: Sequence[Trial
         names = ", ".join(metric_names(table.schema))
         raise InvalidSpecError(f"metric: no report has {metric}; the reports have {names}.")
     found: dict[int, list[RungValue]] = defaultdict(list)
-    at_rungs = table.filter(pa.array(last_to_rungs(table))).select(["trial", "rung", "step", metric])
-    for row in at_rungs.to_pylist():
+    compared = last_to_rungs(table)
+    best = best_so_far(table, metric, mode)[compared].tolist()
+    at_rungs = table.filter(pa.array(compared)).select(["trial", "rung", "step", metric])
+    for row, reached_best in zip(at_rungs.to_pylist(), best, strict=True):
         trial, rung, step, value = row.values()
         if rung > reached.get(trial, -1):
             continue
@@ -141,5 +146,5 @@ def values_at_rungs(directory: SweepDirectory, metric: str, rows: Sequence[Trial
                 f"metric: trial {trial} was compared at step {step} and has no {metric} there; choose a metric that"
                 " every report has."
             )
-        found[trial].append(RungValue(rung, step, value))
+        found[trial].append(RungValue(rung, step, value, reached_best))
     return dict(found)

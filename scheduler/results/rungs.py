@@ -25,7 +25,7 @@ class TrialResults:
     Attributes:
         trial: The trial's number.
         config: Its configuration.
-        values: The metric by step, ascending; NaN where the trial diverged or failed on the way.
+        values: The best of the metric so far by step, ascending; NaN where the trial diverged or failed on the way.
     """
 
     trial: int
@@ -52,11 +52,11 @@ def trial_results(results: Results) -> list[TrialResults]:
     trials, reports = results.trials(), results.reports()
     names = [CONFIG_PREFIX + name for name in results.value_types]
     counts = at_rungs(results, reports) if len(trials) else last_to_rungs(reports)
-    rows = reports.select(["trial", "step", results.metric, *names]).filter(pa.array(counts))
+    rows = reports.select(["trial", "step", *names]).filter(pa.array(counts))
+    best = best_so_far(reports, results.metric, results.mode)[counts].tolist()
     found: dict[int, TrialResults] = {}
-    for row in rows.to_pylist():
-        value = row[results.metric]
-        _of(found, row, results).values[row["step"]] = nan if value is None else value
+    for row, value in zip(rows.to_pylist(), best, strict=True):
+        _of(found, row, results).values[row["step"]] = value
     for row in trials.select(["trial", "state", "step", *names]).to_pylist():
         if row["state"] in _BAD:
             values = _of(found, row, results).values
@@ -69,6 +69,20 @@ def _of(found: dict[int, TrialResults], row: Mapping[str, Any], results: Results
     if trial not in found:
         found[trial] = TrialResults(trial, configuration_of(row, results.value_types), {})
     return found[trial]
+
+
+def best_so_far(reports: pa.Table, metric: str, mode: str) -> npt.NDArray[np.float64]:
+    """The best value of a metric that each trial has reported up to each of its reports, which stand in order.
+
+    Returns:
+        float64, one a report; NaN before a trial's first value.
+    """
+    trial = reports["trial"].to_numpy()
+    values: npt.NDArray[np.float64] = reports[metric].to_numpy(zero_copy_only=False).astype(np.float64)
+    better = np.fmin if mode == "min" else np.fmax
+    for part in np.split(values, np.flatnonzero(np.diff(trial)) + 1):
+        better.accumulate(part, out=part)
+    return values
 
 
 def last_to_rungs(reports: pa.Table) -> npt.NDArray[np.bool_]:

@@ -57,9 +57,9 @@ def test_promoted_trials_go_on_from_where_they_paused_so_a_bracket_costs_the_dif
     assert bracket_plan(R27, (3, 27)).cost == 27 * 1 + 9 * 2 + 3 * 6 + 1 * 18
 
 
-def test_coarse_to_fine_alternates_the_two_widest_kinds_and_begins_with_the_widest() -> None:
-    assert [kind for kind, _ in islice(coarse_to_fine_shapes(R81), 4)] == [4, 3, 4, 3]
-    assert [kind for kind, _ in islice(coarse_to_fine_shapes(Resource(3, 27, 3)), 3)] == [2, 1, 2]
+def test_coarse_to_fine_alternates_the_two_widest_kinds_and_begins_with_the_narrower() -> None:
+    assert [kind for kind, _ in islice(coarse_to_fine_shapes(R81), 4)] == [3, 4, 3, 4]
+    assert [kind for kind, _ in islice(coarse_to_fine_shapes(Resource(3, 27, 3)), 3)] == [1, 2, 1]
 
 
 def test_coarse_to_fine_repeats_the_only_kind_that_halves() -> None:
