@@ -252,6 +252,21 @@ def test_the_best_value_is_kept_when_a_later_rung_is_worse(promoted: Promoted) -
     assert (row.value, row.step, row.best_value, row.best_step) == (5.0, 3, 0.0, 1)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_trials_are_compared_by_the_best_value_that_they_have_reported_also_between_rungs(sign: int) -> None:
+    state = new_state("min" if sign == 1 else "max")
+    for work in state.decide(9):
+        state.handle(completed(work, sign * 1.0 * work.trial))
+    for work in state.decide(3):
+        value, best = {0: (0.5, 0.5), 1: (0.6, 0.6), 2: (0.9, 0.1)}[work.trial]
+        lowest, highest = sorted([sign * best, sign * 0.9])
+        state.handle(replace(completed(work, sign * value), lowest=lowest, highest=highest))
+    assert [work.trial for work in state.decide(1)] == [2]
+    assert state.observations().loss[-3:].tolist() == [0.5, 0.6, 0.1]
+    row = state.row(2)
+    assert (row.value, row.best_value) == (sign * 0.9, sign * 0.9), "a row has what it was at rungs, where it is saved"
+
+
 def test_spent_counts_each_step_of_the_table_once() -> None:
     state = new_state()
     for work in state.decide(9):

@@ -66,6 +66,7 @@ def rung_by_rung(engines: Iterator[Bench], work: Work) -> list[float]:
         outcome, reports = next(engines).run(work(start=start, stop=stop, rung=rung, reported=start))
         assert (outcome.status, outcome.step) == (OutcomeStatus.COMPLETED, stop)
         losses += reports.metrics["loss"].tolist()
+        assert (outcome.lowest, outcome.highest) == (min(losses), max(losses))
     return losses
 
 
@@ -100,6 +101,8 @@ def test_a_checkpoint_that_was_damaged_is_passed_over_and_the_lost_steps_are_not
     assert reports.step.tolist() == [4, 5, 6, 7, 8, 9]
     assert reports.metrics["loss"].tolist() == whole.metrics["loss"].tolist()[3:]
     assert outcome.step == 9
+    losses = whole.metrics["loss"]
+    assert (outcome.lowest, outcome.highest) == (losses.min(), losses.max())
 
 
 def test_an_exception_fails_the_trial_with_the_persons_frames_and_goes_to_its_log(
@@ -238,6 +241,8 @@ def test_a_pause_in_the_middle_saves_the_trial_and_it_goes_on_from_there_to_the_
     one = bench("walk", reports=PausingQueue())
     outcome, before = one.run(work(stop=9))
     assert (outcome.status, outcome.step, outcome.value) == (OutcomeStatus.INTERRUPTED, 4, None)
-    _, after = bench("walk").run(work(start=4, stop=9, reported=4))
+    outcome, after = bench("walk").run(work(start=4, stop=9, reported=4))
     assert before.step.tolist() + after.step.tolist() == list(range(1, 10))
-    assert before.metrics["loss"].tolist() + after.metrics["loss"].tolist() == whole.metrics["loss"].tolist()
+    losses = whole.metrics["loss"].tolist()
+    assert before.metrics["loss"].tolist() + after.metrics["loss"].tolist() == losses
+    assert (outcome.lowest, outcome.highest) == (min(losses), max(losses))

@@ -107,6 +107,7 @@ def test_a_trial_goes_on_where_its_last_assignment_stopped(executor: Executor, w
     carry_out(executor, [first])
     outcomes, reports = carry_out(executor, [replace(first, start=3, stop=9, rung=1, reported=3)])
     assert (outcomes[0].step, outcomes[0].value) == (9, 1 / 9)
+    assert (outcomes[0].lowest, outcomes[0].highest) == (1 / 9, 1.0), "of all steps, those before it too"
     assert reports.metrics["loss"].tolist() == [1 / step for step in range(4, 10)]
 
 
