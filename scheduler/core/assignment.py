@@ -109,8 +109,11 @@ class Outcome:
         Args:
             sign: 1 for a metric that is minimised, -1 for one that is maximised.
         """
-        assert self.value is not None, "a completed assignment has a value"
-        return min(sign * value for value in (self.value, self.lowest, self.highest) if value is not None)
+        best = self.lowest if sign > 0 else self.highest
+        if best is None:
+            best = self.value
+        assert best is not None, "a completed assignment has a value"
+        return sign * best
 
 
 def unbegun(work: Assignment) -> Outcome:
