@@ -22,10 +22,10 @@ _INTRODUCTION = [
     "Regret: (best seen - best there is) / (median of random full trainings - best there is), cut off at 0 and 1.",
     "One meter counts for every method: a paused trial that goes on costs only its new steps, and what counts is the",
     "best value at any step. Methods propose through their own ask-and-tell interfaces, with their own defaults, a",
-    "reduction factor of 3 and rungs from one epoch; each is told every loss, and what it makes of them is its own. With",
-    "many workers, steps take unevenly long (the slowest tenth takes three times as long as the fastest), and k full",
-    "trainings are the time in which the workers together do k trainings of mean cost. The best of real tasks is that of",
-    "all runs.",
+    "reduction factor of 3 and rungs from one epoch; each is told every loss, and what it makes of it is its own.",
+    "With many workers, steps take unevenly long (the slowest tenth takes three times as long as the fastest), and k",
+    "full trainings are the time in which the workers together do k trainings of mean cost. The best of real tasks is",
+    "that of all runs.",
     "Made by `python benchmarks/quality.py --data DIR`, which says where the data is from.",
 ]
 _READ_AT = 20
