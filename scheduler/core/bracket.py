@@ -154,7 +154,8 @@ class Bracket:
         Args:
             trial: The trial's number.
             rung: The rung's index.
-            loss: The value to be minimised; infinite for a trial that diverged or failed, which is never promoted.
+            loss: The trial's best value up to the rung, to be minimised; infinite where it diverged or failed, which is
+                never promoted.
         """
         results, last = self._rungs[rung], rung == len(self._rungs) - 1
         stopped = results.add((loss, trial))

@@ -14,7 +14,7 @@ class Observations:
     Attributes:
         points: float64 [n, d], the trials in the unit cube; NaN where a hyperparameter is inactive.
         resource: int64 [n], the resource at the rung, in steps.
-        loss: float64 [n], to be minimised; infinite where the trial diverged or failed.
+        loss: float64 [n], the best up to the rung, to be minimised; infinite where the trial diverged or failed.
     """
 
     points: npt.NDArray[np.float64]
