@@ -1,13 +1,14 @@
 """Clusters of several nodes on this machine, each node with what is wrong with it: its own mounts and environment."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,10 +82,12 @@ def mounting(mounts: str, *command: str | Path) -> list[str]:
 
 
 def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
+    """A port below those that the system gives to whoever asks, which others may have taken before Ray listens."""
+    while True:
+        port = secrets.randbelow(10_000) + 20_000
+        with socket.socket() as listening, suppress(OSError):
+            listening.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager
