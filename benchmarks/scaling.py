@@ -28,8 +28,8 @@ from caviar.scheduler.execution.ray_environment import configure_ray_environment
 from caviar.scheduler.execution.record import DurableRecord
 from caviar.scheduler.execution.simulated import SimulatedExecutor
 from caviar.scheduler.progress import ProgressMeter
+from caviar.scheduler.recorded import new_state
 from caviar.scheduler.results import ReportWriter
-from caviar.scheduler.run import new_state
 from caviar.scheduler.spec import SweepSpec
 from caviar.scheduler.storage import Journal, SweepDirectory, write_file
 

@@ -4,21 +4,16 @@ The journal says with which spec each run began, and where a spec was edited: `o
 events the later ones. `sweep.yaml` holds the one that the next run is to have.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from ..search_spaces import CaviarError
-from ..search_spaces.values import show
-from .core.change import Change
-from .core.revision import Revision, RungValue, results_of
 from .core.state import SweepState
-from .errors import InvalidSpecError, JournalError
+from .errors import InvalidSpecError
 from .results.restating import values_at_rungs
 from .spec import SweepSpec, read_fields
 from .storage import SweepDirectory
-from .warm_start import carried_prior
 
 _PLACES = ("name", "storage", "versions")
 """A directory may be moved: these say nothing of the search."""
@@ -44,22 +39,25 @@ class Edit:
 
 def edits_between(old: SweepSpec, new: SweepSpec) -> list[Edit]:
     """The fields in which two specs of a sweep differ, in the order of the spec."""
+    if old is new:
+        return []
     # As they are written: a spec that was made in Python may have other numbers and sequences for the same text.
     before, after = (dict(_flat(read_fields(spec.to_yaml(), "the spec"))) for spec in (old, new))
     names = dict.fromkeys([*before, *after])
     return [Edit(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)]
 
 
-def check_edits(old: SweepSpec, new: SweepSpec, directory: SweepDirectory) -> None:
-    """Refuses edits that no sweep can go on with.
+def check_edits(old: SweepSpec, new: SweepSpec, directory: SweepDirectory) -> list[Edit]:
+    """The fields in which two specs of a sweep differ, none of which keeps it from going on.
 
     Raises:
         InvalidSpecError: A field cannot change; one sentence for each.
     """
     way_out = f"run a new sweep with warm_start: {directory.path}"
+    edits = edits_between(old, new)
     wrong = [
         f"{edit.field}: the sweep has {edit.old!r} and cannot go on with {edit.new!r}; {way_out}."
-        for edit in edits_between(old, new)
+        for edit in edits
         if any(edit.field == fixed or edit.field.startswith(f"{fixed}.") for fixed in _FIXED)
         and not (edit.field == "trainer" and _moved(edit))
     ]
@@ -72,6 +70,7 @@ def check_edits(old: SweepSpec, new: SweepSpec, directory: SweepDirectory) -> No
     ]
     if wrong:
         raise InvalidSpecError("\n".join(wrong))
+    return edits
 
 
 def _moved(edit: Edit) -> bool:
@@ -80,24 +79,6 @@ def _moved(edit: Edit) -> bool:
         return {**edit.old, "directory": None} == {**edit.new, "directory": None}
     texts = edit.old, edit.new
     return all(isinstance(text, str) for text in texts) and len({PurePath(text).name for text in texts}) == 1
-
-
-def first_spec(events: Sequence[Mapping[str, Any]]) -> SweepSpec | None:
-    """The spec that a journal begins with; None where it does not tell."""
-    return next(_specs(events), None)
-
-
-def last_spec(events: Sequence[Mapping[str, Any]]) -> SweepSpec | None:
-    """The spec that the last run of a journal had; None where it does not tell."""
-    return next(_specs(list(reversed(events))), None)
-
-
-def all_value_types(events: Sequence[Mapping[str, Any]], spec: SweepSpec) -> dict[str, str]:
-    """The value types of all hyperparameters that a sweep ever had, by its journal and its last spec."""
-    types: dict[str, str] = {}
-    for one in (*_specs(events), spec):
-        types.update(one.search_space.value_types)
-    return types
 
 
 def edited_event(old: SweepSpec, new: SweepSpec, state: SweepState, directory: SweepDirectory) -> dict[str, Any]:
@@ -119,46 +100,6 @@ def edited_event(old: SweepSpec, new: SweepSpec, state: SweepState, directory: S
             str(trial): [[at.rung, at.step, at.value, at.best] for at in of] for trial, of in values.items()
         }
     return event
-
-
-class Reviser:
-    """Has a state go on with the spec of an `edited` event, one such event after the other.
-
-    Args:
-        state: The state, made for the first spec.
-        first: The spec that the sweep began with.
-        directory: The sweep's directory.
-    """
-
-    def __init__(self, state: SweepState, first: SweepSpec, directory: SweepDirectory) -> None:
-        self._state, self._first, self._directory = state, first, directory
-        self._spec = first
-
-    def __call__(self, event: Mapping[str, Any]) -> None:
-        """Takes the next event."""
-        new, values = SweepSpec.from_yaml(event["spec"], "the journal"), None
-        if "values" in event:
-            values = {int(trial): [RungValue(*at) for at in of] for trial, of in event["values"].items()}
-        after = replace(new.search, prior=carried_prior(self._directory, self._first, new))
-        restated = None if values is None else results_of(values, new.mode)
-        change = Change(self._spec.search, after, new.assume, restated)
-        self._state.revise(Revision(change, new.mode, new.max_failures, values))
-        self._spec = new
-
-
-def _specs(events: Sequence[Mapping[str, Any]]) -> Iterator[SweepSpec]:
-    for event in events:
-        if event.get("type") in ("opened", "edited") and "spec" in event:
-            yield _spec_in(event["spec"])
-
-
-def _spec_in(text: object) -> SweepSpec:
-    if not isinstance(text, str):
-        raise JournalError(f"The journal has an event whose spec is {show(text)}, which is no text.")
-    try:
-        return SweepSpec.from_yaml(text, "the journal")
-    except CaviarError as error:
-        raise JournalError(f"The journal has an event with a spec that cannot be used: {error}") from error
 
 
 def _flat(fields: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

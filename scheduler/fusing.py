@@ -30,8 +30,8 @@ def resolve_fusing(spec: SweepSpec, trainer: Trainer) -> SweepSpec:
     fuse, fusing = spec.fuse, trainer.fusing
     if fusing is None:
         return _alone(spec, f"{trainer.name} is no lane, and only a lane can be fused")
-    if spec.controller.name == "asha":
-        return _alone(spec, "asha promotes each trial by itself")
+    if spec.controller.kind.alone is not None:
+        return _alone(spec, f"{spec.controller.name} {spec.controller.kind.alone}")
     space = spec.search_space
     # A group is trained by one worker, which must take all of it.
     choosing = {name for kind in spec.worker_kinds for name in kind.when}

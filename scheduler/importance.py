@@ -9,8 +9,8 @@ from ..search_spaces.values import show
 from .core.learning import ENOUGH_RESULTS
 from .core.observations import Observations
 from .errors import ResultsError
-from .run import load_state, ran_spec
-from .storage import Location, locate
+from .recorded import RecordedSweep
+from .storage import Location, SweepDirectory, locate
 
 Method = Literal["model", "fanova", "ped_anova"]
 
@@ -33,12 +33,12 @@ def importance(path: str | Location, method: Method = "model") -> dict[str, floa
     """
     if method not in get_args(Method):
         raise ResultsError(f"There is no method {show(method)}: it must be {', '.join(get_args(Method))}.")
-    directory = locate(path)
-    spec = ran_spec(directory)
-    space, (state, _) = spec.search_space, load_state(directory, spec)
+    recorded = RecordedSweep(SweepDirectory(locate(path)))
+    spec = recorded.spec
+    space = spec.search_space
     if not space.dimensions:
         raise ResultsError(f"{path}: all hyperparameters are constants, so none can matter.")
-    observations = state.observations()
+    observations = recorded.state.observations()
     if observations.finite < ENOUGH_RESULTS:
         raise ResultsError(
             f"{path}: what matters shows from {ENOUGH_RESULTS} results on,"

@@ -6,6 +6,7 @@ from math import isfinite
 
 from ..search_spaces import SearchSpace
 from .core.edges import Edge, edges
+from .core.goal import sign_of
 from .core.learning import ENOUGH_RESULTS
 from .core.proposal import Insight
 from .core.state import SweepState
@@ -13,8 +14,6 @@ from .core.wording import describe_region, describe_shares
 from .results import Results
 from .results.rows import trial_rows
 from .spec import SweepSpec
-
-_DESIGNS = {"random": "points are drawn at random", "grid": "points are those of a grid"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def lessons_of(spec: SweepSpec, state: SweepState) -> Lessons:
         return Lessons(_before_the_first(spec, state))
     number = max(state.latest_insights)
     insight = state.latest_insights[number]
-    kind = "proposal" if spec.controller.name == "asha" else "bracket"
+    kind = "bracket" if spec.controller.kind.waits else "proposal"
     return Lessons(
         describe_region(spec.search_space, insight.region),
         f"{kind} {number}: {insight.change}",
@@ -54,7 +53,7 @@ def lessons_of(spec: SweepSpec, state: SweepState) -> Lessons:
 
 def state_warnings(spec: SweepSpec, state: SweepState) -> tuple[str, ...]:
     """What a person should know of the ranges that were given, by the trials so far."""
-    sign = 1.0 if spec.mode == "min" else -1.0
+    sign = sign_of(spec.mode)
     ranked = sorted(
         (sign * row.best_value, row.trial, row.config)
         for row in state.rows
@@ -78,8 +77,8 @@ def _warnings(found: Sequence[Edge]) -> tuple[str, ...]:
 
 def _before_the_first(spec: SweepSpec, state: SweepState) -> str:
     """Where points lie that no model chooses, and what a model waits for."""
-    if spec.controller.name in _DESIGNS:
-        return f"{_DESIGNS[spec.controller.name]}; results do not change them"
+    if spec.controller.kind.points is not None:
+        return f"{spec.controller.kind.points}; results do not change them"
     if not spec.search.learns:
         return "points are laid evenly over the whole space; results do not change them"
     if spec.proposer_name != "model":

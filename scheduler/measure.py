@@ -12,7 +12,7 @@ from ..trainers import Trainer, TrainerError, load_trainer, open_training
 from .core.assignment import Assignment
 from .errors import InvalidSpecError
 from .execution.threads import thread_variables
-from .run import new_state
+from .recorded import new_state
 from .spec import SweepSpec
 from .validation import find_data
 

@@ -9,13 +9,14 @@ from .core.state import SweepState
 from .errors import JournalError
 from .execution.housekeeping import Housekeeping
 from .execution.record import DurableRecord
+from .recorded import RecordedSweep
 from .recovery import recover_checkpoints
 from .results import ReportWriter, drop_uncovered, find_parts, marks_to_note, recorded_parts, write_trials
 from .results.found_parts import FoundPart
 from .results.part_marks import PartMark
 from .results.restating import conform_reports, merged_types
 from .spec import SweepSpec
-from .storage import Checkpoints, Journal, SettledJournal, SweepDirectory, SweepLock, write_file
+from .storage import Checkpoints, Journal, SweepDirectory, SweepLock, write_file
 from .warm_start import check_prior, prior_mark
 
 
@@ -34,18 +35,19 @@ class Recovered:
     marks: Sequence[PartMark]
 
 
-def recover(layout: SweepDirectory, spec: SweepSpec, settled: SettledJournal, state: SweepState) -> Recovered:
+def recover(recorded: RecordedSweep, state: SweepState) -> Recovered:
     """Looks whether the files are those that the journal knows, and finds what is left to go on from."""
-    known = recorded_parts(settled.events)
+    layout, events = recorded.directory, recorded.events
+    known = recorded_parts(events)
     parts = find_parts(layout, known)
-    check_prior(layout, spec, settled.events)
-    if not settled.events and any(part.mark.rows for part in parts):
+    check_prior(layout, recorded.spec, events)
+    if not events and any(part.mark.rows for part in parts):
         raise JournalError(
             f"{layout.journal} is empty, although there are reports in {layout.results}: put it back from a copy, or"
             f" see what can be repaired with caviar doctor {layout.path}"
         )
     recover_checkpoints(layout, parts, state)
-    return Recovered(settled.runs, parts, marks_to_note(parts, state.covered(), known))
+    return Recovered(recorded.runs, parts, marks_to_note(parts, state.covered(), known))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from .execution.interrupts import Interrupts
 from .execution.loop import SweepLoop
 from .execution.record import MemoryRecord
 from .execution.simulated import SimulatedExecutor
+from .recorded import new_state
 from .results import ReportTable
-from .run import new_state
 from .spec import SweepSpec
 from .spec_parts import MOST
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from .core.schedule import BracketPlan
 from .core.state import SweepState
 from .core.trial import TrialState
-from .edits import Edit, check_edits, edited_event, edits_between, last_spec
+from .edits import Edit
+from .recorded import RecordedSweep
 from .results.restating import merged_types
-from .run import load_spec, replay_in
 from .spec import SweepSpec
-from .storage import SweepDirectory, read_journal
 
 _DONE = (TrialState.STOPPED, TrialState.COMPLETED, TrialState.DIVERGED, TrialState.FAILED)
 
@@ -49,26 +48,21 @@ class ResumePreview:
     planned: Iterator[BracketPlan]
 
 
-def preview_resume(spec: SweepSpec) -> ResumePreview:
+def preview_resume(recorded: RecordedSweep, spec: SweepSpec) -> ResumePreview:
     """What a sweep would do with a spec.
 
     Args:
-        spec: The spec as `Sweep.resume` has it, whose directory holds the sweep.
+        recorded: The sweep; its state goes on with the spec where that was edited.
+        spec: The spec as `Sweep.resume` has it.
 
     Raises:
         InvalidSpecError: A field is changed that cannot change.
         JournalError: The journal cannot be trusted.
         ResultsError: A hyperparameter has values of another type than it had.
     """
-    layout = SweepDirectory(spec.directory)
-    events = read_journal(layout.journal)
-    ran = last_spec(events) or load_spec(layout.path)
-    check_edits(ran, spec, layout)
-    state, history, revise = replay_in(layout, events, ran)
-    merged_types(layout, spec.search_space.value_types)
-    edits = edits_between(ran, spec)
-    if edits:
-        revise(edited_event(ran, spec, state, layout))
+    edits, history = recorded.check_edits(spec), recorded.history
+    merged_types(recorded.directory, spec.search_space.value_types)
+    state, _ = recorded.edit(spec)
     return _previewed(spec, state, edits, history.seconds)
 
 
@@ -78,8 +72,7 @@ def _previewed(spec: SweepSpec, state: SweepState, edits: Sequence[Edit], earlie
     done = sum(states[ended.value] for ended in _DONE)
     trained, elapsed = sum(row.step for row in rows), sum(row.elapsed_s for row in rows)
     step_seconds = elapsed / trained if trained else None
-    ends = spec.controller.name == "grid" or bool(spec.budget.trials or spec.budget.resource)
-    brackets = list(state.coming()) if ends else None
+    brackets = list(state.coming()) if spec.ends else None
     to_come = resource = seconds = None
     if brackets is not None:
         to_come = sum(plan.trials for plan in brackets) + _unstarted(state)

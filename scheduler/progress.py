@@ -84,7 +84,7 @@ class ProgressMeter:
         self._earlier_s = earlier_s
         self._schedule = bracket_schedule(spec.search) if schedule is None else schedule
         self._plans: list[BracketPlan] = []
-        self._ends = spec.controller.name == "grid" or bool(spec.budget.trials or spec.budget.resource)
+        self._ends = spec.ends
         if self._ends:
             self._plans.extend(self._schedule)
         self._began: tuple[float, int] | None = None

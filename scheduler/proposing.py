@@ -25,14 +25,19 @@ def make_proposer(spec: SweepSpec) -> Proposer | None:
     return ModelProposer(spec.search_space, spec.resource.max, spec.seed)
 
 
+def is_sampler(spec: SweepSpec) -> bool:
+    """Whether one of Optuna's samplers proposes configurations."""
+    return spec.proposer is not None and spec.proposer.is_sampler
+
+
 def check_proposer(spec: SweepSpec) -> None:
     """Refuses a sampler that could not propose anything.
 
     Raises:
         InvalidSpecError: Optuna is not installed, or a sampler is not one of its own or does not take an argument.
     """
-    if spec.proposer is not None and spec.proposer.is_sampler:
-        _optuna_proposer(spec, spec.proposer)
+    if is_sampler(spec):
+        make_proposer(spec)
 
 
 def _optuna_proposer(spec: SweepSpec, sampler: ProposerSpec) -> Proposer:

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from ..trainers import Trainer, load_trainer
-from .edits import last_spec
 from .errors import InvalidSpecError
 from .fusing import resolve_fusing, with_fusing
 from .overrides import override
-from .run import load_spec
-from .spec import SweepSpec, read_spec_file
+from .recorded import RecordedSweep
+from .spec import SweepSpec, read_fields, read_spec_file
 from .spec_parts import FuseSpec
-from .storage import Location, SweepDirectory, exists, in_home, locate, read_journal
+from .storage import Location, SweepDirectory, in_home, locate
 from .validation import find_data
 from .warm_start import earlier_directory
 
@@ -41,39 +40,37 @@ def edited_fields(
     if not values:
         return {}
     layout = SweepDirectory(directory)
-    if not exists(layout.spec):
-        load_spec(directory)
-    changed = override(read_spec_file(layout.spec), values)
+    changed = override(read_fields(layout.spec_text(), str(layout.spec)), values)
     return {name: changed[name] for name in {path.partition(".")[0] for path in values} if name in changed}
 
 
-def resumed_spec(layout: SweepDirectory, fields: Mapping[str, Any]) -> tuple[SweepSpec, SweepSpec | None]:
+def resumed_spec(recorded: RecordedSweep, fields: Mapping[str, Any]) -> SweepSpec:
     """A sweep's spec with the fields that replace its own, before its training code is known.
-
-    Returns:
-        The spec, and that of the last run; None where nothing ran yet.
 
     Raises:
         SweepError: There is no sweep.
         InvalidSpecError: A field is not what it may be.
         JournalError: The journal cannot be trusted.
     """
-    if not exists(layout.spec):
-        load_spec(layout.path)
-    _check_place(layout, fields)
-    given, last = {**read_spec_file(layout.spec), **fields}, last_spec(read_journal(layout.journal))
-    if last is not None and given.get("fuse") == last.fuse.model_dump(mode="json"):
-        given["fuse"] = {"size": last.fuse.size}
-    spec = SweepSpec.parse({**given, "name": layout.path.name, "storage": str(layout.path.parent)})
+    path = recorded.directory.path
+    last = recorded.last
+    _check_place(recorded.directory, fields)
+    place = {"name": path.name, "storage": str(path.parent)}
+    if fields or path.name != recorded.written.name:
+        spec = SweepSpec.parse({**read_spec_file(recorded.directory.spec), **fields, **place})
+    else:
+        spec = recorded.written.model_copy(update=place)
+    if last is not None and spec.fuse == last.fuse:
+        spec = with_fusing(spec, FuseSpec(size=last.fuse.size))
     data = find_data(spec.data, None)
-    return spec.model_copy(update={"data": None if data is None else str(data)}), last
+    return spec.model_copy(update={"data": None if data is None else str(data)})
 
 
 def followed_fusing(spec: SweepSpec, last: SweepSpec | None, trainer: Trainer) -> SweepSpec:
     """The spec with the names by which trials are grouped: those of the last run as far as it still has them."""
     if last is None or spec.fuse != FuseSpec(size=last.fuse.size):
         return resolve_fusing(spec, trainer)
-    if spec.controller.name == "asha":
+    if spec.controller.kind.alone is not None:
         return resolve_fusing(with_fusing(spec, FuseSpec(size=1)), trainer)
     if resolve_fusing(with_fusing(last, spec.fuse), trainer).fuse == last.fuse:
         return resolve_fusing(spec, trainer)

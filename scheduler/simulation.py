@@ -8,8 +8,8 @@ from .execution.interrupts import Interrupts
 from .execution.loop import StopReason, SweepLoop
 from .execution.record import MemoryRecord
 from .execution.simulated import rare_collections
+from .recorded import new_state
 from .results import ReportTable, Results, regions_table, trials_table
-from .run import new_state
 from .spec import SweepSpec
 
 

@@ -12,15 +12,15 @@ from ..search_spaces import CaviarError, Domain, SearchSpace
 from ..search_spaces.forms import write_domain
 from ..search_spaces.strict_yaml import dump_yaml, load_yaml
 from ..search_spaces.values import plain, show
+from .core.columns import is_reserved
 from .core.controllers import GRID_POINTS, Search, bracket_schedule
 from .core.design import uniform_design
+from .core.goal import Mode
 from .core.grouping import ALONE, Grouping
 from .core.initial import complete
 from .core.placement import suits
-from .core.revision import Mode
 from .core.schedule import Budget, Resource
 from .errors import InvalidSpecError
-from .results import is_reserved
 from .spec_checks import check_command, check_fused_names, check_processes
 from .spec_errors import explain
 from .spec_initial import check_initial, json_configs
@@ -168,11 +168,16 @@ class SweepSpec(SpecPart):
         )
 
     @property
+    def ends(self) -> bool:
+        """Whether the sweep ends by itself, however much time it has."""
+        return self.controller.kind.bounded or bool(self.budget.trials or self.budget.resource)
+
+    @property
     def proposer_name(self) -> str:
         """What proposes configurations from results, "design" where nothing does."""
         if self.proposer is not None:
             return self.proposer.name
-        return "model" if self.controller.name in {"coarse_to_fine", "asha"} else "design"
+        return "model" if self.controller.kind.learns else "design"
 
     @property
     def worker_kinds(self) -> tuple[WorkersSpec, ...]:
@@ -271,9 +276,9 @@ class SweepSpec(SpecPart):
 
     @model_validator(mode="after")
     def _consistent(self) -> "SweepSpec":
-        if self.controller.name != "grid" and not any(self.budget.model_dump().values()):
+        if not (self.controller.kind.bounded or any(self.budget.model_dump().values())):
             raise ValueError("budget needs at least one of trials, resource and hours")
-        if self.controller.name in {"random", "grid"} and self.proposer_name != "design":
+        if self.controller.kind.points is not None and self.proposer_name != "design":
             raise ValueError(
                 f"proposer: {self.controller.name} draws its own points, got {self.proposer_name};"
                 " leave proposer out, or choose coarse_to_fine, hyperband or asha"

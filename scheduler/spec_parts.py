@@ -18,7 +18,7 @@ from pydantic import (
 from ..search_spaces import InvalidSpaceError, SearchSpace, Value
 from ..search_spaces.values import checked_value, cut, show
 from .core.assignment import ErrorAction
-from .core.controllers import ControllerName
+from .core.controllers import CONTROLLERS, ControllerKind, ControllerName
 from .core.error_rules import ErrorRule
 from .core.retention import KEEP, Retention
 from .errors import InvalidSpecError
@@ -179,12 +179,18 @@ class ControllerSpec(SpecPart):
     pipeline: PositiveInt | None = None
     points: PositiveInt | None = None
 
+    @property
+    def kind(self) -> ControllerKind:
+        """The controller's line in the table of controllers."""
+        return CONTROLLERS[self.name]
+
     @model_validator(mode="after")
     def _used(self) -> "ControllerSpec":
-        for setting, controllers in {"pipeline": ("coarse_to_fine", "hyperband"), "points": ("grid",)}.items():
-            if getattr(self, setting) is not None and self.name not in controllers:
-                owners = " and ".join(controllers)
-                raise ValueError(f"{setting} is a setting of {owners}, not of {self.name}; leave it out")
+        for setting in ("pipeline", "points"):
+            owners = [name for name, kind in CONTROLLERS.items() if setting in kind.settings]
+            if getattr(self, setting) is not None and self.name not in owners:
+                joined = " and ".join(owners)
+                raise ValueError(f"{setting} is a setting of {joined}, not of {self.name}; leave it out")
         return self
 
 

@@ -1,19 +1,16 @@
 """Where a sweep stands, read from its directory; the sweep may be running meanwhile, in this process or another."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
-from .core.trial import TrialRow, TrialState
-from .edits import last_spec
+from .core.trial import TrialRow
 from .execution.loop import StopReason
 from .execution.replay import History
 from .lessons import Lessons, lessons_of, state_warnings
 from .progress import Progress, ProgressMeter
-from .run import load_spec, replay_in
+from .recorded import RecordedSweep
 from .spec import SweepSpec
-from .storage import Holder, Location, SweepDirectory, holder, is_full, locate, read_journal
+from .storage import Holder, Location, SweepDirectory, holder, is_full, locate
 
 
 class SweepCondition(str, Enum):
@@ -72,24 +69,32 @@ def sweep_status(path: str | Location) -> SweepStatus:
         JournalError: The journal cannot be trusted.
         ResultsError: The results of the earlier sweep that it starts from are not there any more.
     """
-    layout = SweepDirectory(locate(path))
-    written = load_spec(layout.path)
-    held_by = holder(layout.lock)
-    events = read_journal(layout.journal)
-    spec = last_spec(events) or written
-    state, history, _ = replay_in(layout, events, spec)
-    rows = _marked(state.rows, events) if held_by else state.rows
+    return status_of(RecordedSweep(SweepDirectory(locate(path))))
+
+
+def status_of(recorded: RecordedSweep) -> SweepStatus:
+    """Where a sweep stands, as far as its journal was read: to look again, let it `advance`.
+
+    Raises:
+        SweepError: There is no sweep.
+        JournalError: The journal cannot be trusted.
+        ResultsError: The results of the earlier sweep that it starts from are not there any more.
+    """
+    held_by = holder(recorded.directory.lock)
+    # Of a sweep that no process runs, the work that was given out is work to be done again.
+    spec, state = recorded.spec, recorded.state if held_by else recorded.replay()
+    history = recorded.history
     return SweepStatus(
-        directory=layout.path,
+        directory=recorded.directory.path,
         spec=spec,
         condition=SweepCondition.RUNNING if held_by else _condition(history),
         holder=held_by,
         runs=history.runs,
         seconds=history.seconds,
-        progress=ProgressMeter(spec, schedule=state.schedule()).measure(rows, state.spent),
+        progress=ProgressMeter(spec, schedule=state.schedule()).measure(state.rows, state.spent),
         best=state.best,
         lessons=lessons_of(spec, state),
-        warnings=(*state_warnings(spec, state), *_storage_warnings(layout, held_by)),
+        warnings=(*state_warnings(spec, state), *_storage_warnings(recorded.directory, held_by)),
     )
 
 
@@ -105,16 +110,3 @@ def _condition(history: History) -> SweepCondition:
         return SweepCondition.NOT_BEGUN
     reasons = {reason.value for reason in StopReason}
     return SweepCondition(history.reason) if history.reason in reasons else SweepCondition.KILLED
-
-
-def _marked(rows: Sequence[TrialRow], events: Sequence[Mapping[str, Any]]) -> list[TrialRow]:
-    """The rows with the trials that are being trained as running: to a replay they are work to be done again."""
-    running: set[int] = set()
-    for event in events:
-        if event["type"] == "opened":
-            running.clear()
-        elif event["type"] == "decided":
-            running.update(trial for trial, _, _ in event["assignments"])
-        elif event["type"] == "ended":
-            running.difference_update(outcome["trial"] for outcome in event["outcomes"])
-    return [replace(row, state=TrialState.RUNNING) if row.trial in running else row for row in rows]

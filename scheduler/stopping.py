@@ -6,7 +6,6 @@ from math import inf
 from ..search_spaces.bounds import is_number
 from ..search_spaces.values import show
 from .errors import SweepError
-from .run import load_spec
 from .storage import Holder, Location, ObjectPath, SweepDirectory, holder, locate
 
 _LOOK_S = 0.1
@@ -30,7 +29,7 @@ def stop_sweep(path: str | Location, timeout: float | None = None) -> Holder | N
     layout = SweepDirectory(locate(path))
     if timeout is not None and not (is_number(timeout) and timeout >= 0):
         raise SweepError(f"timeout: must be a number of seconds of at least 0, got {show(timeout)}.")
-    load_spec(layout.path)
+    layout.spec_text()
     asked = holder(layout.lock)
     if asked is None:
         return None

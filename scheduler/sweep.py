@@ -9,23 +9,23 @@ from typing import Any
 from ..search_spaces import Domain, SearchSpace
 from ..trainers import Trainer, TrainerLike, load_trainer
 from .core.schedule import Plan
+from .edits import Edit
 from .errors import InvalidSpecError, SweepError
 from .execution.interrupts import Interrupts
 from .execution.loop import Observer, StopReason
 from .execution.simulated import Curve, SimulatedExecutor, StepCost, one_second
-from .fusing import resolve_fusing, with_fusing
 from .planning import plan_sweep
+from .preflight import check_nodes
+from .prepared import PreparedSweep, checked_proposer, prepare_sweep
 from .preview import ResumePreview, preview_resume
-from .proposing import check_proposer, make_proposer
-from .provenance import installed_versions
+from .recorded import RecordedSweep
 from .results import Results
 from .resuming import followed_fusing, resumed_spec
-from .run import load_spec, run_in_directory
+from .run import run_in_directory
 from .simulation import simulated
 from .spec import SweepSpec, read_spec_file
 from .storage import STORAGE_TIMEOUT_S, Location, SweepDirectory, given_path, locate
-from .validation import find_data
-from .warm_start import located, prior_of, saved_prior
+from .warm_start import prior_of, saved_prior
 
 
 class Sweep:
@@ -97,13 +97,13 @@ class Sweep:
         checkpoints: Mapping[str, Any] | None = None,
         storage_timeout: float = STORAGE_TIMEOUT_S,
     ) -> None:
-        self._trainer = load_trainer(trainer)
+        loaded = load_trainer(trainer)
         if isinstance(space, SearchSpace) and isinstance(constraints, list | tuple):
             constraints = (*space.constraints, *constraints)
         spec = SweepSpec.parse(
             {
-                "name": _dated_name(self._trainer.name) if name is None else name,
-                "trainer": self._trainer.reference,
+                "name": _dated_name(loaded.name) if name is None else name,
+                "trainer": loaded.reference,
                 "metric": metric,
                 "mode": mode,
                 "space": space,
@@ -129,8 +129,8 @@ class Sweep:
                 "storage_timeout": storage_timeout,
             }
         )
-        self._spec = _completed(spec, self._trainer, None)
-        self._resumed = False
+        self._sweep = prepare_sweep(spec, loaded, None)
+        self._recorded: RecordedSweep | None = None
         self._stop_reason: StopReason | None = None
 
     @classmethod
@@ -148,7 +148,7 @@ class Sweep:
         if spec.trainer is None:
             raise InvalidSpecError("trainer: this field is missing; name the training code, such as train.py:train.")
         trainer = load_trainer(spec.trainer, directory)
-        return cls._of(trainer, _completed(spec, trainer, directory))
+        return cls._of(prepare_sweep(spec, trainer, directory))
 
     @classmethod
     def from_yaml(cls, path: str | Path, **fields: Any) -> "Sweep":
@@ -182,22 +182,22 @@ class Sweep:
             JournalError: The journal cannot be trusted.
             TrainerError: The training code cannot be used.
         """
-        layout = SweepDirectory(locate(path).resolve())
-        spec, last = resumed_spec(layout, fields)
+        recorded = RecordedSweep(SweepDirectory(locate(path).resolve()))
+        spec = resumed_spec(recorded, fields)
         if trainer is None and spec.trainer is None:
             raise SweepError(
-                f"{layout.path}: its training code has no name to find it by; use Sweep.resume(path, trainer=train)."
+                f"{recorded.directory.path}: its training code has no name to find it by; use Sweep.resume(path,"
+                " trainer=train)."
             )
         loaded = load_trainer(trainer if trainer is not None else spec.trainer or "")
-        check_proposer(spec)
+        proposer = checked_proposer(spec)
         if isinstance(trainer, str | Mapping):
             spec = spec.model_copy(update={"trainer": loaded.reference})
-        sweep = cls._of(loaded, followed_fusing(spec, last, loaded))
-        sweep._resumed = True
-        return sweep
+        spec = followed_fusing(spec, recorded.last, loaded)
+        return cls._of(PreparedSweep(spec, loaded, proposer), recorded)
 
     def __repr__(self) -> str:
-        spec = self._spec
+        spec = self.spec
         return (
             f"Sweep(name={spec.name!r}, metric={spec.metric!r}, mode={spec.mode!r}, directory={str(self.directory)!r})"
         )
@@ -205,17 +205,17 @@ class Sweep:
     @property
     def spec(self) -> SweepSpec:
         """The spec as resolved."""
-        return self._spec
+        return self._sweep.spec
 
     @property
     def trainer(self) -> Trainer:
         """The training code."""
-        return self._trainer
+        return self._sweep.trainer
 
     @property
     def directory(self) -> Location:
         """The sweep's directory."""
-        return self._spec.directory
+        return self.spec.directory
 
     @property
     def stop_reason(self) -> StopReason | None:
@@ -237,16 +237,11 @@ class Sweep:
             SweepStoppedError: A failure stopped the sweep, as `on_error` says.
         """
         interrupts = Interrupts(SweepDirectory(self.directory).stop)
-        self._stop_reason = run_in_directory(
-            self._spec,
-            self._trainer,
-            resumed=self._resumed,
-            interrupts=interrupts,
-            observe=observe,
-            preflight=preflight,
+        end = run_in_directory(
+            self._sweep, interrupts, observe, recorded=self._recorded, check=check_nodes if preflight else None
         )
-        self._resumed = True
-        self._spec = with_fusing(self._spec, load_spec(self.directory).fuse)
+        self._stop_reason, self._sweep = end.reason, self._sweep.with_spec(end.spec)
+        self._recorded = self._recorded or RecordedSweep(SweepDirectory(self.directory))
         interrupts.reraise()
         return self.results
 
@@ -266,9 +261,12 @@ class Sweep:
         Raises:
             InvalidSpecError: A curve is not a sequence of numbers, a cost is not at least 0, or there is no worker.
         """
-        spec = self._spec
-        prior = saved_prior(SweepDirectory(self.directory), spec) if self._resumed else prior_of(spec)
-        executor = SimulatedExecutor(curve, spec.metric, workers, step_seconds, make_proposer(spec))
+        spec = self.spec
+        if self._recorded is None:
+            prior = prior_of(spec, self._sweep.warm_start)
+        else:
+            prior = saved_prior(self._recorded.directory, spec)
+        executor = SimulatedExecutor(curve, spec.metric, workers, step_seconds, self._sweep.proposer())
         results, self._stop_reason = simulated(spec, prior, executor)
         return results
 
@@ -283,7 +281,7 @@ class Sweep:
         Raises:
             InvalidSpecError: The budget is one of hours alone and the cost of a step is not known.
         """
-        return plan_sweep(self._spec, step_seconds, workers)
+        return plan_sweep(self.spec, step_seconds, workers)
 
     def preview(self) -> ResumePreview:
         """What a sweep from `Sweep.resume` would do, without training and without changing anything.
@@ -293,29 +291,39 @@ class Sweep:
             InvalidSpecError: A field was changed that cannot change.
             JournalError: The journal cannot be trusted.
         """
-        if not self._resumed:
+        return preview_resume(self._begun(), self.spec)
+
+    @property
+    def edits(self) -> list[Edit]:
+        """The fields in which a sweep from `Sweep.resume` differs from what its last run had.
+
+        Raises:
+            SweepError: The sweep has not run yet.
+            InvalidSpecError: A field was changed that cannot change.
+        """
+        return self._begun().check_edits(self.spec)
+
+    @property
+    def earlier_s(self) -> float:
+        """Seconds that earlier runs of the sweep took; 0 before the first.
+
+        Raises:
+            JournalError: The journal cannot be trusted.
+        """
+        return 0.0 if self._recorded is None else self._recorded.history.seconds
+
+    def _begun(self) -> RecordedSweep:
+        """The sweep as its directory has it now."""
+        if self._recorded is None:
             raise SweepError(f"{self.directory}: this sweep has not run yet; plan() says what it will run.")
-        return preview_resume(self._spec)
+        self._recorded.advance()
+        return self._recorded
 
     @classmethod
-    def _of(cls, trainer: Trainer, spec: SweepSpec) -> "Sweep":
+    def _of(cls, prepared: PreparedSweep, recorded: RecordedSweep | None = None) -> "Sweep":
         sweep = cls.__new__(cls)
-        sweep._trainer, sweep._spec = trainer, spec
-        sweep._resumed, sweep._stop_reason = False, None
+        sweep._sweep, sweep._recorded, sweep._stop_reason = prepared, recorded, None
         return sweep
-
-
-def _completed(spec: SweepSpec, trainer: Trainer, directory: Path | None) -> SweepSpec:
-    """The spec of a new sweep with what follows from the trainer and from this machine."""
-    check_proposer(spec)
-    spec = located(spec, directory)
-    data = find_data(spec.data, directory)
-    found = {
-        "trainer": trainer.reference,
-        "data": None if data is None else str(data),
-        "versions": installed_versions(),
-    }
-    return resolve_fusing(spec.model_copy(update=found), trainer)
 
 
 def _dated_name(trainer: str) -> str:

@@ -10,7 +10,7 @@ from .overrides import override
 from .proposing import check_proposer
 from .spec import SweepSpec, read_spec_file
 from .storage import exists, given_path
-from .warm_start import located
+from .warm_start import find_warm_start
 
 
 def read_spec(path: str | Path, values: Mapping[str, Any] | None = None) -> SweepSpec:
@@ -38,11 +38,26 @@ def validate_spec(path: str | Path, values: Mapping[str, Any] | None = None) -> 
         InvalidSpecError: A field is not what it may be, or the trainer's file, the data or Optuna are missing.
         InvalidYamlError: It is not strict YAML.
     """
-    spec = read_spec(path, values)
-    _check_trainer(spec.trainer, Path(path).parent)
+    spec = read_runnable(path, values)
     find_data(spec.data, Path(path).parent)
     check_proposer(spec)
-    located(spec, Path(path).parent)
+    find_warm_start(spec, Path(path).parent)
+    return spec
+
+
+def read_runnable(path: str | Path, values: Mapping[str, Any] | None = None) -> SweepSpec:
+    """The spec in a YAML file, which names training code whose file is there.
+
+    Args:
+        path: The file.
+        values: Fields that replace the file's, by dotted path.
+
+    Raises:
+        InvalidSpecError: A field is not what it may be, or the trainer's file is missing.
+        InvalidYamlError: It is not strict YAML.
+    """
+    spec = read_spec(path, values)
+    _check_trainer(spec.trainer, Path(path).parent)
     return spec
 
 

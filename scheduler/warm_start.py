@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..search_spaces import Value
+from .core.goal import sign_of
 from .core.observations import Observations
 from .core.transfer import Transfer
 from .errors import InvalidSpecError, ResultsError
@@ -54,22 +55,24 @@ class WarmStart:
         return ", ".join(f"{count:,} for {reason}" for reason, count in counts)
 
 
-def located(spec: SweepSpec, directory: Path | None) -> SweepSpec:
-    """The spec with the absolute path of the sweep that it starts from, if it does, after looking at its results.
+def find_warm_start(spec: SweepSpec, directory: Path | None) -> tuple[SweepSpec, WarmStart | None]:
+    """The spec with the absolute path of the sweep that it starts from, and that sweep's results.
 
     Args:
         spec: The spec.
         directory: Where a relative path starts; the working directory if None.
 
+    Returns:
+        The spec, and what of the earlier results it can use; None where it starts from no other sweep.
+
     Raises:
         InvalidSpecError: There is no such sweep, or its results are of no use.
     """
     if spec.warm_start is None:
-        return spec
+        return spec, None
     path = earlier_directory(spec.warm_start.path, directory or Path.cwd())
     spec = spec.model_copy(update={"warm_start": spec.warm_start.model_copy(update={"path": str(path)})})
-    earlier_results(spec)
-    return spec
+    return spec, earlier_results(spec)
 
 
 def earlier_directory(path: str, directory: Path) -> Location:
@@ -108,19 +111,15 @@ def earlier_results(spec: SweepSpec) -> WarmStart | None:
     return _usable(_transferred(trials, results, spec, warm_start))
 
 
-def prior_of(spec: SweepSpec) -> Observations | None:
-    """The results of the earlier sweep as a model sees them, before a directory holds them; None without one."""
-    found = earlier_results(spec)
+def prior_of(spec: SweepSpec, found: WarmStart | None) -> Observations | None:
+    """The results of an earlier sweep as a model sees them, before a directory holds them; None without any."""
     return None if found is None else _observations(found.trials, spec)
 
 
-def save_prior(layout: SweepDirectory, spec: SweepSpec) -> WarmStart | None:
+def save_prior(layout: SweepDirectory, spec: SweepSpec, found: WarmStart) -> None:
     """Copies what a new sweep uses of the earlier one into its own directory, so that it needs no other again."""
-    found = earlier_results(spec)
-    if found is not None:
-        header = Header.of(spec.metric, spec.mode, spec.search_space.value_types)
-        write_prior(layout.prior, found.trials, header, layout.staging)
-    return found
+    header = Header.of(spec.metric, spec.mode, spec.search_space.value_types)
+    write_prior(layout.prior, found.trials, header, layout.staging)
 
 
 def saved_prior(layout: SweepDirectory, spec: SweepSpec) -> Observations | None:
@@ -223,7 +222,7 @@ def _usable(found: WarmStart) -> WarmStart:
 
 
 def _observations(trials: Sequence[TrialResults], spec: SweepSpec) -> Observations:
-    sign = 1.0 if spec.mode == "min" else -1.0
+    sign = sign_of(spec.mode)
     points = spec.search_space.encode([trial.config for trial in trials])
     values = [value for trial in trials for value in trial.values.values()]
     return Observations(

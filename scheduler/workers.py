@@ -10,9 +10,12 @@ from .core.placement import WorkerKind
 from .execution.executor import MeasuringExecutor
 from .execution.ray_environment import configure_ray_environment
 from .execution.settings import EngineSettings
-from .proposing import make_proposer
+from .prepared import PreparedSweep
 from .spec import SweepSpec
 from .spec_workers import WorkersSpec
+
+NodeCheck = Callable[[SweepSpec, Trainer], None]
+"""Looks at the nodes of a cluster, and raises where one of them cannot do its part."""
 
 _RAYS_PREFIX = "ray.io/"
 _RAYS_LABELS = {"accelerator-type", "availability-region", "availability-zone", "market-type", "node-group", "node-id"}
@@ -20,26 +23,24 @@ _RAYS_LABELS = {"accelerator-type", "availability-region", "availability-zone", 
 
 @contextmanager
 def workers_on_demand(
-    spec: SweepSpec, trainer: Trainer, check: Callable[[SweepSpec, Trainer], None] | None = None
+    sweep: PreparedSweep, check: NodeCheck | None = None
 ) -> Iterator[Callable[[], MeasuringExecutor]]:
     """A function that starts the workers when it is called first; they end with the block.
 
     Args:
-        spec: The spec.
-        trainer: The training code.
+        sweep: The sweep.
         check: Looks at the cluster before the first worker starts, if given.
 
     Raises:
         WorkerError: Workers cannot be started.
     """
     with ExitStack() as stack:
-        yield cache(lambda: stack.enter_context(_workers(spec, trainer, check)))
+        yield cache(lambda: stack.enter_context(_workers(sweep, check)))
 
 
 @contextmanager
-def _workers(
-    spec: SweepSpec, trainer: Trainer, check: Callable[[SweepSpec, Trainer], None] | None
-) -> Iterator[MeasuringExecutor]:
+def _workers(sweep: PreparedSweep, check: NodeCheck | None) -> Iterator[MeasuringExecutor]:
+    spec = sweep.spec
     configure_ray_environment()
     # Ray takes half a second to import, which reading a sweep should not wait for.
     from .execution.cluster import check_room, ray_running  # noqa: PLC0415
@@ -48,9 +49,9 @@ def _workers(
     kinds = [worker_kind(kind) for kind in spec.worker_kinds]
     with ray_running(sum(kind.cpu * kind.processes * (kind.count or 1) for kind in kinds)):
         if check is not None:
-            check(spec, trainer)
+            check(spec, sweep.trainer)
         check_room(kinds)
-        executor = RayExecutor(_settings(spec, trainer), kinds, make_proposer(spec))
+        executor = RayExecutor(_settings(sweep), kinds, sweep.proposer())
         try:
             yield executor
         finally:
@@ -80,9 +81,10 @@ def _selector(value: str | tuple[str, ...]) -> str:
     return value if isinstance(value, str) else f"in({','.join(value)})"
 
 
-def _settings(spec: SweepSpec, trainer: Trainer) -> EngineSettings:
+def _settings(sweep: PreparedSweep) -> EngineSettings:
+    spec = sweep.spec
     return EngineSettings(
-        trainer=trainer,
+        trainer=sweep.trainer,
         metric=spec.metric,
         resource_max=spec.resource.max,
         directory=spec.directory.resolve(),

@@ -41,8 +41,8 @@ def recorded() -> Callable[..., Path]:
     from caviar.scheduler.execution.record import DurableRecord  # noqa: PLC0415
     from caviar.scheduler.execution.simulated import SimulatedExecutor  # noqa: PLC0415
     from caviar.scheduler.proposing import make_proposer  # noqa: PLC0415
+    from caviar.scheduler.recorded import new_state  # noqa: PLC0415
     from caviar.scheduler.results import ReportWriter  # noqa: PLC0415
-    from caviar.scheduler.run import new_state  # noqa: PLC0415
     from caviar.scheduler.spec import SweepSpec  # noqa: PLC0415
     from caviar.scheduler.storage import Journal, SweepDirectory, write_file  # noqa: PLC0415
 

@@ -1,7 +1,6 @@
 """Progress of a run on standard error: a live display on a terminal, a line now and then elsewhere."""
 
 import time
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
@@ -9,7 +8,6 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from ..core.schedule import BracketPlan
 from ..core.trial import TrialRow
 from ..execution.loop import Moment
 from ..execution.pace import Pace
@@ -32,12 +30,13 @@ class RunProgress:
 
     Args:
         spec: The sweep's spec.
-        earlier_s: Seconds that earlier runs of the sweep took.
-        schedule: Its brackets, where they follow from more than the spec.
+        earlier_s: Seconds that earlier runs of the sweep took; None before the first.
     """
 
-    def __init__(self, spec: SweepSpec, earlier_s: float = 0.0, schedule: Iterator[BracketPlan] | None = None) -> None:
-        self._spec, self._meter = spec, ProgressMeter(spec, earlier_s, schedule)
+    def __init__(self, spec: SweepSpec, earlier_s: float | None = None) -> None:
+        self._spec, self._earlier_s = spec, earlier_s
+        self._meter: ProgressMeter | None = None
+        """Made when there is a state: the brackets of an edited sweep follow from more than its spec."""
         self._console = progress_console()
         self._live: Live | None = None
         if self._console.is_terminal and not self._console.is_dumb_terminal:
@@ -69,6 +68,8 @@ class RunProgress:
         self._pace.done(moment.elapsed_s, time.perf_counter() - began)
 
     def _show_moment(self, moment: Moment, *, changed: bool) -> None:
+        if self._meter is None:
+            self._meter = ProgressMeter(self._spec, self._earlier_s or 0.0, moment.state.schedule())
         progress = self._meter.measure(moment.state.rows, moment.state.spent)
         left = self._meter.seconds_left(moment, progress)
         self._last = moment, progress
@@ -89,7 +90,9 @@ class RunProgress:
             self._console.print(Text(f"{self._spec.name}: ended · " + " · ".join(words)))
 
     def _planned(self) -> str:
-        plan = self._meter.measure((), 0)
+        if self._earlier_s is not None:
+            return ""
+        plan = ProgressMeter(self._spec).measure((), 0)
         if plan.planned_trials is None or plan.planned_brackets is None or plan.planned_resource is None:
             return ""
         unit = plural(plan.planned_resource, self._spec.resource.unit)

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..importance import importance as find_importance
+from ..recorded import load_spec
 from ..results import Best, Results
 from ..results.best import kept_checkpoint
 from ..results.page import write_page
 from ..results.rows import metrics_at, trial_rows
-from ..run import load_spec
 from ..status import SweepCondition, SweepStatus, sweep_status
 from ..storage import Location
 from .best import best_as_dict, print_best

@@ -1,14 +1,12 @@
 """Commands that run a sweep or stop one: run, resume, stop."""
 
 import sys
-from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ..core.schedule import BracketPlan
 from ..core.trial import TrialState
 from ..errors import SweepStoppedError
 from ..execution.loop import StopReason
@@ -21,7 +19,7 @@ from ..resuming import edited_fields
 from ..stopping import stop_sweep
 from ..storage import Location, SweepDirectory
 from ..sweep import Sweep
-from ..validation import validate_spec
+from ..validation import read_runnable
 from .best import best_as_dict, print_best
 from .cluster_commands import RemoteEdits, resume_there
 from .console import note, plural, print_json, results_console, show_command, show_path, show_resume, show_value
@@ -62,7 +60,7 @@ def run(  # noqa: PLR0913 PLR0917 typer takes each option as an argument
     values = parse_settings(settings, name=name, storage=storage, workers_count=workers)
     # What a person's code prints when it is imported is no result.
     with redirect_stdout(sys.stderr):
-        sweep = Sweep.from_spec(validate_spec(spec_file, values), spec_file.parent)
+        sweep = Sweep.from_spec(read_runnable(spec_file, values), spec_file.parent)
     _run(sweep, preflight=not no_preflight, json=json)
 
 
@@ -104,13 +102,12 @@ def resume(  # noqa: PLR0913 PLR0917 typer takes each option as an argument
     with redirect_stdout(sys.stderr):
         values = parse_settings(settings, workers_count=workers)
         sweep = Sweep.resume(directory, **edited_fields(directory, values, spec_file))
-    preview = sweep.preview()
     if dry_run:
-        print_preview(sweep.spec, preview, json=json)
+        print_preview(sweep.spec, sweep.preview(), json=json)
         return
-    for edit in preview.edits:
+    for edit in sweep.edits:
         note(f"edited: {edit_words(edit)}")
-    _run(sweep, earlier_s=preview.earlier_s, schedule=preview.planned, preflight=not no_preflight, json=json)
+    _run(sweep, resumed=True, preflight=not no_preflight, json=json)
 
 
 @app.command()
@@ -148,16 +145,10 @@ def _print_stopped(what: str | None, *, json: bool) -> None:
     typer.echo("no process is running this sweep" if what is None else f"stopped: {what}")
 
 
-def _run(
-    sweep: Sweep,
-    *,
-    earlier_s: float = 0.0,
-    schedule: Iterator[BracketPlan] | None = None,
-    preflight: bool,
-    json: bool,
-) -> None:
+def _run(sweep: Sweep, *, resumed: bool = False, preflight: bool, json: bool) -> None:
+    earlier_s = sweep.earlier_s if resumed else None
     try:
-        with redirect_stdout(sys.stderr), RunProgress(sweep.spec, earlier_s, schedule) as progress:
+        with redirect_stdout(sys.stderr), RunProgress(sweep.spec, earlier_s) as progress:
             results = sweep.run(progress, preflight=preflight)
     except (KeyboardInterrupt, SystemExit, SweepStoppedError):
         _say_how_to_go_on(sweep)

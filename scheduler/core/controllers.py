@@ -1,7 +1,7 @@
-"""The controllers by name: which brackets each runs and where their trials come from."""
+"""The controllers by name, a line each: which brackets each runs and where their trials come from."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import inf
 from typing import Literal
@@ -76,7 +76,7 @@ class Search:
     @property
     def waits(self) -> bool:
         """Whether brackets wait for the results of earlier ones."""
-        return self.learns and self.controller != "asha"
+        return self.learns and CONTROLLERS[self.controller].waits
 
     @property
     def learning(self) -> Learning | None:
@@ -87,44 +87,127 @@ class Search:
         return Learning(_EXPLORE, prior, ENOUGH_RESULTS, self.own)
 
 
-def bracket_schedule(search: Search, opened: Sequence[BracketPlan] = ()) -> Iterator[BracketPlan]:
+Opened = Sequence[BracketPlan]
+"""The plans of the brackets that have been opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerKind:
+    """A controller by its name: what a spec and its readers have to know of it.
+
+    Attributes:
+        brackets: The brackets of a search that follow those that have been opened, known before any result.
+        make: The controller of a search, before its first decision.
+        design: The points from which it draws where nothing proposes any.
+        learns: Whether points are chosen from results where nobody says what chooses them.
+        waits: Whether brackets wait for the results of earlier ones where points are chosen from results.
+        bounded: Whether it ends without a budget.
+        points: Where its points lie, in words, where no results change them; None where something may propose them.
+        alone: Why its trials cannot be trained together, in words; None where they can.
+        settings: The settings of the spec's `controller` that it has.
+    """
+
+    brackets: Callable[[Search, Opened], Iterator[BracketPlan]]
+    make: Callable[[Search], Controller]
+    design: Callable[[Search], tuple[Initial, Design]]
+    learns: bool = False
+    waits: bool = True
+    bounded: bool = False
+    points: str | None = None
+    alone: str | None = None
+    settings: tuple[str, ...] = ()
+
+
+def bracket_schedule(search: Search, opened: Opened = ()) -> Iterator[BracketPlan]:
     """The brackets that a search runs, known before any result.
 
     Args:
         search: The search.
         opened: Brackets that have been opened; the answer is what follows them.
     """
-    budget = search.budget
-    shapes: Iterator[Shape]
-    if search.controller == "coarse_to_fine":
-        shapes = coarse_to_fine_shapes(search.resource)
-    elif search.controller == "hyperband":
-        shapes = hyperband_shapes(search.resource)
-    elif search.controller == "asha":
-        plan = asha_plan(search.resource, budget)
-        return iter([] if plan is None else [plan])
-    elif search.controller == "random":
-        shapes = full_resource_shapes(_RANDOM_BRACKET)
-    else:
-        size = _grid_size(search)
-        shapes = full_resource_shapes(size)
-        budget = Budget(size if budget.trials is None else min(size, budget.trials), budget.resource)
-    return schedule(search.resource, islice(shapes, len(opened), None), budget.less(*opened))
+    return CONTROLLERS[search.controller].brackets(search, opened)
 
 
 def make_controller(search: Search) -> Controller:
     """The controller of a search, before its first decision."""
+    return CONTROLLERS[search.controller].make(search)
+
+
+def _coarse_to_fine(search: Search, opened: Opened) -> Iterator[BracketPlan]:
+    return _following(search, coarse_to_fine_shapes(search.resource), opened)
+
+
+def _hyperband(search: Search, opened: Opened) -> Iterator[BracketPlan]:
+    return _following(search, hyperband_shapes(search.resource), opened)
+
+
+def _asynchronous(search: Search, _: Opened) -> Iterator[BracketPlan]:
+    plan = asha_plan(search.resource, search.budget)
+    return iter([] if plan is None else [plan])
+
+
+def _at_random(search: Search, opened: Opened) -> Iterator[BracketPlan]:
+    return _following(search, full_resource_shapes(_RANDOM_BRACKET), opened)
+
+
+def _on_a_grid(search: Search, opened: Opened) -> Iterator[BracketPlan]:
+    size, budget = _grid_size(search), search.budget
+    limited = Budget(size if budget.trials is None else min(size, budget.trials), budget.resource)
+    return _following(replace(search, budget=limited), full_resource_shapes(size), opened)
+
+
+def _following(search: Search, shapes: Iterator[Shape], opened: Opened) -> Iterator[BracketPlan]:
+    return schedule(search.resource, islice(shapes, len(opened), None), search.budget.less(*opened))
+
+
+def _make_halving(search: Search) -> Controller:
     (initial, design), learning = _begin(search), search.learning
-    if search.controller == "asha":
-        levels, trials = _ladder(search)
-        ladder = Ladder(levels, search.resource.eta, trials)
-        return AshaController(search.space, ladder, design, learning, initial)
     guide: Guide = DesignGuide(design)
     if learning is not None:
         guide = LearningGuide(search.space, design, learning, pipeline_of(search))
     if search.initial:
         guide = InitialGuide(initial, guide)
     return HalvingController(search.space, bracket_schedule(search), guide, search.grouping, initial)
+
+
+def _make_asynchronous(search: Search) -> Controller:
+    (initial, design), (levels, trials) = _begin(search), _ladder(search)
+    ladder = Ladder(levels, search.resource.eta, trials)
+    return AshaController(search.space, ladder, design, search.learning, initial)
+
+
+def _evenly(search: Search) -> tuple[Initial, Design]:
+    design = sobol_design(search.space, search.seed)
+    return complete(search.space, search.initial, design), design
+
+
+def _uniformly(search: Search) -> tuple[Initial, Design]:
+    design = uniform_design(search.space, search.seed)
+    return complete(search.space, search.initial, design), design
+
+
+def _grid_points(search: Search) -> tuple[Initial, Design]:
+    initial, _ = _evenly(search)
+    return initial, GridDesign(search.space, search.points, initial.points)
+
+
+CONTROLLERS: Mapping[ControllerName, ControllerKind] = {
+    "coarse_to_fine": ControllerKind(_coarse_to_fine, _make_halving, _evenly, learns=True, settings=("pipeline",)),
+    "hyperband": ControllerKind(_hyperband, _make_halving, _evenly, settings=("pipeline",)),
+    "asha": ControllerKind(
+        _asynchronous,
+        _make_asynchronous,
+        _evenly,
+        learns=True,
+        waits=False,
+        alone="promotes each trial by itself",
+    ),
+    "random": ControllerKind(_at_random, _make_halving, _uniformly, points="points are drawn at random"),
+    "grid": ControllerKind(
+        _on_a_grid, _make_halving, _grid_points, bounded=True, points="points are those of a grid", settings=("points",)
+    ),
+}
+"""The controllers by name: another one is a line here, beside what it does."""
 
 
 def _ladder(search: Search) -> tuple[tuple[int, ...], float]:
@@ -179,14 +262,10 @@ def pipeline_of(search: Search) -> int:
 
 def _begin(search: Search) -> tuple[Initial, Design]:
     """The first trials, and the design from which the others come."""
-    design = (uniform_design if search.controller == "random" else sobol_design)(search.space, search.seed)
-    initial = complete(search.space, search.initial, design)
-    if search.controller == "grid":
-        return initial, GridDesign(search.space, search.points, initial.points)
-    return initial, design
+    return CONTROLLERS[search.controller].design(search)
 
 
 def _grid_size(search: Search) -> int:
     """Trials of a grid, with those that go before it."""
-    initial = complete(search.space, search.initial, sobol_design(search.space, search.seed))
+    initial, _ = _evenly(search)
     return len(search.initial) + len(GridDesign(search.space, search.points, initial.points))

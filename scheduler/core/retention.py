@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from math import inf
 
-from .revision import Mode
+from .goal import Mode, sign_of
 from .trial import TrialRow
 
 KEEP = 5
@@ -117,7 +117,7 @@ def expendable(retention: Retention, stored: Sequence[Stored], standing: Standin
 
 def _best_first(standing: Standing) -> list[TrialRow]:
     """The rows with a value, the best first; ties go to the lower number."""
-    sign = 1.0 if standing.mode == "min" else -1.0
+    sign = sign_of(standing.mode)
     valued = [(sign * row.best_value, row.trial, row) for row in standing.rows if row.best_value is not None]
     return [row for _, _, row in sorted(valued, key=lambda one: one[:2])]
 

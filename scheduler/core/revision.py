@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from .change import Change
+from .goal import Mode, sign_of
 from .trial import TrialRow
-
-Mode = Literal["min", "max"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Revision:
         if self.values is None:
             return row
         values = self.values.get(row.trial, ())
-        sign = 1.0 if self.mode == "min" else -1.0
+        sign = sign_of(self.mode)
         best = min(values, key=lambda at: (sign * at.value, at.step), default=None)
         value = next((at.value for at in values if at.rung == row.rung), None)
         return replace(
@@ -61,7 +59,7 @@ class Revision:
 
 def results_of(values: Mapping[int, Sequence[RungValue]], mode: Mode) -> list[tuple[int, int, float]]:
     """The best values up to rungs as results: trial, resource, and a loss to be minimised."""
-    sign = 1.0 if mode == "min" else -1.0
+    sign = sign_of(mode)
     return [
         (trial, at.step, sign * (at.value if at.best is None else at.best)) for trial, of in values.items() for at in of
     ]

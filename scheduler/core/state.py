@@ -12,9 +12,10 @@ from math import inf
 from .assignment import Assignment, ErrorAction, Outcome, OutcomeStatus
 from .bracket import Verdict
 from .controller import Controller, Start
+from .goal import Mode, sign_of
 from .observations import Observations
 from .proposal import Insight, Proposal, Request
-from .revision import Mode, Revision
+from .revision import Revision
 from .schedule import BracketPlan
 from .seeds import derived_seed
 from .successor import succeed
@@ -39,7 +40,7 @@ class SweepState:
         self._controller, self._seed, self._max_failures = controller, seed, max_failures
         self._max_preemptions = inf if max_preemptions is None else max_preemptions
         self._preemptions = Counter[int]()
-        self._sign = 1.0 if mode == "min" else -1.0
+        self._sign = sign_of(mode)
         self._rows: dict[int, TrialRow] = {}
         """The row of each trial as of its last outcome."""
         self._states: dict[int, TrialState] = {}
@@ -145,7 +146,7 @@ class SweepState:
         proposal = 1 + max(self._insights, default=-1)
         successor = succeed(self._controller, change, rows, proposal)
         self._controller = successor.controller
-        self._sign, self._max_failures = (1.0 if revision.mode == "min" else -1.0), revision.max_failures
+        self._sign, self._max_failures = sign_of(revision.mode), revision.max_failures
         if change.restated is not None or change.before.space != change.after.space:
             self._current = max(proposal, len(self._controller.plans))
         for row in rows:

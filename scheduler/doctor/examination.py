@@ -1,14 +1,15 @@
 """Examining a sweep's directory: stage by stage, each on what the stages before it found in order. Reads only."""
 
 from collections.abc import Generator, Iterator, Sequence
+from functools import partial
 
 from ..core.state import SweepState
-from ..edits import all_value_types, last_spec
 from ..errors import ReplayError, SweepError
+from ..execution.replay import Events
 from ..provenance import installed_versions
+from ..recorded import RecordedSweep
 from ..results.part_marks import recorded_parts
 from ..results.schema import Header
-from ..run import replayed
 from ..spec import SweepSpec
 from ..storage import Holder, Location, SweepDirectory, holder, locate
 from .checkpoints_stage import checkpoints_findings
@@ -65,8 +66,8 @@ def _by_the_journal(
 ) -> Generator[Sequence[Finding], None, SweepState | None]:
     """The stages that compare files with what the journal's replay leads to; returns that state."""
     try:
-        spec = last_spec(journal.events) or spec
-        state, history, _ = replayed(layout, journal.events, spec)
+        recorded = RecordedSweep(layout, events=journal.events, written=spec)
+        spec, state, history = recorded.spec, recorded.replay(), recorded.history
         marks = recorded_parts(journal.events)
     except ReplayError as error:
         yield [_disagreement(layout, spec, journal, error)]
@@ -74,14 +75,19 @@ def _by_the_journal(
     if journal.events and journal.events[-1]["type"] == "rewriting":
         yield [_cut_off_edit(layout)]
         return state
-    types = all_value_types(journal.events, spec)
+    types = recorded.value_types
     found = scan_parts(layout, Header.of(spec.metric, spec.mode, types), marks)
     yield [*_lost_journal(journal, found), *parts_findings(found)]
     if not any(found.copies(number) for number in found.bad):
-        yield rows_findings(found, journal, state, lambda events: replayed(layout, events, spec)[0])
+        yield rows_findings(found, journal, state, partial(_state_after, layout, recorded.first))
     if not running:
         yield list(tables_findings(layout, types, state, history))
     return state
+
+
+def _state_after(layout: SweepDirectory, first: SweepSpec, events: Events) -> SweepState:
+    """The state that the beginning of a journal leads to."""
+    return RecordedSweep(layout, events=events, written=first).replay()
 
 
 def _layout(path: Location) -> SweepDirectory:

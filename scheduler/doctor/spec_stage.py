@@ -7,7 +7,7 @@ from ...search_spaces.errors import CaviarError
 from ..edits import check_edits, edits_between
 from ..spec import SweepSpec
 from ..storage import SweepDirectory, locate
-from ..warm_start import check_prior, recorded_prior, save_prior, saved_prior
+from ..warm_start import check_prior, earlier_results, recorded_prior, save_prior, saved_prior
 from .diagnosis import Finding, Severity
 from .salvage import Salvage
 
@@ -88,7 +88,8 @@ def prior_findings(layout: SweepDirectory, spec: SweepSpec, events: Events) -> I
         if layout.prior.exists():
             salvage.move(layout.prior)
         try:
-            save_prior(layout, spec)
+            if (found := earlier_results(spec)) is not None:
+                save_prior(layout, spec, found)
             check_prior(layout, spec, events)
         except CaviarError as error:
             if layout.prior.exists():

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from ..core.goal import Mode
 from ..core.reports import ReportBatch
 from ..core.retention import Retention, Standing, Stored, expendable
-from ..core.revision import Mode
 from ..core.state import SweepState
 from ..core.trial import TrialRow, TrialState
 from ..errors import ObjectStoreError

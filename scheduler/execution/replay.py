@@ -1,6 +1,6 @@
 """Replaying a journal: a fresh state is taken through the recorded decisions and outcomes, and must decide the same."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,44 +38,57 @@ class History:
     reason: str | None = None
 
 
-def replay(events: Events, state: SweepState, revise: Callable[[Mapping[str, Any]], None] | None = None) -> History:
-    """Takes a fresh state to where the journal ends; work without an outcome is queued again.
+Revise = Callable[[Mapping[str, Any]], None]
+"""Has a state go on with the spec of an event of the type `edited`."""
+
+
+class Replayer:
+    """Takes a fresh state through a journal, as far as it is there and then as it grows.
 
     Args:
-        events: The journal, in order.
         state: A state with a controller made from the spec that the sweep began with.
-        revise: Has the state go on with the spec of an event of the type `edited`.
-
-    Raises:
-        ReplayError: The spec or the code decides something else than what was recorded, or an event is not one.
+        revise: Has the state go on with an edited spec.
     """
-    reached = 0
 
-    def counted() -> Iterator[Mapping[str, Any]]:
-        nonlocal reached
-        for reached, event in enumerate(events):  # noqa: B007 - it tells where an error comes from
-            yield event
+    def __init__(self, state: SweepState, revise: Revise | None = None) -> None:
+        self._state, self._revise = state, revise
+        self._followed = self._runs = 0
+        self._seconds = self._began = self._last = 0.0
+        self._reason: str | None = None
 
-    try:
-        return _replay(counted(), state, revise)
-    except JournalError as error:
-        raise ReplayError(reached, str(error)) from error
-    except _UNREADABLE as error:
-        found = cut(" ".join(f"{type(error).__name__}: {error}".split()), 200)
-        raise ReplayError(reached, f"The journal has an event that cannot be followed ({found}).") from error
+    @property
+    def history(self) -> History:
+        """The journal so far, beyond the state."""
+        return History(self._runs, self._seconds + self._last - self._began, self._reason)
 
+    def follow(self, events: Events) -> None:
+        """Takes the state through the next events.
 
-def _replay(
-    events: Iterable[Mapping[str, Any]], state: SweepState, revise: Callable[[Mapping[str, Any]], None] | None
-) -> History:
-    runs, seconds, began, last, reason = 0, 0.0, 0.0, 0.0, None
-    for event in events:
+        Args:
+            events: Those that follow the ones it was taken through before.
+
+        Raises:
+            ReplayError: The spec or the code decides something else than what was recorded, or an event is not one.
+        """
+        for event in events:
+            try:
+                self._take(event)
+            except JournalError as error:
+                raise ReplayError(self._followed, str(error)) from error
+            except _UNREADABLE as error:
+                found = cut(" ".join(f"{type(error).__name__}: {error}".split()), 200)
+                message = f"The journal has an event that cannot be followed ({found})."
+                raise ReplayError(self._followed, message) from error
+            self._followed += 1
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        state = self._state
         kind = event["type"]
         if kind == "opened":
             state.requeue()
-            seconds += last - began
-            runs, reason = runs + 1, None
-            began = last = float(event["time"])
+            self._seconds += self._last - self._began
+            self._runs, self._reason = self._runs + 1, None
+            self._began = self._last = float(event["time"])
         elif kind == "decided":
             _redecide(event, state)
         elif kind == "proposed":
@@ -83,17 +96,32 @@ def _replay(
         elif kind == "ended":
             for outcome in event["outcomes"]:
                 state.handle(_outcome(outcome))
-            last = float(event.get("time", last))
-        elif kind == "edited" and revise is not None:
-            revise(event)
+            self._last = float(event.get("time", self._last))
+        elif kind == "edited" and self._revise is not None:
+            self._revise(event)
         elif kind == "closed":
-            last, reason = float(event["time"]), event["reason"]
+            self._last, self._reason = float(event["time"]), event["reason"]
         elif kind not in _OF_PARTS:
             raise JournalError(
                 f"The journal has an event of type {show(kind)}, which this version does not know: update Caviar."
             )
+
+
+def replay(events: Events, state: SweepState, revise: Revise | None = None) -> History:
+    """Takes a fresh state to where the journal ends; work without an outcome is queued again.
+
+    Args:
+        events: The journal, in order.
+        state: A state with a controller made from the spec that the sweep began with.
+        revise: Has the state go on with an edited spec.
+
+    Raises:
+        ReplayError: The spec or the code decides something else than what was recorded, or an event is not one.
+    """
+    replayer = Replayer(state, revise)
+    replayer.follow(events)
     state.requeue()
-    return History(runs, seconds + last - began, reason)
+    return replayer.history
 
 
 def _outcome(fields: Mapping[str, Any]) -> Outcome:

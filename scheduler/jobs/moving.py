@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..run import load_spec
+from ..recorded import load_spec
 from ..storage import Location
 from .kept_code import is_unpacked
 from .submission import as_settings

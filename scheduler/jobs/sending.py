@@ -9,8 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import SweepError
-from ..run import load_spec
-from ..storage import Location
+from ..storage import Location, SweepDirectory
 from .frames import Message
 from .sweep_archive import Extent, HashedWriter, write_archive
 
@@ -34,7 +33,7 @@ def send_sweep(directory: Location, extent: Extent, send: Callable[[Message], No
     Raises:
         SweepError: There is no sweep, or Ray's log folder cannot be found.
     """
-    load_spec(directory)
+    SweepDirectory(directory).spec_text()
     logs = log_folder()
     _remove_forgotten(logs)
     path = logs / f"{_PREFIX}{uuid.uuid4().hex}.tar"

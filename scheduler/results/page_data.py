@@ -10,11 +10,12 @@ import orjson
 import pyarrow as pa
 
 from ...search_spaces import Choice, Domain, Integer, InverseLog, Log, Ordinal
+from ..core.columns import CONFIG_PREFIX
+from ..core.goal import sign_of
 from .best import best_first
 from .page_regions import PageRegions
 from .results import Results
 from .rungs import at_rungs
-from .schema import CONFIG_PREFIX
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -186,7 +187,7 @@ def _range(values: Floats, mode: str) -> list[float] | None:
     """The part of an axis that holds all but the worst twentieth, where those would flatten the rest."""
     if len(values) < 20:
         return None
-    sign = 1.0 if mode == "min" else -1.0
+    sign = sign_of(mode)
     losses = sign * values
     best, worst, edge = (float(np.quantile(losses, share)) for share in (0.0, 1.0, 0.95))
     if worst - best <= 2 * (edge - best):

@@ -8,11 +8,10 @@ from importlib.metadata import version
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..core.columns import CONFIG_PREFIX, EXTRA, REPORT_COLUMNS, RESERVED, is_reserved
 from ..errors import InvalidSpecError, ResultsError
 from .sealed import seal
 
-CONFIG_PREFIX = "config_"
-EXTRA = "extra"
 EXTRA_TYPE = pa.map_(pa.string(), pa.float64())
 
 _ARROW_TYPES: Mapping[str, pa.DataType] = {
@@ -23,14 +22,9 @@ _ARROW_TYPES: Mapping[str, pa.DataType] = {
     "json": pa.string(),
 }
 
-_REPORT_FIELDS = (
-    pa.field("trial", pa.int32(), nullable=False),
-    pa.field("attempt", pa.int32(), nullable=False),
-    pa.field("bracket", pa.int64(), nullable=False),
-    pa.field("rung", pa.int64(), nullable=False),
-    pa.field("step", pa.int64(), nullable=False),
-    pa.field("time", pa.timestamp("us", tz="UTC"), nullable=False),
-    pa.field("elapsed_s", pa.float64(), nullable=False),
+_REPORT_TYPES = (pa.int32(), pa.int32(), pa.int64(), pa.int64(), pa.int64(), pa.timestamp("us", tz="UTC"), pa.float64())
+_REPORT_FIELDS = tuple(
+    pa.field(name, kind, nullable=False) for name, kind in zip(REPORT_COLUMNS, _REPORT_TYPES, strict=True)
 )
 
 _TRIAL_FIELDS = (
@@ -62,8 +56,6 @@ REGIONS_SCHEMA = pa.schema(
 )
 """The columns of `regions.parquet`."""
 
-_FIXED_NAMES = {field.name for field in _REPORT_FIELDS} | {EXTRA}
-
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -93,7 +85,7 @@ class Header:
         if is_reserved(metric):
             raise InvalidSpecError(
                 f"metric is {metric!r}, which is the name of another column of the results: "
-                f"report it under a name other than {', '.join(sorted(_FIXED_NAMES))} or {CONFIG_PREFIX}…."
+                f"report it under a name other than {', '.join(sorted(RESERVED))} or {CONFIG_PREFIX}…."
             )
         return cls(metric, mode, dict(value_types), version("caviar"))
 
@@ -143,12 +135,6 @@ def check_columns(table: pa.Table, expected: pa.Schema, source: str) -> pa.Table
     if table.schema.equals(expected):
         return table
     raise ResultsError(f"{source} was not written by Caviar for this sweep: it has other columns.")
-
-
-def is_reserved(metric: str) -> bool:
-    """Whether a metric of this name cannot have a column of its own; upper and lower case count as the same."""
-    name = metric.casefold()
-    return name in _FIXED_NAMES or name.startswith(CONFIG_PREFIX)
 
 
 def config_fields(value_types: Mapping[str, str]) -> list[pa.Field]:

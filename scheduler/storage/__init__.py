@@ -2,9 +2,10 @@
 
 from .checkpoints import Checkpoint, Checkpoints, StagedCheckpoint
 from .durable import write_file
-from .journal import Journal, SettledJournal, read_journal, settle_journal
-from .journal_files import event_place, file_name, folder_name, joined_file, journal_files, read_file, run_bytes
-from .journal_lines import JournalFault, JournalFile
+from .journal import Journal, read_journal
+from .journal_files import file_name, folder_name, joined_file, journal_files, read_file, run_bytes
+from .journal_lines import Event, JournalFault, JournalFile
+from .journal_reader import JournalReader
 from .layout import SweepDirectory
 from .location import Location, exists, given_path, in_home, is_uri, locate, uri_problem, without_secrets
 from .lock import SweepLock, holder
@@ -16,18 +17,18 @@ __all__ = [
     "STORAGE_TIMEOUT_S",
     "Checkpoint",
     "Checkpoints",
+    "Event",
     "Holder",
     "Journal",
     "JournalFault",
     "JournalFile",
+    "JournalReader",
     "Location",
     "ObjectPath",
     "Outage",
-    "SettledJournal",
     "StagedCheckpoint",
     "SweepDirectory",
     "SweepLock",
-    "event_place",
     "exists",
     "file_name",
     "folder_name",
@@ -45,7 +46,6 @@ __all__ = [
     "read_file",
     "read_journal",
     "run_bytes",
-    "settle_journal",
     "uri_problem",
     "without_secrets",
     "write_file",

@@ -12,8 +12,7 @@ has the names of the files and `journal_sink` writes them.
 """
 
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -21,8 +20,9 @@ import orjson
 
 from ..errors import JournalError
 from .durable import make_directory
-from .journal_files import put_in_order, settle, trusted_runs
+from .journal_files import settle
 from .journal_lines import Event, line_of
+from .journal_reader import JournalReader
 from .journal_sink import Position, Sink, open_sink
 from .location import Location
 
@@ -46,7 +46,7 @@ class Journal:
         Args:
             directory: The sweep's journal folder; made if it does not exist.
             check: Called before each commit; raises when this process must not write to the sweep any more.
-            runs: How many runs it has, where `settle_journal` has just said; looked up if None.
+            runs: How many runs it has, where a `JournalReader` has just put them in order; looked up if None.
         """
         make_directory(directory)
         number = 1 + (settle(directory) if runs is None else runs)
@@ -137,32 +137,7 @@ def read_journal(directory: Location) -> list[Event]:
     Raises:
         JournalError: A line fails its checksum or a file is missing; the message names it and says what to do.
     """
-    return [event for run in trusted_runs(directory) for event in run.events]
-
-
-@dataclass(frozen=True, slots=True)
-class SettledJournal:
-    """A journal to which a next run can be added.
-
-    Attributes:
-        events: All events in order, over all its runs.
-        runs: How many runs it has.
-    """
-
-    events: Sequence[Event] = ()
-    runs: int = 0
-
-
-def settle_journal(directory: Location) -> SettledJournal:
-    """Reads a journal and puts its last run in order, as only the process that holds the lock may.
-
-    Raises:
-        JournalError: A line fails its checksum or a file is missing; the message names it and says what to do.
-    """
-    runs = trusted_runs(directory)
-    for last in runs[-1:]:
-        put_in_order(last)
-    return SettledJournal([event for run in runs for event in run.events], len(runs))
+    return list(JournalReader(directory).read())
 
 
 def _encode(event: Event) -> bytes:

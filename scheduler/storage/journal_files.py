@@ -8,6 +8,7 @@ upload of a process that has lost the sweep, and arrives late, changes nothing. 
 import logging
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count, takewhile
 
 from ..errors import JournalError
@@ -47,9 +48,29 @@ def journal_files(directory: Location) -> list[Location]:
     return [found[name] for name in sorted(found)]
 
 
-def read_file(run: Location) -> JournalFile:
-    """Reads a run up to its first fault; what follows a fault cannot be trusted."""
-    return read_lines(run, _contents(run))
+def read_file(run: Location, before: JournalFile | None = None) -> JournalFile:
+    """Reads a run up to its first fault; what follows a fault cannot be trusted.
+
+    Args:
+        run: The run's file or folder.
+        before: The run as far as it was read before: only what was added since is read. From the beginning if None.
+
+    Raises:
+        JournalError: What was read before is not there any more.
+    """
+    if before is None:
+        return read_lines(run, _contents(run))
+    if run.name.endswith(_SUFFIX):
+        return read_lines(run, [(run, _bytes_after(run, before.size))], _joined(before, run))
+    contents = _contents(run, len(before.counts))
+    if [path for path, _ in contents] == [joined_file(run)]:
+        return read_file(joined_file(run), before)
+    return read_lines(run, contents, before)
+
+
+def _joined(before: JournalFile, run: Location) -> JournalFile:
+    """A run as it was read before, whose objects may have been joined since."""
+    return before if before.path == run else replace(before, counts=[(run, len(before.events))])
 
 
 def run_bytes(run: Location) -> bytes:
@@ -73,40 +94,19 @@ def trusted_files(directory: Location) -> list[Location]:
     return found
 
 
-def trusted(run: Location, *, is_last: bool) -> JournalFile:
+def trusted(file: JournalFile, *, is_last: bool) -> JournalFile:
     """A run with nothing wrong but for a torn line at the end of the last.
 
     Raises:
         JournalError: Something else is wrong with it.
     """
-    file = read_file(run)
     if (fault := file.fault) is not None and not (fault.torn and is_last):
         place = fault.path if fault.line is None else f"{fault.path}, line {fault.line}:"
         changed = "" if fault.line is None else ", so the file was changed after it was written"
         raise JournalError(
-            f"{place} {fault.reason}{changed}: put the file back from a copy, or {_what_can_be_done(run.parent)}"
+            f"{place} {fault.reason}{changed}: put the file back from a copy, or {_what_can_be_done(file.path.parent)}"
         )
     return file
-
-
-def event_place(directory: Location, index: int) -> tuple[Location, int]:
-    """The file and the line, from 1, of the event that stands at an index of `read_journal`'s list."""
-    for run in journal_files(directory):
-        file = read_file(run)
-        if index < len(file.events):
-            return file.place(index)
-        index -= len(file.events)
-    return directory, 0
-
-
-def trusted_runs(directory: Location) -> list[JournalFile]:
-    """The runs, in order, each as far as it was committed.
-
-    Raises:
-        JournalError: One cannot be trusted, or is missing.
-    """
-    found = trusted_files(directory)
-    return [trusted(run, is_last=run == found[-1]) for run in found]
 
 
 def settle(directory: Location) -> int:
@@ -117,7 +117,7 @@ def settle(directory: Location) -> int:
     """
     found = trusted_files(directory)
     if found:
-        put_in_order(trusted(found[-1], is_last=True))
+        put_in_order(trusted(read_file(found[-1]), is_last=True))
     return len(found)
 
 
@@ -147,31 +147,56 @@ def joined_file(folder: Location) -> Location:
     return folder.parent / f"{folder.name}{_SUFFIX}"
 
 
-def _contents(run: Location) -> list[tuple[Location, bytes | str]]:
-    """The files of a run in order, each with what is in it, or with why that is not known."""
+def _contents(run: Location, skipped: int = 0) -> list[tuple[Location, bytes | str]]:
+    """The files of a run in order, each with what is in it, or with why that is not known.
+
+    Args:
+        run: The run's file or folder.
+        skipped: How many of a folder's objects are left out, the first ones.
+    """
     if run.name.endswith(_SUFFIX):
         return [(run, run.read_bytes())]
     joined = joined_file(run)
     found: list[tuple[Location, bytes | str]] = []
     try:
-        found = _objects(run)
+        found = _objects(run, skipped)
     except FileNotFoundError:
         if not joined.is_file():
             raise
     # Who runs the sweep may have joined them meanwhile.
-    incomplete = not found or isinstance(found[-1][1], str)
+    incomplete = not (found or skipped) or (bool(found) and isinstance(found[-1][1], str))
     return [(joined, joined.read_bytes())] if incomplete and joined.is_file() else found
 
 
-def _objects(folder: Location) -> list[tuple[Location, bytes | str]]:
-    """The objects of a run up to the first that is missing."""
+def _objects(folder: Location, skipped: int) -> list[tuple[Location, bytes | str]]:
+    """The objects of a run after the first ones, up to the first that is missing."""
     paths = list_files(folder, _SUFFIX)
     whole = [path for path, _ in takewhile(lambda pair: pair[0].name == pair[1], zip(paths, _names(), strict=False))]
-    contents: list[bytes | str] = [*read_several(whole, lambda path: path.read_bytes())]
+    read = whole[skipped:]
+    contents: list[bytes | str] = [*read_several(read, lambda path: path.read_bytes())]
     if len(whole) < len(paths):
         contents.append(f"is missing, and {paths[len(whole)].name} follows it")
-        whole.append(folder / object_name(len(whole) + 1))
-    return list(zip(whole, contents, strict=True))
+        read.append(folder / object_name(len(whole) + 1))
+    return list(zip(read, contents, strict=True))
+
+
+def _bytes_after(path: Location, size: int) -> bytes:
+    """The bytes of a file behind its first ones.
+
+    Raises:
+        JournalError: It has fewer.
+    """
+    if isinstance(path, ObjectPath):
+        data = path.read_bytes()
+        found, rest = len(data), data[size:]
+    else:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno()).st_size
+            file.seek(size)
+            rest = file.read()
+    if found < size:
+        raise JournalError(f"{path} has {found} bytes, and {size} were read before: it was changed meanwhile.")
+    return rest
 
 
 def _names() -> Iterator[str]:

@@ -6,7 +6,7 @@ the run up to this one.
 
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -49,6 +49,8 @@ class JournalFile:
         starts: Where the line of each event begins, in bytes of the whole run.
         fault: What is wrong with the line after them; None if nothing is.
         counts: How many of the events are in which file, in order.
+        size: Where the line of the last event ends, in bytes of the whole run.
+        crc: The CRC-32 of all events.
     """
 
     path: Location
@@ -56,6 +58,8 @@ class JournalFile:
     starts: list[int]
     fault: JournalFault | None
     counts: list[tuple[Location, int]]
+    size: int = 0
+    crc: int = 0
 
     def place(self, index: int) -> tuple[Location, int]:
         """The file and the line, from 1, of an event."""
@@ -76,53 +80,54 @@ def line_of(crc: int, encoded: bytes) -> bytes:
     return b"%b%b}\n" % (_PREFIX % crc, encoded)
 
 
-def read_lines(run: Location, contents: Iterable[tuple[Location, bytes | str]]) -> JournalFile:
+def read_lines(
+    run: Location, contents: Iterable[tuple[Location, bytes | str]], before: JournalFile | None = None
+) -> JournalFile:
     """Reads a run up to its first fault; what follows a fault cannot be trusted.
 
     Args:
         run: The run's file or folder.
         contents: Its files in order, each with what is in it, or with why that is not known.
+        before: The run as far as it was read before, if it was: the contents follow its last event, which are added to
+            its lists.
     """
-    file = JournalFile(run, [], [], None, [])
-    start = crc = 0
+    file = JournalFile(run, [], [], None, []) if before is None else replace(before, path=run, fault=None)
     for path, content in contents:
         if isinstance(content, str):
-            return _broken_off(file, JournalFault(path, None, start, content, False))
-        before = len(file.events)
-        start, crc, fault = _take(file, path, content, (start, crc))
-        file.counts.append((path, len(file.events) - before))
-        if fault is not None:
-            return _broken_off(file, fault)
+            return replace(file, fault=JournalFault(path, None, file.size, content, False))
+        file = _read_on(file, path, content)
+        if file.fault is not None:
+            break
     return file
 
 
-def _take(file: JournalFile, path: Location, data: bytes, at: tuple[int, int]) -> tuple[int, int, JournalFault | None]:
-    """Reads the lines of one file of a run; returns where it ends, the checksum there and the fault, if there is one.
+def _read_on(file: JournalFile, path: Location, data: bytes) -> JournalFile:
+    """The run with the lines of one file, or of what was added to it since.
 
     Args:
-        file: Where events are added.
+        file: The run so far.
         path: The file.
-        data: What is in it.
-        at: Where it begins in the run, and the checksum there.
+        data: Its bytes, from where the run so far ends.
     """
-    (start, crc), (*lines, rest) = at, data.split(b"\n")
-    for number, line in enumerate(lines, start=1):
+    *lines, rest = data.split(b"\n")
+    known = file.counts.pop()[1] if file.counts and file.counts[-1][0] == path else 0
+    size, crc, fault = file.size, file.crc, None
+    for line in lines:
         encoded = line[_PREFIX_LENGTH:-1]
-        crc = zlib.crc32(encoded, crc)
-        event = _event(encoded) if line + b"\n" == line_of(crc, encoded) else _NO_MATCH
+        following = zlib.crc32(encoded, crc)
+        event = _event(encoded) if line + b"\n" == line_of(following, encoded) else _NO_MATCH
         if isinstance(event, str):
-            return start, crc, JournalFault(path, number, start, event, False)
+            fault = JournalFault(path, known + 1, size, event, False)
+            break
         file.events.append(event)
-        file.starts.append(start)
-        start += len(line) + 1
-    if not rest:
-        return start, crc, None
-    reason, torn = _at_end(rest, crc) if path == file.path else (_NO_MATCH, False)  # an object is whole, or not there
-    return start, crc, JournalFault(path, len(lines) + 1, start, reason, torn)
-
-
-def _broken_off(file: JournalFile, fault: JournalFault) -> JournalFile:
-    return JournalFile(file.path, file.events, file.starts, fault, file.counts)
+        file.starts.append(size)
+        size, crc, known = size + len(line) + 1, following, known + 1
+    file.counts.append((path, known))
+    if fault is None and rest:
+        # An object is whole, or not there.
+        reason, torn = _at_end(rest, crc) if path == file.path else (_NO_MATCH, False)
+        fault = JournalFault(path, known + 1, size, reason, torn)
+    return replace(file, size=size, crc=crc, fault=fault)
 
 
 def _event(encoded: bytes) -> Event | str:

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass
 
+from ..errors import SweepError
 from .durable import make_directory
 from .location import Location
 from .object_path import ObjectPath
@@ -76,6 +77,19 @@ class SweepDirectory:
     def log(self, trial: int, rank: int = 0) -> Location:
         """The file that holds what a trial printed, in one of the processes that train it together."""
         return self.logs / (f"{trial}.rank{rank}.log" if rank else f"{trial}.log")
+
+    def spec_text(self) -> str:
+        """The text of sweep.yaml.
+
+        Raises:
+            SweepError: There is no sweep, or it cannot be read.
+        """
+        try:
+            return self.spec.read_text(encoding="utf-8")
+        except OSError:
+            raise SweepError(f"{self.path}: there is no sweep here; a sweep's directory holds a sweep.yaml.") from None
+        except UnicodeDecodeError as error:
+            raise SweepError(f"{self.spec}: this spec cannot be read ({error}).") from None
 
     def create(self) -> None:
         """Make the folders that do not exist yet, durably; an object store needs only the bucket.

@@ -14,8 +14,9 @@ from caviar.scheduler.cli.lessons import importance_view
 from caviar.scheduler.cli.progress import RunProgress, live_view
 from caviar.scheduler.importance import importance
 from caviar.scheduler.progress import ProgressMeter
-from caviar.scheduler.run import load_spec, load_state
+from caviar.scheduler.recorded import RecordedSweep, load_spec
 from caviar.scheduler.status import sweep_status
+from caviar.scheduler.storage import SweepDirectory
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,7 @@ def test_a_run_ends_with_the_warnings_on_standard_error_and_in_its_json(
 @pytest.fixture
 def moment(storage: Path) -> Moment:
     """The end of the sweep, as an observer sees it."""
-    state, _ = load_state(storage / "recorded", load_spec(storage / "recorded"))
+    state = RecordedSweep(SweepDirectory(storage / "recorded")).state
     return Moment(state, workers=1, elapsed_s=1.0, stopping=False)
 
 

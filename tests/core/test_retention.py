@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.core.controllers import Search, make_controller
+from caviar.scheduler.core.goal import Mode
 from caviar.scheduler.core.grouping import Grouping
 from caviar.scheduler.core.retention import Expendable, Retention, Standing, Stored, expendable
-from caviar.scheduler.core.revision import Mode
 from caviar.scheduler.core.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trial import TrialRow, TrialState

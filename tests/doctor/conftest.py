@@ -14,8 +14,7 @@ from caviar.scheduler import Results, Sweep
 from caviar.scheduler import run as running
 from caviar.scheduler.execution.loop import Moment
 from caviar.scheduler.execution.simulated import SimulatedExecutor
-from caviar.scheduler.proposing import make_proposer
-from caviar.scheduler.spec import SweepSpec
+from caviar.scheduler.prepared import PreparedSweep
 from caviar.scheduler.storage import Checkpoints, SweepDirectory
 from caviar.search_spaces import Choice, Log, Uniform
 
@@ -40,8 +39,8 @@ def simulated_workers() -> Iterator[None]:
     """Sweeps run in their directories as ever, but on two simulated workers."""
 
     @contextmanager
-    def workers(spec: SweepSpec, trainer: Any, check: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
-        yield cache(lambda: SimulatedExecutor(curve, spec.metric, 2, proposer=make_proposer(spec)))
+    def workers(sweep: PreparedSweep, check: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
+        yield cache(lambda: SimulatedExecutor(curve, sweep.spec.metric, 2, proposer=sweep.proposer()))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(running, "workers_on_demand", workers)

@@ -25,8 +25,8 @@ from caviar.scheduler.execution.loop import StopReason, SweepLoop
 from caviar.scheduler.execution.record import DurableRecord
 from caviar.scheduler.execution.replay import History, replay
 from caviar.scheduler.execution.simulated import Config, SimulatedExecutor
+from caviar.scheduler.recorded import RecordedSweep
 from caviar.scheduler.results import ReportWriter, Results, drop_uncovered, find_parts
-from caviar.scheduler.run import load_spec, load_state
 from caviar.scheduler.storage import Journal, SweepDirectory, read_journal
 from caviar.search_spaces import SearchSpace, Uniform
 
@@ -287,4 +287,4 @@ def test_a_sweep_that_learns_and_whose_brackets_open_in_waves_is_replayed(
     fuse = {"size": 4, "static": ["kind"], "padded": ["width"]}
     path = recorded(tmp_path, controller="coarse_to_fine", fuse=fuse, budget={"trials": 60})
     assert sum(event["type"] == "proposed" for event in read_journal(path / "journal")) >= 3
-    assert load_state(path, load_spec(path))[0].finished
+    assert RecordedSweep(SweepDirectory(path)).state.finished

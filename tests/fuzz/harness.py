@@ -203,7 +203,7 @@ def sealed_lines(events: list[Any]) -> bytes:
 def check_journal(folder: Path) -> Check:
     """A journal is refused, or it is the beginning of what was written; replaying it raises nothing of its own."""
     from caviar.scheduler.execution.replay import replay  # noqa: PLC0415
-    from caviar.scheduler.run import load_spec, new_state  # noqa: PLC0415
+    from caviar.scheduler.recorded import load_spec, new_state  # noqa: PLC0415
     from caviar.scheduler.storage import Journal, read_journal  # noqa: PLC0415
     from caviar.search_spaces import CaviarError  # noqa: PLC0415
 
@@ -239,8 +239,8 @@ def recorded_sweep(folder: Path) -> bytes:
     from caviar.scheduler.execution.record import DurableRecord  # noqa: PLC0415
     from caviar.scheduler.execution.simulated import SimulatedExecutor  # noqa: PLC0415
     from caviar.scheduler.proposing import make_proposer  # noqa: PLC0415
+    from caviar.scheduler.recorded import new_state  # noqa: PLC0415
     from caviar.scheduler.results import ReportWriter  # noqa: PLC0415
-    from caviar.scheduler.run import new_state  # noqa: PLC0415
     from caviar.scheduler.spec import SweepSpec  # noqa: PLC0415
     from caviar.scheduler.storage import Journal, SweepDirectory, write_file  # noqa: PLC0415
 

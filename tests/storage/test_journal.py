@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caviar.scheduler.errors import JournalError
-from caviar.scheduler.storage import Journal, SettledJournal, read_journal, settle_journal
+from caviar.scheduler.storage import Journal, JournalReader, read_journal
 from caviar.scheduler.storage.journal_lines import line_of
 
 json_values = st.recursive(
@@ -46,18 +46,23 @@ def test_events_come_back_in_order_over_all_runs(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000001.jsonl", "000002.jsonl", "000003.jsonl"]
 
 
-def test_a_settled_journal_is_read_once_rid_of_its_torn_line_and_takes_the_next_run(tmp_path: Path) -> None:
+def test_a_journal_that_was_read_is_put_in_order_and_takes_the_next_run(
+    tmp_path: Path,
+) -> None:
     write(tmp_path, [{"n": 1}])
     path = write(tmp_path, [{"n": 2}, {"n": 3}])
     whole = path.read_bytes()
     path.write_bytes(whole[:-5])
-    settled = settle_journal(tmp_path)
-    assert settled == SettledJournal([{"n": 1}, {"n": 2}], 2)
+    reader = JournalReader(tmp_path)
+    assert reader.read() == reader.events == [{"n": 1}, {"n": 2}]
+    reader.put_in_order()
     assert path.read_bytes() == whole[: whole.index(b"\n") + 1]
-    with Journal.open(tmp_path, runs=settled.runs) as journal:
+    with Journal.open(tmp_path, runs=reader.runs) as journal:
         journal.append({"n": 4})
     assert read_journal(tmp_path) == [{"n": 1}, {"n": 2}, {"n": 4}]
-    assert settle_journal(tmp_path / "none") == SettledJournal([], 0)
+    assert reader.read() == [{"n": 4}]
+    assert reader.runs == 3
+    assert JournalReader(tmp_path / "none").read() == []
 
 
 def test_a_sweep_without_a_journal_has_no_events(tmp_path: Path) -> None:

@@ -18,14 +18,13 @@ from caviar.scheduler.execution.loop import SweepLoop
 from caviar.scheduler.execution.record import MemoryRecord
 from caviar.scheduler.execution.simulated import SimulatedExecutor
 from caviar.scheduler.lessons import results_warnings
+from caviar.scheduler.prepared import PreparedSweep
 from caviar.scheduler.proposing import make_proposer
+from caviar.scheduler.recorded import RecordedSweep, load_spec
 from caviar.scheduler.results import ReportTable
 from caviar.scheduler.resuming import edited_fields
-from caviar.scheduler.run import load_spec, load_state, ran_spec, replayed
-from caviar.scheduler.spec import SweepSpec
 from caviar.scheduler.status import sweep_status
 from caviar.scheduler.storage import Location, SweepDirectory, read_journal, write_file
-from caviar.trainers import Trainer
 
 CODE = Path(__file__).with_name("plain_code.py")
 TRAINER = f"{CODE}:descend_in_two_metrics"
@@ -85,7 +84,7 @@ def test_a_larger_budget_gives_the_brackets_of_a_sweep_that_had_it_from_the_star
 ) -> None:
     large = recorded(tmp_path / "large", trainer=TRAINER, budget={"trials": 40}, controller="hyperband")
     small = recorded(tmp_path / "small", trainer=TRAINER, budget={"trials": 14}, controller="hyperband")
-    plans = load_state(large, load_spec(large))[0].plans
+    plans = RecordedSweep(SweepDirectory(large)).state.plans
     assert list(previewed(small, budget={"trials": 40}).planned) == plans
 
 
@@ -155,7 +154,7 @@ def test_one_sweep_is_edited_again_and_again(
         }
     ).to_yaml()
     Path(str(directory), "sweep.yaml").write_text(text)
-    assert ran_spec(directory).space == {"lr": {"log": [1e-4, 1.0]}}
+    assert RecordedSweep(SweepDirectory(directory)).spec.space == {"lr": {"log": [1e-4, 1.0]}}
     assert sweep_status(directory).progress.planned_trials == 10
     results = Sweep.resume(directory).run()
     check_one_schema(directory)
@@ -208,8 +207,8 @@ def in_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sweeps run in their directories as always, on simulated workers."""
 
     @contextmanager
-    def workers(spec: SweepSpec, _: Trainer, check: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
-        yield lambda: SimulatedExecutor(curve, spec.metric, 2, proposer=make_proposer(spec))
+    def workers(sweep: PreparedSweep, check: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
+        yield lambda: SimulatedExecutor(curve, sweep.spec.metric, 2, proposer=sweep.proposer())
 
     monkeypatch.setattr(running, "workers_on_demand", workers)
 
@@ -267,7 +266,7 @@ def test_a_crash_at_any_instant_of_an_edit_leaves_a_sweep_that_is_read_and_goes_
     assert sweep_status(finished).progress.trials == 14
     Sweep.resume(finished).run()
     check_one_schema(finished)
-    assert ran_spec(finished).space == WIDER
+    assert RecordedSweep(SweepDirectory(finished)).spec.space == WIDER
     assert table_of(finished) == table_of(finished.parent / "copy" / "recorded")
 
 
@@ -278,10 +277,10 @@ def test_the_journal_of_an_edited_sweep_cut_anywhere_is_replayed_into_one_that_e
     layout, events = SweepDirectory(finished), read_journal(finished / "journal")
     edits = [number for number, event in enumerate(events) if event["type"] == "edited"]
     assert len(edits) == 2
-    expected = [replace(row, elapsed_s=0.0) for row in replayed(layout, events, ran_spec(finished))[0].rows]
+    spec = RecordedSweep(layout).spec
+    expected = [replace(row, elapsed_s=0.0) for row in RecordedSweep(layout).replay().rows]
     for length in range(edits[1] + 1, len(events) + 1, 3):
-        state, _, _ = replayed(layout, events[:length], ran_spec(finished))
-        spec = ran_spec(finished)
+        state = RecordedSweep(layout, events=events[:length], written=spec).replay()
         executor = SimulatedExecutor(curve, spec.metric, 3, proposer=make_proposer(spec))
         record = MemoryRecord(ReportTable(spec.search_space.value_types, spec.metric, spec.mode))
         SweepLoop(state, executor, record, Interrupts()).run()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from caviar.scheduler import Moment, Results, ResultsError, StopReason, Sweep
-from caviar.scheduler.run import load_spec
+from caviar.scheduler.recorded import load_spec
 from caviar.scheduler.storage import SweepDirectory, read_journal
 from caviar.search_spaces import Choice, Constant, Integer, Log, Uniform
 

@@ -8,7 +8,7 @@ import pytest
 
 from caviar.scheduler import Results
 from caviar.scheduler.lessons import results_warnings
-from caviar.scheduler.run import load_spec
+from caviar.scheduler.recorded import load_spec
 from caviar.scheduler.status import SweepCondition, sweep_status
 
 Recorded = Callable[..., Path]

@@ -7,7 +7,7 @@ from caviar.scheduler import Moment
 from caviar.scheduler.core.assignment import Outcome, OutcomeStatus
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.progress import ProgressMeter
-from caviar.scheduler.run import new_state
+from caviar.scheduler.recorded import new_state
 from caviar.scheduler.spec import SweepSpec
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from caviar.scheduler import SweepError
-from caviar.scheduler.run import new_state
+from caviar.scheduler.recorded import new_state
 from caviar.scheduler.starter import write_starter
 from caviar.scheduler.validation import validate_spec
 from caviar.search_spaces import Value

@@ -16,9 +16,10 @@ import pytest
 
 from caviar.scheduler import InvalidSpecError, ResultsError, StopReason, Sweep
 from caviar.scheduler import run as running
+from caviar.scheduler.core.observations import Observations
 from caviar.scheduler.core.transfer import CONSTRAINTS, Transfer
 from caviar.scheduler.execution.simulated import SimulatedExecutor
-from caviar.scheduler.proposing import make_proposer
+from caviar.scheduler.prepared import PreparedSweep
 from caviar.scheduler.results.prior import read_prior
 from caviar.scheduler.results.rungs import trial_results
 from caviar.scheduler.spec import SweepSpec
@@ -49,13 +50,18 @@ def curve(config: Mapping[str, Any], seed: int) -> list[float]:
     return [*curve[:2], float("nan")] if config["lr"] > 0.5 else curve
 
 
+def prior_seen_by(spec: SweepSpec) -> Observations | None:
+    """What a new sweep's model has of the earlier one's results."""
+    return prior_of(spec, earlier_results(spec))
+
+
 @pytest.fixture(autouse=True)
 def simulated_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sweeps run in their directories as ever, but on two simulated workers."""
 
     @contextmanager
-    def workers(spec: SweepSpec, trainer: Any, check: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
-        yield cache(lambda: SimulatedExecutor(curve, spec.metric, 2, proposer=make_proposer(spec)))
+    def workers(sweep: PreparedSweep, check: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
+        yield cache(lambda: SimulatedExecutor(curve, sweep.spec.metric, 2, proposer=sweep.proposer()))
 
     monkeypatch.setattr(running, "workers_on_demand", workers)
 
@@ -169,7 +175,7 @@ def test_results_at_rungs_are_used_and_a_trial_that_diverged_is_infinitely_bad(e
         else:
             assert list(values) == [step for step in (1, 3, 9) if step <= row["step"] and step in values]
             assert values[row["best_step"]] == row["best_value"]
-    prior = prior_of(sweep(earlier.parent, warm_start=earlier).spec)
+    prior = prior_seen_by(sweep(earlier.parent, warm_start=earlier).spec)
     assert prior is not None
     assert len(prior) == sum(len(trial.values) for trial in trials.values())
     assert sum(map(isinf, prior.loss.tolist())) == sum(row["state"] == "diverged" for row in rows)
@@ -186,7 +192,7 @@ def test_the_results_alone_are_enough(earlier: Path, tmp_path: Path) -> None:
 
 def test_a_larger_value_is_better_where_the_metric_is_maximised(tmp_path: Path) -> None:
     sweep(tmp_path, name="highest", mode="max").run()
-    prior = prior_of(sweep(tmp_path, mode="max", warm_start=tmp_path / "highest").spec)
+    prior = prior_seen_by(sweep(tmp_path, mode="max", warm_start=tmp_path / "highest").spec)
     assert prior is not None
     assert prior.loss[np.isfinite(prior.loss)].max() < 0
 
@@ -219,10 +225,10 @@ def test_what_is_outside_of_a_narrower_space_is_left_out_and_a_line_says_so(
 
 
 def test_results_beyond_the_full_resource_are_left_out(earlier: Path) -> None:
-    prior = prior_of(sweep(earlier.parent, warm_start=earlier, resource={"max": 4}).spec)
+    prior = prior_seen_by(sweep(earlier.parent, warm_start=earlier, resource={"max": 4}).spec)
     assert prior is not None
     assert set(prior.resource.tolist()) == {1, 3}
-    longer = prior_of(sweep(earlier.parent, warm_start=earlier, resource={"max": 27}).spec)
+    longer = prior_seen_by(sweep(earlier.parent, warm_start=earlier, resource={"max": 27}).spec)
     assert longer is not None
     assert set(longer.resource.tolist()) == {1, 3, 9}
 
