@@ -80,7 +80,8 @@ def status_of(recorded: RecordedSweep) -> SweepStatus:
         JournalError: The journal cannot be trusted.
         ResultsError: The results of the earlier sweep that it starts from are not there any more.
     """
-    held_by = holder(recorded.directory.lock)
+    _ = recorded.written  # before all else: without it there is no sweep
+    held_by = holder(recorded.directory.lock)  # before the journal: a run that ends meanwhile has closed it
     # Of a sweep that no process runs, the work that was given out is work to be done again.
     spec, state = recorded.spec, recorded.state if held_by else recorded.replay()
     history = recorded.history
