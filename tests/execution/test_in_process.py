@@ -77,8 +77,8 @@ def test_training_runs_in_the_thread_that_waits(
 def test_a_wait_trains_for_its_time_and_comes_back_between_two_steps(
     executor_of: Callable[..., InProcessExecutor], work: Work, layout: SweepDirectory
 ) -> None:
-    executor, steps = executor_of("fated", resource_max=10**6), list[int]()
-    executor.start([work(stop=10**6, config={"fate": "endless"})])
+    executor, steps = executor_of("walk", resource_max=10**6), list[int]()
+    executor.start([work(stop=10**6)])
     while len(steps) < 30:
         arrived = executor.wait(0.02)
         assert not arrived.outcomes
