@@ -141,7 +141,7 @@ def test_a_rule_that_stops_the_sweep_stops_it(sweep_of: Callable[..., Sweep], tm
 
 def lanes(storage: Path, **fields: Any) -> Sweep:
     """Networks of two depths and many widths, some of which diverge."""
-    space = {
+    space: dict[str, Any] = {
         "lr": Log(1e-3, 1.0),
         "momentum": Uniform(0.5, 0.95),
         "hidden": Integer(4, 24),
