@@ -1,16 +1,19 @@
 """The engine of a worker: trains groups of assignments one after the other, and turns what happens into outcomes.
 
-It runs in one thread and knows nothing of Ray, so it can be used in the process of a test or a debugger as well.
+It runs in one thread and knows nothing of Ray: a worker's process has one, and so has a sweep that trains in its own.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from threading import Event
+from typing import Protocol
 
 from ...trainers import measure_group_size
 from ...trainers.process import kill_processes, quiet_s
 from ..core.assignment import Assignment, Outcome, OutcomeStatus
-from ..storage import SweepDirectory
+from ..storage import Location, SweepDirectory
 from .error_text import describe
 from .open_trials import OpenTrial, OpenTrials, close
 from .opener import LocalOpener, Opener
@@ -18,10 +21,28 @@ from .out_of_memory import free_memory
 from .report_queue import ReportQueue
 from .session import Session
 from .settings import EngineSettings
-from .storage_wait import StorageWait
+from .storage_wait import StorageWait, Turns
 from .trial_output import TrialOutput
 from .trial_run import TrialRun
 from .watch import Overdue, Watch
+
+
+class Output(Protocol):
+    """Takes what training code prints."""
+
+    @property
+    def last(self) -> str:
+        """The end of what was printed since the capture began, by which rules judge a failure."""
+
+    def captured(self, log: Location) -> AbstractContextManager[Path | None]:
+        """Takes what is printed meanwhile; gives the file on this machine that it goes to, if it goes to one.
+
+        Args:
+            log: The log of the trial that is trained.
+        """
+
+    def write(self, text: str) -> int:
+        """Adds text to where the training code's goes."""
 
 
 class Engine:
@@ -31,20 +52,31 @@ class Engine:
         settings: What every worker of the sweep is told.
         reports: Where reports go.
         opener: Opens trials; in this process alone if None.
+        output: Takes what training code prints; the trials' logs if None.
+        clock: Seconds on the clock by which the worker's time is counted.
+        passing: Exceptions of training code that are no failure of a trial: they get past `train`.
     """
 
-    def __init__(self, settings: EngineSettings, reports: ReportQueue, opener: Opener | None = None) -> None:
-        self._settings, self._reports = settings, reports
+    def __init__(
+        self,
+        settings: EngineSettings,
+        reports: ReportQueue,
+        opener: Opener | None = None,
+        output: Output | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+        passing: tuple[type[BaseException], ...] = (),
+    ) -> None:
+        self._settings, self._reports, self._clock, self._passing = settings, reports, clock, passing
         self._opener = opener or LocalOpener(settings)
         self._layout = SweepDirectory(settings.directory)
         self._trials = OpenTrials(self._layout, self._opener)
         self._warm = settings.warm
         self._paused = Event()
         self._watch = Watch(settings, quiet_s, None if opener is None else opener.fault)
-        self._output = TrialOutput(self._watch.heard)
+        self._output = output or TrialOutput(self._watch.heard)
         self._runs: Sequence[TrialRun] = ()
-        """The group that is being trained."""
-        self._storage = StorageWait(self._layout.path, self._paused)
+        """The group that is being trained, or was trained last."""
+        self._storage = StorageWait(self._layout.path, self._paused, clock)
 
     @property
     def waiting(self) -> str | None:
@@ -55,6 +87,13 @@ class Engine:
     def broken(self) -> bool:
         """Whether nothing can be trained here any more, because of what happened between the worker's processes."""
         return self._opener.broken or self._opener.fault() is not None
+
+    @property
+    def outcomes(self) -> Sequence[Outcome]:
+        """The outcomes of the group that was trained last, in the order of its assignments."""
+        outcomes = [run.outcome for run in self._runs if run.outcome is not None]
+        assert len(outcomes) == len(self._runs), "every run ends in an outcome"
+        return outcomes
 
     def pause(self) -> None:
         """Makes the running group, and all later ones, end after the step that is being trained."""
@@ -70,14 +109,21 @@ class Engine:
         Returns:
             The outcome of each, in their order.
         """
-        runs = [TrialRun(assignment, self._settings.metric, self._reports) for assignment in group]
+        for pause in self.train(group):
+            if pause:
+                self._paused.wait(pause)
+        return list(self.outcomes)
+
+    def train(self, group: Sequence[Assignment]) -> Turns[None]:
+        """The same for a thread that has something else to do between two steps; the outcomes are in `outcomes` then.
+
+        Args:
+            group: Assignments with one `stop`; lanes of it are trained as one model.
+        """
+        self._runs = [TrialRun(assignment, self._settings.metric, self._reports) for assignment in group]
         if self._settings.fuse and self._warm:
             self._warm = max(self._warm, 2 * len(group))
-        self._runs = runs
-        self._train(runs)
-        outcomes = [run.outcome for run in runs if run.outcome is not None]
-        assert len(outcomes) == len(group), "every run ends in an outcome"
-        return outcomes
+        return self._train(self._runs)
 
     def overdue(self) -> Sequence[Outcome]:
         """The outcomes of the running group if its step takes too long: nothing can be trained here after that.
@@ -119,37 +165,42 @@ class Engine:
 
     def close(self) -> None:
         """Closes every open trial."""
+        for run in self._runs:
+            run.close()
         self._trials.trim(0)
 
-    def _train(self, runs: Sequence[TrialRun]) -> None:
+    def _train(self, runs: Sequence[TrialRun]) -> Turns[None]:
         if self._paused.is_set() or self._opener.broken:
             for run in runs:
                 run.end(OutcomeStatus.INTERRUPTED)
         elif len(runs) == 1:
-            self._train_alone(runs[0])
+            yield from self._train_alone(runs[0])
         else:
-            for part in self._train_fused(runs) if self._settings.fuse else [[run] for run in runs]:
-                self._train(part)
+            parts = (yield from self._train_fused(runs)) if self._settings.fuse else [[run] for run in runs]
+            for part in parts:
+                yield from self._train(part)
 
     def _session(self) -> Session:
-        return Session(self._trials, self._storage, self._paused, self._watch, self._settings.every)
+        return Session(self._trials, self._storage, self._paused, self._watch, self._settings.every, self._clock)
 
-    def _train_alone(self, run: TrialRun) -> None:
+    def _train_alone(self, run: TrialRun) -> Turns[None]:
         with self._captured([run]):
             if run.alone:
                 print("Going on with nothing else in this worker's memory.")  # noqa: T201
                 self._trials.trim(0)
                 free_memory()
             try:
-                self._session().train_alone(run)
+                yield from self._session().train_alone(run)
+            except self._passing:
+                raise
             except (Exception, SystemExit) as error:
                 run.fail(error)
             finally:
                 self._trials.trim(self._warm)
         if not self._opener.broken and run.reopen_alone():
-            self._train_alone(run)
+            yield from self._train_alone(run)
 
-    def _train_fused(self, runs: Sequence[TrialRun]) -> list[Sequence[TrialRun]]:
+    def _train_fused(self, runs: Sequence[TrialRun]) -> Turns[list[Sequence[TrialRun]]]:
         """Trains lanes as one model.
 
         Returns:
@@ -159,7 +210,9 @@ class Engine:
         halves = list[Sequence[TrialRun]]()
         with self._captured(runs):
             try:
-                self._session().train_fused(runs)
+                yield from self._session().train_fused(runs)
+            except self._passing:
+                raise
             except (Exception, SystemExit) as error:
                 left = [run for run in runs if run.outcome is None]
                 names = ", ".join(str(run.assignment.trial) for run in left)

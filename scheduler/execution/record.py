@@ -13,6 +13,7 @@ from ..core.state import SweepState
 from ..errors import ObjectStoreError, StorageError, SweepLockedError
 from ..results import ReportTable, ReportWriter, write_regions, write_trials
 from ..storage import STORAGE_TIMEOUT_S, Journal, Outage, SweepDirectory
+from .callbacks import Callbacks
 from .executor import Arrivals
 from .housekeeping import Housekeeping
 from .loop import StopReason
@@ -55,9 +56,10 @@ class DurableRecord:
         value_types: The value type of each hyperparameter.
         housekeeping: Deletes checkpoints that are not needed any more; None keeps them all.
         storage_timeout: Seconds to wait for storage that cannot be written, at least 0.
+        callbacks: Told what has become durable; closed with the record.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 the parts of one record, which are put together in one place
         self,
         directory: SweepDirectory,
         journal: Journal,
@@ -65,9 +67,12 @@ class DurableRecord:
         value_types: Mapping[str, str],
         housekeeping: Housekeeping | None = None,
         storage_timeout: float = STORAGE_TIMEOUT_S,
+        *,
+        callbacks: Callbacks | None = None,
     ) -> None:
         self._directory, self._journal, self._writer = directory, journal, writer
         self._value_types, self._housekeeping = value_types, housekeeping
+        self._callbacks = callbacks or Callbacks()
         self._pending = _Pending()
         self._journaled: list[Outcome] = []
         """Outcomes that stand in the journal's buffer."""
@@ -105,10 +110,12 @@ class DurableRecord:
             if assignment.rung == 0 and assignment.start == 0 and assignment.attempt == 0:
                 new[str(assignment.trial)] = dict(assignment.config)
         self._journal.append(decided_event(free, assignments, new))
+        self._callbacks.decided(assignments)
 
     def proposed(self, proposal: Proposal) -> None:
         """Notes a proposal, from which a replay takes it."""
         self._journal.append({"type": "proposed", "proposal": proposal.to_json()})
+        self._callbacks.proposed(proposal)
 
     def received(self, arrivals: Arrivals, now: float) -> None:
         """Buffers reports and outcomes; decisions become durable soon, so that others see what is being trained."""
@@ -116,11 +123,13 @@ class DurableRecord:
             with self._trying():
                 self._journal.commit()
                 self._committed = now
+                self._callbacks.decisions_are_durable()
         if arrivals.waiting is not None:
             self._workers_outage.waits(arrivals.waiting)
         else:
             self._workers_outage.worked()
         self._say()
+        self._callbacks.received(arrivals)
         pending = self._pending
         if len(arrivals.reports):
             self._writer.append(arrivals.reports)
@@ -161,6 +170,7 @@ class DurableRecord:
             self._journal.commit()
             self._committed = now
             settled, self._journaled = self._journaled, []
+            self._callbacks.all_is_durable()
         return settled
 
     def tabulate(self, state: SweepState) -> None:
@@ -198,8 +208,11 @@ class DurableRecord:
                 self._journal.append({"type": "closed", "reason": reason.value, "time": time()})
                 self._closing = True
             self._journal.commit()
-        if self.writable and self._housekeeping is not None:
-            self._housekeeping.finish(state)
+            self._callbacks.all_is_durable()
+        if self.writable:
+            if self._housekeeping is not None:
+                self._housekeeping.finish(state)
+            self._callbacks.close(reason)
 
     def _flush(self) -> None:
         """Writes the part and notes what was written, by which a part that is lost or changed is noticed."""
@@ -217,6 +230,7 @@ class DurableRecord:
             _logger.warning("What happened last is not recorded and will be done again: %s", error)
         if self._housekeeping is not None:
             self._housekeeping.close()
+        self._callbacks.close()
 
     @contextmanager
     def _trying(self) -> Iterator[None]:
@@ -263,10 +277,11 @@ class MemoryRecord:
 
     Args:
         reports: Where the reports are gathered.
+        callbacks: Told what was settled; closed with the record.
     """
 
-    def __init__(self, reports: ReportTable) -> None:
-        self._reports = reports
+    def __init__(self, reports: ReportTable, callbacks: Callbacks | None = None) -> None:
+        self._reports, self._callbacks = reports, callbacks or Callbacks()
         self._outcomes: list[Outcome] = []
 
     @property
@@ -284,15 +299,18 @@ class MemoryRecord:
         return False
 
     def decided(self, free: int, assignments: Sequence[Assignment]) -> None:
-        """Does nothing: the configurations are taken from the state at the end."""
+        """Tells the callbacks; the configurations are taken from the state at the end."""
+        self._callbacks.decided(assignments)
 
     def proposed(self, proposal: Proposal) -> None:
-        """Does nothing: the state has it."""
+        """Tells the callbacks; the state has it."""
+        self._callbacks.proposed(proposal)
 
     def received(self, arrivals: Arrivals, now: float) -> None:
         """Keeps reports and outcomes."""
         arrivals.add_to(self._reports)
         self._outcomes += arrivals.outcomes
+        self._callbacks.received(arrivals)
 
     def due(self, now: float, *, idle: bool) -> bool:
         """Whether there are outcomes."""
@@ -301,6 +319,7 @@ class MemoryRecord:
     def commit(self, now: float) -> Sequence[Outcome]:
         """The outcomes since the last commit."""
         outcomes, self._outcomes = self._outcomes, []
+        self._callbacks.all_is_durable()
         return outcomes
 
     def tabulate(self, state: SweepState) -> None:
@@ -310,3 +329,5 @@ class MemoryRecord:
         """Joins the configurations of the trials to the reports."""
         for row in state.rows:
             self._reports.register(row.trial, row.config)
+        self._callbacks.all_is_durable()
+        self._callbacks.close(reason)

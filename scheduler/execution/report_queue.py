@@ -14,6 +14,9 @@ from ..core.reports import ReportBatch
 MOST_REPORTS = 200_000
 """A worker that the driver does not ask, because it cannot write, stops training when it has so many reports."""
 
+MANY_REPORTS = 10_000
+"""So many reports are handed on at once, whatever else is waited for."""
+
 Metrics = Mapping[str, float]
 _Row = tuple[int, int, int, int, int, int, float, Metrics]
 

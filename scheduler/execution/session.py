@@ -1,6 +1,10 @@
-"""One go at a group of assignments: its trials are opened, trained step by step up to the rung, saved and settled."""
+"""One go at a group of assignments: its trials are opened, trained step by step up to the rung, saved and settled.
 
-from collections.abc import Iterator, Sequence
+It gives way after each step, so that a thread that has something else to do as well can do it between two.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import Event
@@ -9,7 +13,7 @@ from ...trainers import FusedTrainings, fuse_trainings
 from ..core.assignment import OutcomeStatus
 from ..errors import ObjectStoreError
 from .open_trials import OpenTrials
-from .storage_wait import StorageWait
+from .storage_wait import Errors, StorageWait, Turns
 from .trial_run import TrialRun, WorkClock
 from .watch import Watch
 
@@ -25,32 +29,39 @@ class Session:
         paused: Set when work is to end after the step that is being trained.
         watch: Told of each step.
         every: Steps after which a checkpoint is saved between two rungs; None saves none there.
+        clock: Seconds on the clock by which the worker's time is counted.
     """
 
     def __init__(
-        self, trials: OpenTrials, storage: StorageWait, paused: Event, watch: Watch, every: int | None = None
+        self,
+        trials: OpenTrials,
+        storage: StorageWait,
+        paused: Event,
+        watch: Watch,
+        every: int | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._trials, self._storage, self._paused, self._watch, self._every = trials, storage, paused, watch, every
-        self._clock = WorkClock()
+        self._clock = WorkClock(clock)
 
-    def train_alone(self, run: TrialRun) -> None:
+    def train_alone(self, run: TrialRun) -> Turns[None]:
         """Trains one run to its outcome."""
         with self._accounted([run]):
-            self._open([run])
-            self._advance(run)
+            yield from self._open([run])
+            yield from self._advance(run)
 
-    def train_fused(self, runs: Sequence[TrialRun]) -> None:
+    def train_fused(self, runs: Sequence[TrialRun]) -> Turns[None]:
         """Trains the lanes that stand at one step as one model; those at another step are another model."""
         with self._accounted(runs):
-            self._open(runs)
-            self._finish([run for run in runs if not run.due])
+            yield from self._open(runs)
+            yield from self._finish([run for run in runs if not run.due])
             left = [run for run in runs if run.outcome is None]
-            for step in sorted({run.opened.step for run in left}):
-                part = [run for run in left if run.opened.step == step]
+            steps = sorted({run.opened.step for run in left})
+            for part in [[run for run in left if run.opened.step == step] for step in steps]:
                 if len(part) == 1:
-                    self._advance(part[0])
+                    yield from self._advance(part[0])
                 else:
-                    self._advance_fused(part)
+                    yield from self._advance_fused(part)
 
     @contextmanager
     def _accounted(self, runs: Sequence[TrialRun]) -> Iterator[None]:
@@ -62,10 +73,10 @@ class Session:
             self._clock.divide([run for run in runs if run.outcome is None])
             raise
 
-    def _open(self, runs: Sequence[TrialRun]) -> None:
+    def _open(self, runs: Sequence[TrialRun]) -> Turns[None]:
         for run in runs:
             try:
-                found = self._storage.read(partial(self._trials.find, run.assignment, run.step))
+                found = yield from self._storage.read(partial(self._trials.find, run.assignment, run.step))
             except (OSError, ObjectStoreError) as error:
                 if not self._storage.to_blame(error):
                     raise
@@ -76,8 +87,9 @@ class Session:
             run.opened.training.begin(run.assignment.stop)
             self._watch.end()
             self._clock.divide([run], self._storage.waited())
+            yield 0.0
 
-    def _advance(self, run: TrialRun) -> None:
+    def _advance(self, run: TrialRun) -> Turns[None]:
         while run.due and not self._paused.is_set():
             self._watch.begin([run], run.opened.step + 1)
             metrics = run.opened.training.step()
@@ -85,16 +97,17 @@ class Session:
             self._clock.divide([run])
             run.take(metrics)
             if run.due and self._at_interval(run.opened.step):
-                self._save([run])
-        self._finish([run])
+                yield from self._save([run])
+            yield 0.0
+        yield from self._finish([run])
 
-    def _advance_fused(self, runs: Sequence[TrialRun]) -> None:
+    def _advance_fused(self, runs: Sequence[TrialRun]) -> Turns[None]:
         while runs:
-            runs = self._advance_lanes(fuse_trainings([run.opened.training for run in runs]), runs)
-            self._save(runs)
+            runs = yield from self._advance_lanes(fuse_trainings([run.opened.training for run in runs]), runs)
+            yield from self._save(runs)
             runs = [run for run in runs if run.due]
 
-    def _advance_lanes(self, fused: FusedTrainings, runs: Sequence[TrialRun]) -> Sequence[TrialRun]:
+    def _advance_lanes(self, fused: FusedTrainings, runs: Sequence[TrialRun]) -> Turns[Sequence[TrialRun]]:
         """Trains lanes up to where they are to be saved between two rungs, and returns those that come so far."""
         while runs and not self._paused.is_set():
             self._watch.begin(runs, runs[0].opened.step + 1)
@@ -106,47 +119,52 @@ class Session:
             lanes = [lane for lane, run in enumerate(runs) if run.due]
             save = bool(lanes) and self._at_interval(runs[lanes[0]].opened.step)
             if len(lanes) == len(runs) and not save:
+                yield 0.0
                 continue
             if lanes and not save:
                 fused.keep(lanes)
             else:
                 fused.part()
             due = [runs[lane] for lane in lanes]
-            self._finish([run for run in runs if not run.due])
+            yield from self._finish([run for run in runs if not run.due])
             if save:
                 return due
             runs = due
+            yield 0.0
         if runs:
             fused.part()
-            self._finish(runs)
+            yield from self._finish(runs)
         return []
 
     def _at_interval(self, step: int) -> bool:
         return self._every is not None and step % self._every == 0
 
-    def _save(self, runs: Sequence[TrialRun]) -> None:
+    def _save(self, runs: Sequence[TrialRun]) -> Turns[None]:
         """Saves trials between two rungs; one that cannot be saved fails alone."""
-        for run, error in zip(runs, self._saved(runs), strict=True):
+        errors = yield from self._saved(runs)
+        for run, error in zip(runs, errors, strict=True):
             if error is not None and not self._storage.to_blame(error):
                 run.fail(error)
 
-    def _saved(self, runs: Sequence[TrialRun]) -> list[BaseException | None]:
+    def _saved(self, runs: Sequence[TrialRun]) -> Turns[Errors]:
         """Saves trials; the time that they wait for the storage is nobody's training."""
         try:
-            return self._storage.save(self._trials.save, [run.saving() for run in runs])
+            return (yield from self._storage.save(self._trials.save, [run.saving() for run in runs]))
         finally:
             self._clock.divide(runs, self._storage.waited())
 
-    def _finish(self, runs: Sequence[TrialRun]) -> None:
+    def _finish(self, runs: Sequence[TrialRun]) -> Turns[None]:
         """Saves the trials that can go on later and settles the outcomes; one that cannot be saved fails alone."""
         if not runs:
             return
         sound = [run for run in runs if run.outcome is None]
-        for run, error in zip(sound, self._saved(sound), strict=True):
+        errors = yield from self._saved(sound)
+        for run, error in zip(sound, errors, strict=True):
             self._settle(run, error)
         for run in runs:
             if run.trial is not None and run.outcome is not None and run.outcome.status in _GOES_ON:
                 self._trials.put_back(run.trial)
+                run.trial = None
             else:
                 run.close()
 

@@ -1,7 +1,7 @@
 """A worker that waits for storage which cannot be written: the trial that wants to be saved is not to blame for it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from threading import Event
 from typing import TypeVar
 
@@ -11,6 +11,9 @@ from .open_trials import OpenTrial
 
 Errors = list[BaseException | None]
 _Read = TypeVar("_Read")
+_Result = TypeVar("_Result")
+Turns = Generator[float, None, _Result]
+"""Work that gives way: it yields the seconds after which it is to go on, 0 where it only lets others look at it."""
 
 
 class StorageWait:
@@ -19,10 +22,11 @@ class StorageWait:
     Args:
         folder: The sweep's directory.
         paused: Set when work is to end, which ends the wait.
+        clock: Seconds on the clock by which the worker's time is counted.
     """
 
-    def __init__(self, folder: Location, paused: Event) -> None:
-        self._folder, self._paused = folder, paused
+    def __init__(self, folder: Location, paused: Event, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._folder, self._paused, self._clock = folder, paused, clock
         self.reason: str | None = None
         """What cannot be written and why; None while nobody waits."""
         self._waited_s = 0.0
@@ -36,7 +40,7 @@ class StorageWait:
         """Whether it is the storage that is to blame for an error."""
         return is_outage(error, self._folder)
 
-    def read(self, read: Callable[[], _Read]) -> _Read:
+    def read(self, read: Callable[[], _Read]) -> Turns[_Read]:
         """Reads something, again and again while the storage cannot be reached, or until work is to end.
 
         Raises:
@@ -50,12 +54,12 @@ class StorageWait:
                 except (OSError, ObjectStoreError) as error:
                     if not self.to_blame(error) or self._paused.is_set():
                         raise
-                    self._wait(error, pause)
+                    yield from self._wait(error, pause)
             raise AssertionError("there is always another pause")
         finally:
             self.reason = None
 
-    def save(self, save: Callable[[Sequence[OpenTrial]], Errors], trials: Sequence[OpenTrial]) -> Errors:
+    def save(self, save: Callable[[Sequence[OpenTrial]], Errors], trials: Sequence[OpenTrial]) -> Turns[Errors]:
         """Saves trials, those for which there was no room again and again until there is, or until work is to end.
 
         Args:
@@ -71,7 +75,7 @@ class StorageWait:
                 left = [place for place, error in enumerate(errors) if error is not None and self.to_blame(error)]
                 if not left or self._paused.is_set():
                     return errors
-                self._wait(errors[left[0]], pause)
+                yield from self._wait(errors[left[0]], pause)
                 again = save([trials[place] for place in left])
                 for place, error in zip(left, again, strict=True):
                     errors[place] = error
@@ -79,8 +83,8 @@ class StorageWait:
         finally:
             self.reason = None
 
-    def _wait(self, error: BaseException | None, pause: float) -> None:
+    def _wait(self, error: BaseException | None, pause: float) -> Turns[None]:
         self.reason = outage_words(error)
-        began = time.perf_counter()
-        self._paused.wait(pause)
-        self._waited_s += time.perf_counter() - began
+        began = self._clock()
+        yield pause
+        self._waited_s += self._clock() - began

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 
@@ -146,14 +146,18 @@ class TrialRun:
 
 
 class WorkClock:
-    """Divides a worker's time among the runs that it went to, so that the sum over trials stays the worker's time."""
+    """Divides a worker's time among the runs that it went to, so that the sum over trials stays the worker's time.
 
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
+    Args:
+        clock: Seconds on the clock by which the worker's time is counted.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock, self._last = clock, clock()
 
     def divide(self, runs: Sequence[TrialRun], idle_s: float = 0.0) -> None:
         """Gives each run an equal share of the time since the last call, but for seconds in which nothing was done."""
-        now = time.perf_counter()
+        now = self._clock()
         share, self._last = (now - self._last - idle_s) / max(1, len(runs)), now
         for run in runs:
             run.elapsed_s += share

@@ -16,10 +16,9 @@ from ..core.reports import ReportBatch
 from .engine import Engine
 from .members import Member, gather
 from .ranks import Ranks
-from .report_queue import ReportQueue
+from .report_queue import MANY_REPORTS, ReportQueue
 from .worker_settings import WorkerSettings
 
-_MANY_REPORTS = 10_000
 _LOOK_S = 0.05
 
 
@@ -95,7 +94,7 @@ class Worker:
         """
         deadline = time.monotonic() + timeout
         with self._changed:
-            while not self._outcomes and self._crash is None and len(self._reports) < _MANY_REPORTS:
+            while not self._outcomes and self._crash is None and len(self._reports) < MANY_REPORTS:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     break

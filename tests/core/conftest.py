@@ -1,9 +1,10 @@
 """What the tests of the core share: a driver that plays the workers, and the invariants that hold after every event."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import isfinite
 from random import Random
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
 from caviar.scheduler.core.proposal import Proposal, Proposer, Request
+from caviar.scheduler.core.revision import Mode, Revision
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trial import TrialRow, TrialState
 
@@ -99,6 +101,29 @@ class Advice:
         self._state.accept(self._made)
         self._made = None
         return True
+
+
+@pytest.fixture(autouse=True)
+def states(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[SweepState]]:
+    """Every state that a test makes; whatever the test did with them, their invariants hold at its end."""
+    made, modes = list[SweepState](), dict[int, Mode]()
+    begin, revise = SweepState.__init__, SweepState.revise
+
+    def begin_and_note(state: SweepState, controller: Any, mode: Mode, *rest: Any, **named: Any) -> None:
+        begin(state, controller, mode, *rest, **named)
+        made.append(state)
+        modes[id(state)] = mode
+
+    def revise_and_note(state: SweepState, revision: Revision) -> None:
+        revise(state, revision)
+        modes[id(state)] = revision.mode
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SweepState, "__init__", begin_and_note)
+        patch.setattr(SweepState, "revise", revise_and_note)
+        yield made
+    for state in made:
+        InvariantChecker(state, modes[id(state)])()
 
 
 @pytest.fixture(scope="session")

@@ -191,7 +191,8 @@ def _outcome(work: Assignment, draw: Random, trouble: float, disk: Disk) -> Outc
     if status in {OutcomeStatus.COMPLETED, OutcomeStatus.INTERRUPTED}:
         disk.save(work.trial, step)
     value = draw.choice([0.1, 0.2, draw.random()]) if status is OutcomeStatus.COMPLETED else None
-    return Outcome(work.trial, work.rung, work.attempt, status, step, value)
+    wrong = status in {OutcomeStatus.FAILED, OutcomeStatus.DIVERGED}
+    return Outcome(work.trial, work.rung, work.attempt, status, step, value, error="it went wrong" if wrong else None)
 
 
 def test_in_an_endless_asha_every_trial_that_waits_may_be_promoted() -> None:

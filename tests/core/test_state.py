@@ -309,3 +309,23 @@ def test_interruptions_and_restarts_change_nothing_in_the_table(
         check()
     rows = drive(state, work, workers=3, order=order)
     assert [replace(row, elapsed_s=0.0) for row in rows] == [replace(row, elapsed_s=0.0) for row in expected]
+
+
+def test_every_state_that_a_test_makes_is_looked_at_when_it_ends(states: list[SweepState]) -> None:
+    assert states == []
+    assert states == [new_state(), new_state(mode="max")]
+
+
+@pytest.mark.parametrize("field", ["_spent", "_states", "_best"])
+def test_a_state_that_contradicts_itself_does_not_pass(
+    check_of: Callable[..., Callable[[], None]], monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    state = new_state()
+    for work in state.decide(4):
+        state.handle(completed(work, 1.0))
+    check_of(state)()
+    wrong = {"_spent": 3, "_states": dict.fromkeys(range(4), TrialState.RUNNING), "_best": (1.0, 3)}
+    with monkeypatch.context() as patch:
+        patch.setattr(state, field, wrong[field])
+        with pytest.raises(AssertionError):
+            check_of(state)()

@@ -10,6 +10,7 @@ from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.core.placement import WorkerKind
 from caviar.scheduler.core.reports import ReportBatch
 from caviar.scheduler.execution.executor import Executor
+from caviar.scheduler.execution.in_process import InProcessExecutor
 from caviar.scheduler.execution.ray_executor import RayExecutor
 from caviar.scheduler.execution.settings import EngineSettings
 from caviar.scheduler.execution.simulated import Config, SimulatedExecutor
@@ -17,7 +18,8 @@ from caviar.scheduler.storage import SweepDirectory
 from caviar.trainers import load_trainer
 
 Work = Callable[..., Assignment]
-WORKERS = 2
+WORKERS = {"simulated": 2, "ray": 2, "in process": 1}
+"""The executors, and how many workers each has here."""
 
 
 def fated_curve(config: Config, seed: int) -> list[float]:
@@ -29,27 +31,45 @@ def fated_curve(config: Config, seed: int) -> list[float]:
     return curve[:2] if fate == "ends" else [curve[0], float("nan")] if fate == "diverges" else curve
 
 
-@pytest.fixture(scope="module", params=["simulated", "ray"])
+@pytest.fixture(scope="module", params=WORKERS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which executor the promises are asked of."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def workers(kind: str) -> int:
+    """How many workers it has."""
+    return WORKERS[kind]
+
+
+@pytest.fixture(scope="module")
 def executors(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    kind: str, workers: int, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[], Executor]]:
     """Makes executors of one kind."""
     made: list[Executor] = []
 
-    def make() -> Executor:
-        made.append(SimulatedExecutor(fated_curve, "loss", WORKERS))
-        return made[-1]
-
-    def make_on_ray() -> Executor:
+    def settings() -> EngineSettings:
         layout = SweepDirectory(tmp_path_factory.mktemp("sweep"))
         layout.create()
         trainer = load_trainer(f"{Path(__file__).with_name('training_code.py')}:fated")
-        made.append(RayExecutor(EngineSettings(trainer, "loss", 9, layout.path), [WorkerKind(cpu=0.25, count=WORKERS)]))
+        return EngineSettings(trainer, "loss", 9, layout.path)
+
+    makers: dict[str, Callable[[], Executor]] = {
+        "simulated": lambda: SimulatedExecutor(fated_curve, "loss", workers),
+        "ray": lambda: RayExecutor(settings(), [WorkerKind(cpu=0.25, count=workers)]),
+        "in process": lambda: InProcessExecutor(settings()),
+    }
+
+    def make() -> Executor:
+        made.append(makers[kind]())
         return made[-1]
 
-    if request.param == "ray":
+    if kind == "ray":
         request.getfixturevalue("running_ray")
-    yield make_on_ray if request.param == "ray" else make
+    yield make
     for executor in made:
         executor.close()
 
@@ -127,40 +147,44 @@ def test_a_trial_that_ended_by_itself_completes_again_at_the_same_step_when_prom
     assert len(reports) == 0
 
 
-def test_capacity_is_taken_by_work_and_given_back_by_outcomes(executors: Callable[[], Executor], work: Work) -> None:
+def test_capacity_is_taken_by_work_and_given_back_by_outcomes(
+    executors: Callable[[], Executor], workers: int, work: Work
+) -> None:
     executor = executors()
-    while executor.workers < WORKERS or executor.capacity() < WORKERS:
+    while executor.workers < workers or executor.capacity() < workers:
         executor.wait(1.0)
     assert executor.idle()
-    executor.start([work(trial, config={"fate": "good"}) for trial in range(WORKERS)])
+    executor.start([work(trial, config={"fate": "good"}) for trial in range(workers)])
     assert executor.capacity() == 0
     assert not executor.idle()
     ended = 0
-    while ended < WORKERS:
+    while ended < workers:
         ended += len(executor.wait(1.0).outcomes)
-    assert executor.capacity() >= WORKERS
+    assert executor.capacity() >= workers
     assert executor.idle()
 
 
 def test_a_group_takes_the_room_of_one_and_its_outcomes_arrive_together(
-    executors: Callable[[], Executor], work: Work
+    executors: Callable[[], Executor], workers: int, work: Work
 ) -> None:
     executor = executors()
-    while executor.workers < WORKERS or executor.capacity() < WORKERS:
+    while executor.workers < workers or executor.capacity() < workers:
         executor.wait(1.0)
     fates = ["good", "diverges", "fails", "ends"]
     first = [work(trial, stop=5, group=0, config={"fate": fate}) for trial, fate in enumerate(fates)]
     second = [work(trial, stop=5, group=4, config={"fate": "good"}) for trial in range(4, 7)]
-    executor.start([*first, *second])
-    assert executor.capacity() == WORKERS - 2
-    arrived = list[list[int]]()
+    waiting, arrived = [first, second], list[list[int]]()
     while len(arrived) < 2:
+        if waiting and (room := min(executor.capacity(), len(waiting))):
+            executor.start([one for group in waiting[:room] for one in group])
+            del waiting[:room]
+            assert executor.capacity() == workers - room
         outcomes = executor.wait(1.0).outcomes
         for group in (first, second):
             if here := [outcome.trial for outcome in outcomes if outcome.trial in {work.trial for work in group}]:
                 assert here == [work.trial for work in group]
                 arrived.append(here)
-    assert executor.capacity() >= WORKERS
+    assert executor.capacity() >= workers
     assert len(executor.wait(0.01).outcomes) == 0
 
 
