@@ -17,10 +17,10 @@ from .core.design import uniform_design
 from .core.grouping import ALONE, Grouping
 from .core.initial import complete
 from .core.placement import suits
+from .core.reports import is_reserved
 from .core.revision import Mode
 from .core.schedule import Budget, Resource
 from .errors import InvalidSpecError
-from .results import is_reserved
 from .spec_checks import check_command, check_fused_names, check_processes
 from .spec_errors import explain
 from .spec_initial import check_initial, json_configs

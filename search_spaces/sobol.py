@@ -4,6 +4,7 @@ SciPy's take half a second to import, which every look at a sweep would wait for
 before it.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -35,7 +36,7 @@ def scrambled_sobol(n: int, dimensions: int, seed: int, start: int) -> Units:
     points = np.repeat(first[np.newaxis], n, axis=0)
     for bit in range(int(gray.max(initial=0)).bit_length()):
         points ^= np.where((gray >> np.uint32(bit) & 1)[:, np.newaxis] == 1, directions[:, bit], np.uint32(0))
-    return points * 0.5**_BITS
+    return np.ldexp(points.astype(np.float64), -_BITS)
 
 
 @lru_cache(maxsize=4)
@@ -51,14 +52,18 @@ def _scrambled(dimensions: int, seed: int) -> tuple[_Bits, _Bits]:
     matrix = lower + np.eye(_BITS, dtype=np.uint32)
     numbers = np.stack([_directions(dimension) for dimension in range(dimensions)])
     bits = numbers[:, np.newaxis, :] >> _PLACES[:, np.newaxis] & 1
-    return _number(np.swapaxes(matrix @ bits & 1, 1, 2)), first
+    directions: _Bits = (np.uint32(1) << _PLACES) @ (matrix @ bits & 1)
+    return directions, first
 
 
 def _directions(dimension: int) -> _Bits:
     """The direction numbers of one dimension, each with its point to the left of its highest bit."""
-    if dimension == 0:
-        return np.uint32(1) << _PLACES
-    polynomial, initial = DIRECTION_NUMBERS[dimension - 1]
+    numbers = [1] * _BITS if dimension == 0 else _continued(*DIRECTION_NUMBERS[dimension - 1])
+    return np.left_shift(np.array(numbers, np.uint32), _PLACES)
+
+
+def _continued(polynomial: int, initial: Sequence[int]) -> list[int]:
+    """The initial direction numbers and those that the recurrence of the polynomial adds."""
     degree, numbers = len(initial), list(initial)
     for place in range(degree, _BITS):
         number = numbers[place - degree]
@@ -66,9 +71,4 @@ def _directions(dimension: int) -> _Bits:
             if polynomial >> (degree - back) & 1:
                 number ^= numbers[place - back] << back
         numbers.append(number)
-    return np.array(numbers, np.uint32) << _PLACES
-
-
-def _number(bits: _Bits) -> _Bits:
-    """Numbers of their bits, which are the last axis."""
-    return bits @ (np.uint32(1) << _PLACES)
+    return numbers

@@ -6,6 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+CONFIG_PREFIX = "config_"
+"""Where reports are kept, each hyperparameter has a column of this and its name."""
+EXTRA = "extra"
+"""The column of the metrics that have none of their own."""
+REPORT_COLUMNS = ("trial", "attempt", "bracket", "rung", "step", "time", "elapsed_s")
+"""The columns of every report."""
+
+
+def is_reserved(metric: str) -> bool:
+    """Whether a metric of this name cannot have a column of its own; upper and lower case count as the same."""
+    name = metric.casefold()
+    return name in {*REPORT_COLUMNS, EXTRA} or name.startswith(CONFIG_PREFIX)
+
 
 @dataclass(frozen=True, slots=True)
 class ReportBatch:
@@ -48,10 +61,7 @@ class ReportBatch:
         if not batches:
             return cls.empty()
         names = dict.fromkeys(name for batch in batches for name in batch.metrics)
-        columns = {
-            field: np.concatenate([getattr(batch, field) for batch in batches])
-            for field in ("trial", "attempt", "bracket", "rung", "step", "time", "elapsed_s")
-        }
+        columns = {field: np.concatenate([getattr(batch, field) for batch in batches]) for field in REPORT_COLUMNS}
         metrics = {
             name: np.concatenate(
                 [batch.metrics[name] if name in batch.metrics else np.full(len(batch), np.nan) for batch in batches]

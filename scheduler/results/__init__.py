@@ -6,7 +6,6 @@ from .part_marks import recorded_parts
 from .regions import regions_table, write_regions
 from .reports import ReportTable
 from .results import Results
-from .schema import is_reserved
 from .trials import trials_table, write_trials
 from .writer import ReportWriter
 
@@ -17,7 +16,6 @@ __all__ = [
     "Results",
     "drop_uncovered",
     "find_parts",
-    "is_reserved",
     "marks_to_note",
     "recorded_parts",
     "regions_table",

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from ...search_spaces import Value
 from ...search_spaces.values import show
+from ..core.reports import CONFIG_PREFIX
 from ..errors import ResultsError
-from .schema import CONFIG_PREFIX, config_fields
+from .schema import config_fields
 
 
 class Configurations:

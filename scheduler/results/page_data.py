@@ -10,11 +10,11 @@ import orjson
 import pyarrow as pa
 
 from ...search_spaces import Choice, Domain, Integer, InverseLog, Log, Ordinal
+from ..core.reports import CONFIG_PREFIX
 from .best import best_first
 from .page_regions import PageRegions
 from .results import Results
 from .rungs import at_rungs
-from .schema import CONFIG_PREFIX
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

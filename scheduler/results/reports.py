@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...search_spaces import Value
-from ..core.reports import ReportBatch
+from ..core.reports import EXTRA, ReportBatch, is_reserved
 from ..core.stretches import Stretch, Stretches
 from .configurations import Configurations
-from .schema import EXTRA, EXTRA_TYPE, Header, is_reserved, metric_names, reports_schema
+from .schema import EXTRA_TYPE, Header, metric_names, reports_schema
 
 _logger = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from math import isfinite
 import pyarrow as pa
 
 from ...search_spaces import Value
+from ..core.reports import CONFIG_PREFIX, EXTRA
 from ..core.revision import Mode, RungValue
 from ..core.trial import TrialRow
 from ..errors import InvalidSpecError, ResultsError
@@ -18,7 +19,7 @@ from .found_parts import FoundPart
 from .part_marks import PartMark
 from .reports import expand_extra
 from .rungs import best_so_far, last_to_rungs
-from .schema import CONFIG_PREFIX, EXTRA, EXTRA_TYPE, Header, metric_names, reports_schema, to_parquet
+from .schema import EXTRA_TYPE, Header, metric_names, reports_schema, to_parquet
 from .sealed import read_sealed, sealed_schema
 from .writer import mark_as, report_parts
 

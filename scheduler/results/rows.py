@@ -2,10 +2,11 @@
 
 from typing import Any, Literal
 
+from ..core.reports import CONFIG_PREFIX, EXTRA
 from .best import best_first
 from .configurations import configuration_of
 from .results import Results
-from .schema import CONFIG_PREFIX, EXTRA, metric_names
+from .schema import metric_names
 
 
 def trial_rows(

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ...search_spaces import Value
+from ..core.reports import CONFIG_PREFIX
 from ..core.trial import TrialState
 from .configurations import configuration_of
 from .results import Results
-from .schema import CONFIG_PREFIX
 
 _BAD = {TrialState.DIVERGED.value, TrialState.FAILED.value}
 

@@ -8,11 +8,10 @@ from importlib.metadata import version
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..core.reports import CONFIG_PREFIX, EXTRA, REPORT_COLUMNS, is_reserved
 from ..errors import InvalidSpecError, ResultsError
 from .sealed import seal
 
-CONFIG_PREFIX = "config_"
-EXTRA = "extra"
 EXTRA_TYPE = pa.map_(pa.string(), pa.float64())
 
 _ARROW_TYPES: Mapping[str, pa.DataType] = {
@@ -62,8 +61,6 @@ REGIONS_SCHEMA = pa.schema(
 )
 """The columns of `regions.parquet`."""
 
-_FIXED_NAMES = {field.name for field in _REPORT_FIELDS} | {EXTRA}
-
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -93,7 +90,7 @@ class Header:
         if is_reserved(metric):
             raise InvalidSpecError(
                 f"metric is {metric!r}, which is the name of another column of the results: "
-                f"report it under a name other than {', '.join(sorted(_FIXED_NAMES))} or {CONFIG_PREFIX}…."
+                f"report it under a name other than {', '.join(sorted((*REPORT_COLUMNS, EXTRA)))} or {CONFIG_PREFIX}…."
             )
         return cls(metric, mode, dict(value_types), version("caviar"))
 
@@ -143,12 +140,6 @@ def check_columns(table: pa.Table, expected: pa.Schema, source: str) -> pa.Table
     if table.schema.equals(expected):
         return table
     raise ResultsError(f"{source} was not written by Caviar for this sweep: it has other columns.")
-
-
-def is_reserved(metric: str) -> bool:
-    """Whether a metric of this name cannot have a column of its own; upper and lower case count as the same."""
-    name = metric.casefold()
-    return name in _FIXED_NAMES or name.startswith(CONFIG_PREFIX)
 
 
 def config_fields(value_types: Mapping[str, str]) -> list[pa.Field]:
