@@ -10,7 +10,7 @@ from ..importance import importance as find_importance
 from ..results import Best, Results
 from ..results.best import kept_checkpoint
 from ..results.page import write_page
-from ..results.rows import metrics_at, trial_rows
+from ..results.rows import trial_rows
 from ..run import load_spec
 from ..status import SweepCondition, SweepStatus, sweep_status
 from ..storage import Location
@@ -106,7 +106,7 @@ def best(directory: Directory, address: Address = None, json: Json = False) -> N
     run_there(address, directory, "best", json=json)
     results = Results.open(directory)
     found = results.best
-    metrics = metrics_at(results, found.trial, found.step)
+    metrics = results.metrics_at(found.trial, found.step)
     if json:
         print_json(best_as_dict(found, metrics))
         return

@@ -16,7 +16,6 @@ from ..jobs.client import JobsClient
 from ..jobs.sweeps import stop_before_it_begins, stop_sweep_there
 from ..lessons import results_warnings
 from ..results import Results
-from ..results.rows import metrics_at
 from ..resuming import edited_fields
 from ..stopping import stop_sweep
 from ..storage import Location, SweepDirectory
@@ -209,14 +208,14 @@ def _outcome(sweep: Sweep, results: Results) -> dict[str, Any]:
         "trials": len(trials),
         "metric": results.metric,
         "unit": sweep.spec.resource.unit,
-        "best": best_as_dict(best, metrics_at(results, best.trial, best.step)),
+        "best": best_as_dict(best, results.metrics_at(best.trial, best.step)),
         "warnings": results_warnings(sweep.spec.search_space, results),
     }
 
 
 def _print_outcome(sweep: Sweep, results: Results) -> None:
     out, best, layout = results_console(), results.best, SweepDirectory(sweep.directory)
-    print_best(out, best, results.metric, sweep.spec.resource.unit, metrics_at(results, best.trial, best.step))
+    print_best(out, best, results.metric, sweep.spec.resource.unit, results.metrics_at(best.trial, best.step))
     out.print()
     out.print(f"reports     {show_path(layout.results)}/*.parquet")
     out.print(f"trials      {show_path(layout.trials)}")

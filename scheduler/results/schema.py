@@ -22,14 +22,9 @@ _ARROW_TYPES: Mapping[str, pa.DataType] = {
     "json": pa.string(),
 }
 
-_REPORT_FIELDS = (
-    pa.field("trial", pa.int32(), nullable=False),
-    pa.field("attempt", pa.int32(), nullable=False),
-    pa.field("bracket", pa.int64(), nullable=False),
-    pa.field("rung", pa.int64(), nullable=False),
-    pa.field("step", pa.int64(), nullable=False),
-    pa.field("time", pa.timestamp("us", tz="UTC"), nullable=False),
-    pa.field("elapsed_s", pa.float64(), nullable=False),
+_REPORT_TYPES = (pa.int32(), pa.int32(), pa.int64(), pa.int64(), pa.int64(), pa.timestamp("us", tz="UTC"), pa.float64())
+_REPORT_FIELDS = tuple(
+    pa.field(name, kind, nullable=False) for name, kind in zip(REPORT_COLUMNS, _REPORT_TYPES, strict=True)
 )
 
 _TRIAL_FIELDS = (
