@@ -127,8 +127,9 @@ class Results:
         found = self._source.report(trial, step)
         if found is None:
             return {}
-        row = found.to_pylist()[0]
-        metrics = {name: row[name] for name in metric_names(found.schema)} | dict(row[EXTRA] or ())
+        row = found.select([*metric_names(found.schema), EXTRA]).to_pylist()[0]
+        others = dict(row.pop(EXTRA) or ())
+        metrics = row | others
         return {name: float(value) for name, value in metrics.items() if value is not None}
 
     def to_pandas(self, table: str = "trials") -> Any:
