@@ -1,36 +1,40 @@
-"""Sweeps: what runs, where and for how long, and what came of it."""
+"""Sweeps: what runs, where and for how long, and what came of it.
 
-from .core.schedule import BracketPlan, Plan
-from .errors import (
-    InvalidSpecError,
-    JournalError,
-    ResultsError,
-    StorageError,
-    SweepError,
-    SweepLockedError,
-    SweepStoppedError,
-    WorkerError,
-)
-from .execution.loop import Moment, StopReason
-from .results import Best, Results
-from .spec import SweepSpec
-from .sweep import Sweep
+Nothing is imported before it is asked for: `caviar --help` should not wait for what runs a sweep.
+"""
 
-__all__ = [
-    "Best",
-    "BracketPlan",
-    "InvalidSpecError",
-    "JournalError",
-    "Moment",
-    "Plan",
-    "Results",
-    "ResultsError",
-    "StopReason",
-    "StorageError",
-    "Sweep",
-    "SweepError",
-    "SweepLockedError",
-    "SweepSpec",
-    "SweepStoppedError",
-    "WorkerError",
-]
+from importlib import import_module
+from typing import Any
+
+_PLACES = {
+    "Best": "results",
+    "BracketPlan": "core.schedule",
+    "InvalidSpecError": "errors",
+    "JournalError": "errors",
+    "Moment": "execution.loop",
+    "Plan": "core.schedule",
+    "Results": "results",
+    "ResultsError": "errors",
+    "StopReason": "execution.loop",
+    "StorageError": "errors",
+    "Sweep": "sweep",
+    "SweepError": "errors",
+    "SweepLockedError": "errors",
+    "SweepSpec": "spec",
+    "SweepStoppedError": "errors",
+    "WorkerError": "errors",
+}
+"""The module of each name; `__init__.pyi` says the same to type checkers."""
+
+__all__ = list(_PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what the package offers when it is asked for."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_PLACES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_PLACES]

@@ -1,25 +1,38 @@
-"""What may be tried: domains of hyperparameters, conditions and constraints, and designs in the unit cube."""
+"""What may be tried: domains of hyperparameters, conditions and constraints, and designs in the unit cube.
 
-from .continuous import InverseLog, Log, Uniform
-from .domain import Domain
-from .errors import CaviarError, InvalidSpaceError, InvalidYamlError
-from .integer import Integer
-from .options import Choice, Constant, Ordinal
-from .space import SearchSpace
-from .values import Value
+Nothing is imported before it is asked for: the errors stand below everything, and a program that only names them
+should not wait for numpy and pydantic.
+"""
 
-__all__ = [
-    "CaviarError",
-    "Choice",
-    "Constant",
-    "Domain",
-    "Integer",
-    "InvalidSpaceError",
-    "InvalidYamlError",
-    "InverseLog",
-    "Log",
-    "Ordinal",
-    "SearchSpace",
-    "Uniform",
-    "Value",
-]
+from importlib import import_module
+from typing import Any
+
+_PLACES = {
+    "CaviarError": "errors",
+    "Choice": "options",
+    "Constant": "options",
+    "Domain": "domain",
+    "Integer": "integer",
+    "InvalidSpaceError": "errors",
+    "InvalidYamlError": "errors",
+    "InverseLog": "continuous",
+    "Log": "continuous",
+    "Ordinal": "options",
+    "SearchSpace": "space",
+    "Uniform": "continuous",
+    "Value": "values",
+}
+"""The module of each name; `__init__.pyi` says the same to type checkers."""
+
+__all__ = list(_PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what the package offers when it is asked for."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_PLACES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_PLACES]

@@ -1,13 +1,11 @@
 """The program `caviar`: its commands put together."""
 
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from . import cluster_commands, doctor_command, read_commands, run_commands, spec_commands
-from .console import log_to_stderr
+from .commands import cluster, doctor, read, run, spec
 from .exit_codes import exit_codes
 
 
@@ -27,12 +25,14 @@ app = typer.Typer(
     help="Hyperparameter sweeps: many trials in parallel, the compute on those that deserve it, results in Parquet.",
     epilog="Exit codes: 0 finished, 1 failed, 2 bad input, 130 stopped, 143 terminated.",
 )
-for commands in (spec_commands, run_commands, read_commands, doctor_command, cluster_commands):
+for commands in (spec, run, read, doctor, cluster):
     app.registered_commands += commands.app.registered_commands
 
 
 def _show_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import version  # noqa: PLC0415 other commands need not wait for it
+
         typer.echo(f"caviar {version('caviar')}")
         raise typer.Exit
 
@@ -43,6 +43,8 @@ def _program(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
+    from .console import log_to_stderr  # noqa: PLC0415 the help need not wait for it
+
     log_to_stderr()
 
 

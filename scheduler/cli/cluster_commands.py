@@ -1,10 +1,10 @@
-"""Commands that have a cluster run sweeps: submit, follow, fetch."""
+"""The work of the commands that have a cluster run sweeps: submit, follow, fetch."""
 
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import orjson
 import typer
@@ -18,51 +18,28 @@ from ..jobs.sweeps import Submitted, last_run, resume_sweep, submit_sweep, wait_
 from ..results import Best
 from .best import print_best
 from .console import note, print_json, results_console, show_path, show_value
-from .options import Json, Name, Requirements, Settings, SpecFile, Workers, parse_settings
 from .remote import end_as
 
-app = typer.Typer()
 
-Cluster = Annotated[
-    str | None,
-    typer.Option(
-        "--address",
-        metavar="URL",
-        help="Ray's dashboard, such as http://127.0.0.1:8265; RAY_API_SERVER_ADDRESS if not given.",
-        show_default=False,
-    ),
-]
-Follow = Annotated[bool, typer.Option("--follow", help="Print what it prints, to its end.")]
-Sweep = Annotated[
-    str,
-    typer.Argument(metavar="NAME", help="The sweep's name, or its directory on the cluster.", show_default=False),
-]
-
-
-@app.command()
-def submit(  # noqa: PLR0913, PLR0917 a command's options are its arguments
-    spec_file: SpecFile,
-    address: Cluster = None,
-    follows: Follow = False,
-    settings: Settings = None,
-    workers: Workers = None,
-    name: Name = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR",
-            help="The folder on the cluster, or the URI, in which the sweep's directory lies.",
-            show_default=False,
-        ),
-    ] = None,
-    requirements: Requirements = None,
-    json: Json = False,
+def submit(
+    address: str | None,
+    spec_file: Path,
+    values: Mapping[str, Any],
+    requirements: Path | None,
+    *,
+    follows: bool,
+    json: bool,
 ) -> None:
-    """Have a cluster run a sweep.
+    """Has a cluster run a sweep.
 
-    The spec's folder and this Caviar go there. While the sweep runs, submitting it again changes nothing.
+    Args:
+        address: The URL of Ray's dashboard; that of the environment if None.
+        spec_file: The spec's file.
+        values: Fields that replace the spec's, by dotted path.
+        requirements: A file with what pip is to install on the nodes.
+        follows: Whether to print what it prints, to its end.
+        json: Whether to print JSON.
     """
-    values = parse_settings(settings, name=name, storage=storage, workers_count=workers)
     submission = prepare_run(spec_file, values, requirements)
     if requirements is None and (found := spec_file.parent / "requirements.txt").is_file():
         note(f"the nodes are expected to have what {show_path(found)} names; --requirements FILE has pip install it")
@@ -70,30 +47,16 @@ def submit(  # noqa: PLR0913, PLR0917 a command's options are its arguments
     _go_on(client, submit_sweep(client, submission), follows=follows, json=json)
 
 
-@app.command()
-def follow(sweep: Sweep, address: Cluster = None, json: Json = False) -> None:
-    """Print what a submitted sweep prints, to its end.
-
-    Ctrl-C ends the printing; the sweep goes on.
-    """
+def follow(sweep: str, address: str | None, *, json: bool) -> None:
+    """Prints what a submitted sweep prints, to its end."""
     client = JobsClient(address)
     _follow(client, sweep, last_run(client, sweep).id, json=json)
 
 
-@app.command()
 def fetch(
-    sweep: Sweep,
-    address: Cluster = None,
-    to: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The copy's directory; sweeps/NAME if not given.", show_default=False),
-    ] = None,
-    checkpoints: Annotated[
-        Literal["best", "all", "none"], typer.Option(help="Of which trials checkpoints come along.")
-    ] = "best",
-    json: Json = False,
+    sweep: str, address: str | None, to: Path | None, checkpoints: Literal["best", "all", "none"], *, json: bool
 ) -> None:
-    """Copy a sweep from a cluster, or bring a copy up to date."""
+    """Copies a sweep from a cluster, or brings a copy up to date."""
     copy = fetch_sweep(address, sweep, to, checkpoints)
     if json:
         print_json({"directory": str(copy)})
@@ -126,7 +89,7 @@ class RemoteEdits:
         return [*as_settings(self.values), *spec]
 
 
-def resume_there(address: str, sweep: str, edits: RemoteEdits, *, dry_run: bool, follows: bool, json: bool) -> None:
+def resume(address: str, sweep: str, edits: RemoteEdits, *, dry_run: bool, follows: bool, json: bool) -> None:
     """Has a cluster go on with a sweep.
 
     Args:

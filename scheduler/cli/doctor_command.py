@@ -1,8 +1,8 @@
-"""The command that examines a sweep's directory and repairs it, or a cluster before a sweep: doctor."""
+"""The work of the command that examines a sweep's directory and repairs it, or a cluster before a sweep: doctor."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -12,37 +12,24 @@ from ..jobs.remote import check_remotely, run_remotely
 from ..storage import Location
 from .console import plural, print_json, results_console, show_path, show_value
 from .exit_codes import ExitCode
-from .options import Address, Json, Settings, located, parse_settings
+from .given import located, parse_settings
 from .preflight import STYLES, look_at_cluster
 from .remote import end_as
-
-app = typer.Typer()
-
 
 _SPECS = {".yaml", ".yml"}
 
 
-@app.command()
 def doctor(
-    subject: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[SPEC|DIR]",
-            help="A spec, to look at the nodes that it would run on; or a sweep's directory or its URI, to examine it.",
-            show_default=False,
-        ),
-    ] = None,
-    settings: Settings = None,
-    repairs: Annotated[
-        bool, typer.Option("--repair", help="Rebuild what can be rebuilt; what is replaced is kept in DIR/damaged.")
-    ] = False,
-    address: Address = None,
-    json: Json = False,
+    subject: str | None, settings: Sequence[str] | None, address: str | None, *, repairs: bool, json: bool
 ) -> None:
-    """Examine a sweep's files, or a cluster before a sweep.
+    """Examines a sweep's files or a cluster, and ends the program as failed where something is broken.
 
-    With a spec, or nothing, it looks at every node of the Ray that RAY_ADDRESS or --address names, or at this machine.
-    With a directory it changes nothing without --repair, and may be used while the sweep runs.
+    Args:
+        subject: A spec, to look at the nodes that it would run on; a sweep's directory; None for the nodes alone.
+        settings: What was given with `--set`, if anything.
+        address: The cluster, if the subject is on one.
+        repairs: Whether to rebuild what can be rebuilt.
+        json: Whether to print JSON.
     """
     if subject is None or is_spec_file(subject):
         _check_options(settings if subject is None else None, repairs=repairs)

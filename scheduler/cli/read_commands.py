@@ -1,8 +1,8 @@
-"""Commands that read a sweep's directory: status, trials, best, importance, report."""
+"""The work of the commands that read a sweep's directory: status, trials, best, importance, report."""
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import typer
 
@@ -11,7 +11,7 @@ from ..recorded import load_spec
 from ..results import Best, Results
 from ..results.best import kept_checkpoint
 from ..results.page import write_page
-from ..results.rows import metrics_at, trial_rows
+from ..results.rows import trial_rows
 from ..status import SweepCondition, SweepStatus, sweep_status
 from ..storage import Location
 from .best import best_as_dict, print_best
@@ -26,11 +26,9 @@ from .console import (
     show_resume,
 )
 from .lessons import importance_view, lessons_as_dict, lessons_view
-from .options import Address, Directory, Json
+from .options import TRIALS_SHOWN
 from .remote import note_copy, run_there
 from .tables import TrialColumns, bracket_view, trials_table
-
-app = typer.Typer()
 
 _GOES_ON = {
     SweepCondition.INTERRUPTED,
@@ -38,13 +36,11 @@ _GOES_ON = {
     SweepCondition.KILLED,
     SweepCondition.NOT_BEGUN,
 }
-_TRIALS_SHOWN = 20
 _BRACKETS_SHOWN = 20
 
 
-@app.command()
-def status(directory: Directory, address: Address = None, json: Json = False) -> None:
-    """Show where a sweep stands."""
+def status(directory: Location, address: str | None, *, json: bool) -> None:
+    """Prints where a sweep stands; with the address of a cluster, one there."""
     run_there(address, directory, "status", json=json)
     note_copy(directory)
     found = sweep_status(directory)
@@ -72,23 +68,21 @@ def status(directory: Directory, address: Address = None, json: Json = False) ->
         out.print(f"\ngo on:  {show_resume(directory)}")
 
 
-@app.command()
 def trials(
-    directory: Directory,
-    sort: Annotated[Literal["value", "trial"], typer.Option(help="The best value first, or by number.")] = "value",
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=0, help=f"At most so many; 0 for all. {_TRIALS_SHOWN} if not given, all with --json."
-        ),
-    ] = None,
-    address: Address = None,
-    json: Json = False,
+    directory: Location, sort: Literal["value", "trial"], limit: int | None, address: str | None, *, json: bool
 ) -> None:
-    """List the trials of a sweep."""
+    """Prints the trials of a sweep.
+
+    Args:
+        directory: The sweep's directory.
+        sort: By the best value, or by number.
+        limit: At most so many; 0 for all, None for as many as a person reads.
+        address: The cluster that it is on, if it is on one.
+        json: Whether to print JSON.
+    """
     run_there(address, directory, "trials", json=json, sort=sort, limit=limit)
     results = Results.open(directory)
-    shown = (0 if json else _TRIALS_SHOWN) if limit is None else limit
+    shown = (0 if json else TRIALS_SHOWN) if limit is None else limit
     rows = trial_rows(results, sort, shown or None)
     if json:
         print_json(rows)
@@ -100,30 +94,22 @@ def trials(
         note(f"{len(rows):,} of {plural(count, 'trial')}; --limit 0 shows all")
 
 
-@app.command()
-def best(directory: Directory, address: Address = None, json: Json = False) -> None:
-    """Print the best configuration."""
+def best(directory: Location, address: str | None, *, json: bool) -> None:
+    """Prints the best configuration."""
     run_there(address, directory, "best", json=json)
     results = Results.open(directory)
     found = results.best
-    metrics = metrics_at(results, found.trial, found.step)
+    metrics = results.metrics_at(found.trial, found.step)
     if json:
         print_json(best_as_dict(found, metrics))
         return
     print_best(results_console(), found, results.metric, _unit(directory), metrics)
 
 
-@app.command()
 def importance(
-    directory: Directory,
-    method: Annotated[
-        Literal["model", "fanova", "ped_anova"],
-        typer.Option(help="Caviar's model of all rungs, or an evaluator of Optuna's at one rung."),
-    ] = "model",
-    address: Address = None,
-    json: Json = False,
+    directory: Location, method: Literal["model", "fanova", "ped_anova"], address: str | None, *, json: bool
 ) -> None:
-    """Show how much each hyperparameter matters."""
+    """Prints how much each hyperparameter matters."""
     run_there(address, directory, "importance", json=json, method=method)
     shares = find_importance(directory, method)
     if json:
@@ -132,19 +118,8 @@ def importance(
     results_console().print(importance_view(shares))
 
 
-@app.command()
-def report(
-    directory: Directory,
-    output: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Where the page goes; DIR/report.html if not given.", show_default=False),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Write a page with the learning curves.
-
-    One HTML file that needs nothing else.
-    """
+def report(directory: Location, output: Path | None, *, json: bool) -> None:
+    """Writes a page with the learning curves; into the sweep's directory if no file is named."""
     page = output or directory / "report.html"
     write_page(Results.open(directory), page)
     if json:

@@ -1,148 +1,73 @@
-"""Commands that run a sweep or stop one: run, resume, stop."""
+"""The work of the commands that run a sweep: run, resume."""
 
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from ..core.trial import TrialState
 from ..errors import SweepStoppedError
 from ..execution.loop import StopReason
-from ..jobs.client import JobsClient
-from ..jobs.sweeps import stop_before_it_begins, stop_sweep_there
 from ..lessons import results_warnings
 from ..results import Results
-from ..results.rows import metrics_at
 from ..resuming import edited_fields
-from ..stopping import stop_sweep
 from ..storage import Location, SweepDirectory
 from ..sweep import Sweep
 from ..validation import read_runnable
 from .best import best_as_dict, print_best
-from .cluster_commands import RemoteEdits, resume_there
 from .console import note, plural, print_json, results_console, show_command, show_path, show_resume, show_value
 from .exit_codes import ExitCode, fail
-from .options import (
-    Address,
-    Directory,
-    Json,
-    Name,
-    NoPreflight,
-    Requirements,
-    Settings,
-    SpecFile,
-    Workers,
-    parse_settings,
-)
 from .preview import edit_words, print_preview
 from .progress import RunProgress
-from .remote import end_as, note_copy, options_of
-
-app = typer.Typer()
+from .remote import note_copy
 
 
-@app.command()
-def run(  # noqa: PLR0913 PLR0917 typer takes each option as an argument
-    spec_file: SpecFile,
-    settings: Settings = None,
-    workers: Workers = None,
-    name: Name = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="The folder or URI in which the sweep's directory lies.", show_default=False),
-    ] = None,
-    no_preflight: NoPreflight = False,
-    json: Json = False,
-) -> None:
-    """Run a sweep to its end and print the best configuration."""
-    values = parse_settings(settings, name=name, storage=storage, workers_count=workers)
+def run(spec_file: Path, values: Mapping[str, Any], *, preflight: bool, json: bool) -> None:
+    """Runs the sweep of a spec and prints its best configuration.
+
+    Args:
+        spec_file: The spec's file.
+        values: Fields that replace the spec's, by dotted path.
+        preflight: Whether to look at the nodes of a cluster before the first trial.
+        json: Whether to print JSON.
+    """
     # What a person's code prints when it is imported is no result.
     with redirect_stdout(sys.stderr):
         sweep = Sweep.from_spec(read_runnable(spec_file, values), spec_file.parent)
-    _run(sweep, preflight=not no_preflight, json=json)
+    _run(sweep, preflight=preflight, json=json)
 
 
-@app.command()
-def resume(  # noqa: PLR0913 PLR0917 typer takes each option as an argument
-    directory: Directory,
-    settings: Settings = None,
-    spec_file: Annotated[
-        Path | None,
-        typer.Option("--spec", metavar="FILE", help="A spec that takes the place of the sweep's.", show_default=False),
-    ] = None,
-    workers: Workers = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and change nothing.")] = False,
-    address: Address = None,
-    code: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="With --address: the folder with the training code; as it was submitted if not given.",
-            show_default=False,
-        ),
-    ] = None,
-    requirements: Requirements = None,
-    follows: Annotated[
-        bool, typer.Option("--follow", help="With --address: print what it prints, to its end.")
-    ] = False,
-    no_preflight: NoPreflight = False,
-    json: Json = False,
+def resume(
+    directory: Location,
+    values: Mapping[str, Any],
+    spec_file: Path | None,
+    *,
+    dry_run: bool,
+    preflight: bool,
+    json: bool,
 ) -> None:
-    """Go on with a sweep, with its spec as it is or edited.
+    """Goes on with a sweep, or says what would run.
 
-    What --set, --spec or an editor changed in sweep.yaml holds from now on.
+    Args:
+        directory: The sweep's directory.
+        values: Fields that are others from now on, by dotted path.
+        spec_file: A spec that takes the place of the sweep's, if any.
+        dry_run: Whether to say only what would run.
+        preflight: Whether to look at the nodes of a cluster before the first trial.
+        json: Whether to print JSON.
     """
-    if address is not None:
-        edits = RemoteEdits(parse_settings(settings, workers_count=workers), spec_file, code, requirements)
-        resume_there(address, str(directory), edits, dry_run=dry_run, follows=follows, json=json)
-        return
     note_copy(directory)
     with redirect_stdout(sys.stderr):
-        values = parse_settings(settings, workers_count=workers)
         sweep = Sweep.resume(directory, **edited_fields(directory, values, spec_file))
     if dry_run:
         print_preview(sweep.spec, sweep.preview(), json=json)
         return
     for edit in sweep.edits:
         note(f"edited: {edit_words(edit)}")
-    _run(sweep, resumed=True, preflight=not no_preflight, json=json)
-
-
-@app.command()
-def stop(
-    directory: Directory,
-    timeout: Annotated[
-        float | None,
-        typer.Option(metavar="S", min=0, help="Seconds to wait; as long as it takes if not given.", show_default=False),
-    ] = None,
-    address: Address = None,
-    json: Json = False,
-) -> None:
-    """Stop a sweep that runs.
-
-    Waits until the steps that are being trained have ended; `caviar resume` goes on.
-    """
-    if address is not None:
-        _stop_there(JobsClient(address), str(directory), timeout, json=json)
-        return
-    stopped = stop_sweep(directory, timeout)
-    _print_stopped(None if stopped is None else str(stopped), json=json)
-
-
-def _stop_there(client: JobsClient, sweep: str, timeout: float | None, *, json: bool) -> None:
-    if stop_before_it_begins(client, sweep):
-        _print_stopped("before it began", json=json)
-        return
-    end_as(stop_sweep_there(client, sweep, options_of("stop", json=json, timeout=timeout)[1:]))
-
-
-def _print_stopped(what: str | None, *, json: bool) -> None:
-    if json:
-        print_json({"stopped": what is not None})
-        return
-    typer.echo("no process is running this sweep" if what is None else f"stopped: {what}")
+    _run(sweep, resumed=True, preflight=preflight, json=json)
 
 
 def _run(sweep: Sweep, *, resumed: bool = False, preflight: bool, json: bool) -> None:
@@ -200,14 +125,14 @@ def _outcome(sweep: Sweep, results: Results) -> dict[str, Any]:
         "trials": len(trials),
         "metric": results.metric,
         "unit": sweep.spec.resource.unit,
-        "best": best_as_dict(best, metrics_at(results, best.trial, best.step)),
+        "best": best_as_dict(best, results.metrics_at(best.trial, best.step)),
         "warnings": results_warnings(sweep.spec.search_space, results),
     }
 
 
 def _print_outcome(sweep: Sweep, results: Results) -> None:
     out, best, layout = results_console(), results.best, SweepDirectory(sweep.directory)
-    print_best(out, best, results.metric, sweep.spec.resource.unit, metrics_at(results, best.trial, best.step))
+    print_best(out, best, results.metric, sweep.spec.resource.unit, results.metrics_at(best.trial, best.step))
     out.print()
     out.print(f"reports     {show_path(layout.results)}/*.parquet")
     out.print(f"trials      {show_path(layout.trials)}")

@@ -1,9 +1,10 @@
-"""Commands about a spec: init, validate, plan, schema."""
+"""The work of the commands about a spec: init, validate, plan, schema."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -14,21 +15,14 @@ from ..spec_schema import spec_schema
 from ..starter import write_starter
 from ..validation import read_spec, validate_spec
 from .console import note, plural, print_json, results_console, show_command, show_duration, show_path
-from .options import Json, Settings, SpecFile, Workers, parse_settings
 from .tables import plan_table
-
-app = typer.Typer()
 
 _IDLE = 2 / 3
 """Where workers train for a smaller share of the time, the person hears what else they might choose."""
 
 
-@app.command()
-def init(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where the files go.")] = Path(),
-    json: Json = False,
-) -> None:
-    """Write a spec and a training file to start from."""
+def init(directory: Path, *, json: bool) -> None:
+    """Writes a spec and a training file."""
     spec, training = write_starter(directory)
     if json:
         print_json({"spec": str(spec), "training": str(training)})
@@ -38,34 +32,26 @@ def init(
     typer.echo(f"\nRun it:  {show_command('caviar', 'run', spec)}")
 
 
-@app.command()
-def validate(spec_file: SpecFile, settings: Settings = None, json: Json = False) -> None:
-    """Check a spec without running its training code."""
-    spec = validate_spec(spec_file, parse_settings(settings))
+def validate(spec_file: Path, values: Mapping[str, Any], *, json: bool) -> None:
+    """Checks a spec with the values that replace its own, by dotted path."""
+    spec = validate_spec(spec_file, values)
     if json:
         print_json({"valid": True, "spec": spec.model_dump(mode="json")})
         return
     typer.echo(f"{show_path(spec_file)} is a valid spec of {plural(len(spec.space), 'hyperparameter')}.")
 
 
-@app.command()
-def plan(
-    spec_file: SpecFile,
-    settings: Settings = None,
-    workers: Workers = None,
-    step_seconds: Annotated[
-        float | None, typer.Option(metavar="S", help="What one step takes, in seconds.", show_default=False)
-    ] = None,
-    measure: Annotated[bool, typer.Option("--measure", help="Train a few steps here to see what one takes.")] = False,
-    json: Json = False,
-) -> None:
-    """Show the brackets, their cost and the expected time.
+def plan(spec_file: Path, values: Mapping[str, Any], step_seconds: float | None, *, measure: bool, json: bool) -> None:
+    """Prints the brackets, their cost and the expected time.
 
-    The time needs the cost of a step: give it with --step-seconds, or have it measured.
+    Args:
+        spec_file: The spec's file.
+        values: Fields that replace the spec's, by dotted path.
+        step_seconds: What one step takes, if known.
+        measure: Whether to train a few steps to see what one takes.
+        json: Whether to print JSON.
     """
-    if step_seconds is not None and (measure or not step_seconds > 0):
-        raise typer.BadParameter("must be above 0, and given without --measure", param_hint="--step-seconds")
-    spec = read_spec(spec_file, parse_settings(settings, workers_count=workers))
+    spec = read_spec(spec_file, values)
     if measure:
         note("training a few steps …")
         step_seconds = measure_step_seconds(spec, spec_file.parent)
@@ -96,9 +82,8 @@ def plan(
         out.print(_idle_words(busy, spec.search))
 
 
-@app.command()
-def schema(json: Json = False) -> None:
-    """Print the JSON Schema of a spec, for editors."""
+def schema() -> None:
+    """Prints the JSON Schema of a spec."""
     print_json(spec_schema())
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .columns import REPORT_COLUMNS
+
 
 @dataclass(frozen=True, slots=True)
 class ReportBatch:
@@ -48,10 +50,7 @@ class ReportBatch:
         if not batches:
             return cls.empty()
         names = dict.fromkeys(name for batch in batches for name in batch.metrics)
-        columns = {
-            field: np.concatenate([getattr(batch, field) for batch in batches])
-            for field in ("trial", "attempt", "bracket", "rung", "step", "time", "elapsed_s")
-        }
+        columns = {field: np.concatenate([getattr(batch, field) for batch in batches]) for field in REPORT_COLUMNS}
         metrics = {
             name: np.concatenate(
                 [batch.metrics[name] if name in batch.metrics else np.full(len(batch), np.nan) for batch in batches]

@@ -60,7 +60,8 @@ def find_best(source: Source, header: Header) -> Best | None:
 
 def ranked(table: pa.Table, value: str, step: str, mode: str) -> pa.Table:
     """The rows with a finite value, best first."""
-    return best_first(table.filter(pc.is_finite(pc.field(value))), value, step, mode)
+    # Not by an expression: Arrow runs those by its query engine, which imports pandas where that is installed.
+    return best_first(table.filter(pc.is_finite(table[value])), value, step, mode)
 
 
 def best_first(table: pa.Table, value: str, step: str, mode: str) -> pa.Table:

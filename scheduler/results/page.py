@@ -23,7 +23,7 @@ from .best import Best
 from .page_data import page_data
 from .page_parts import SCRIPT, STYLE
 from .results import Results
-from .rows import metrics_at, trial_rows
+from .rows import trial_rows
 
 _TRIALS_LISTED = 50
 _LONGEST = 60
@@ -169,7 +169,7 @@ def _summary(sweep: PageSweep) -> str:
 
 
 def _best(sweep: PageSweep, best: Best) -> str:
-    metrics = metrics_at(sweep.results, best.trial, best.step)
+    metrics = sweep.results.metrics_at(best.trial, best.step)
     others = [(name, value) for name, value in metrics.items() if name != sweep.results.metric]
     figures = "".join(f"<li><b>{_show(value)}</b> {escape(name)}</li>" for name, value in others)
     rows = "".join(_configuration_row(sweep, name, value) for name, value in best.config.items())

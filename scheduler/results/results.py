@@ -7,11 +7,12 @@ from typing import Any
 import pyarrow as pa
 
 from ...search_spaces.values import cut, show
+from ..core.columns import EXTRA
 from ..errors import ResultsError, StorageError, SweepError
 from ..storage.location import Location, locate
 from .best import Best, find_best
 from .display import results_as_html, results_as_text
-from .schema import REGIONS_SCHEMA, Header
+from .schema import REGIONS_SCHEMA, Header, metric_names
 from .source import DirectorySource, Source, TableSource
 
 
@@ -115,6 +116,21 @@ class Results:
         `proposal` is the number of the bracket that was proposed.
         """
         return self._source.regions()
+
+    def metrics_at(self, trial: int, step: int) -> dict[str, float]:
+        """The metrics that a trial reported at a step, by name; none where it did not report.
+
+        Args:
+            trial: The trial's number.
+            step: The step.
+        """
+        found = self._source.report(trial, step)
+        if found is None:
+            return {}
+        row = found.select([*metric_names(found.schema), EXTRA]).to_pylist()[0]
+        others = dict(row.pop(EXTRA) or ())
+        metrics = row | others
+        return {name: float(value) for name, value in metrics.items() if value is not None}
 
     def to_pandas(self, table: str = "trials") -> Any:
         """The table "trials", "reports" or "regions" as a pandas DataFrame.

@@ -2,11 +2,10 @@
 
 from typing import Any, Literal
 
-from ..core.columns import CONFIG_PREFIX, EXTRA
+from ..core.columns import CONFIG_PREFIX
 from .best import best_first
 from .configurations import configuration_of
 from .results import Results
-from .schema import metric_names
 
 
 def trial_rows(
@@ -28,19 +27,3 @@ def trial_rows(
         | {"config": configuration_of(row, results.value_types)}
         for row in rows
     ]
-
-
-def metrics_at(results: Results, trial: int, step: int) -> dict[str, float]:
-    """The metrics that a trial reported at a step, by name; none where it did not report.
-
-    Args:
-        results: The results.
-        trial: The trial's number.
-        step: The step.
-    """
-    rows = results.sql(f"select * from reports where trial = {int(trial)} and step = {int(step)}")
-    if not len(rows):
-        return {}
-    row = rows.to_pylist()[0]
-    metrics = {name: row[name] for name in metric_names(rows.schema)} | dict(row[EXTRA] or ())
-    return {name: float(value) for name, value in metrics.items() if value is not None}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from ..errors import ResultsError
@@ -11,7 +12,7 @@ from ..storage.location import Location, read_several
 from ..storage.object_path import ObjectPath
 from .reports import expand_extra
 from .schema import REGIONS_SCHEMA, Header, check_columns, metric_names, reports_schema, trials_schema
-from .sealed import read_sealed, sealed_bytes, sealed_schema
+from .sealed import read_sealed, sealed_bytes, sealed_schema, table_of
 from .writer import report_parts
 
 _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [("trial", "ascending"), ("step", "ascending")]
@@ -29,6 +30,9 @@ class Source(Protocol):
 
     def reports(self) -> pa.Table:
         """All reports by trial and step, with a column a metric."""
+
+    def report(self, trial: int, step: int) -> pa.Table | None:
+        """The report of a trial at a step, a row in the columns of the report parts; None where there is none."""
 
     def regions(self) -> pa.Table:
         """What was learnt on the way to each proposal."""
@@ -66,6 +70,11 @@ class DirectorySource:
     def reports(self) -> pa.Table:
         """The rows of all parts by trial and step, with a column a metric."""
         return expand_extra(self._stored_reports().sort_by(_ORDER))
+
+    def report(self, trial: int, step: int) -> pa.Table | None:
+        """The report of a trial at a step, of whose part alone all columns are read."""
+        found = read_several(self._parts(), lambda part: self._report_in(part, trial, step))
+        return next((row for row in found if row is not None), None)
 
     def regions(self) -> pa.Table:
         """`regions.parquet`; a table without rows if the file is not there."""
@@ -105,8 +114,16 @@ class DirectorySource:
             check_columns(table, tables[0].schema, str(part))
         return pa.concat_tables(tables)
 
+    def _report_in(self, path: Location, trial: int, step: int) -> pa.Table | None:
+        data = sealed_bytes(path)
+        if _at(table_of(path, data, ["trial", "step"]), trial, step) is None:
+            return None
+        return _at(self._checked_part(path, table_of(path, data)), trial, step)
+
     def _part(self, path: Location) -> pa.Table:
-        table = read_sealed(path)
+        return self._checked_part(path, read_sealed(path))
+
+    def _checked_part(self, path: Location, table: pa.Table) -> pa.Table:
         header = Header.from_schema(table.schema, str(path))
         return check_columns(table, reports_schema(header, metric_names(table.schema)), str(path))
 
@@ -151,6 +168,10 @@ class TableSource:
         """All reports by trial and step, with a column a metric."""
         return expand_extra(self._sorted_reports())
 
+    def report(self, trial: int, step: int) -> pa.Table | None:
+        """The report of a trial at a step."""
+        return _at(self._sorted_reports(), trial, step)
+
     def regions(self) -> pa.Table:
         """What was learnt on the way to each proposal."""
         return self._regions
@@ -165,6 +186,14 @@ class TableSource:
         if callable(self._made):
             self._made = self._made()
         return self._made.sort_by(_ORDER)
+
+
+def _at(reports: pa.Table, trial: int, step: int) -> pa.Table | None:
+    """The row of a trial and step; None where there is none."""
+    # Not by `to_numpy`, which imports pandas where that is installed.
+    trials, steps = (np.from_dlpack(reports[name].combine_chunks()) for name in ("trial", "step"))
+    place = np.flatnonzero((trials == trial) & (steps == step))
+    return reports.slice(int(place[0]), 1) if len(place) else None
 
 
 def _create_view(connection: Any, name: str, files: Sequence[Location]) -> None:

@@ -1,0 +1,36 @@
+"""The names that `__init__.py` imports when they are asked for, as type checkers see them."""
+
+from .core.schedule import BracketPlan, Plan
+from .errors import (
+    InvalidSpecError,
+    JournalError,
+    ResultsError,
+    StorageError,
+    SweepError,
+    SweepLockedError,
+    SweepStoppedError,
+    WorkerError,
+)
+from .execution.loop import Moment, StopReason
+from .results import Best, Results
+from .spec import SweepSpec
+from .sweep import Sweep
+
+__all__ = [
+    "Best",
+    "BracketPlan",
+    "InvalidSpecError",
+    "JournalError",
+    "Moment",
+    "Plan",
+    "Results",
+    "ResultsError",
+    "StopReason",
+    "StorageError",
+    "Sweep",
+    "SweepError",
+    "SweepLockedError",
+    "SweepSpec",
+    "SweepStoppedError",
+    "WorkerError",
+]
