@@ -15,7 +15,7 @@ import caviar.scheduler.run as running
 from caviar.scheduler import Results, Sweep, SweepSpec
 from caviar.scheduler.doctor import examine
 from caviar.scheduler.errors import JournalError
-from caviar.scheduler.execution.replay import Replayer
+from caviar.scheduler.execution.replay import Events, Replayer
 from caviar.scheduler.execution.simulated import SimulatedExecutor
 from caviar.scheduler.importance import importance
 from caviar.scheduler.optuna_proposer import OptunaProposer
@@ -174,10 +174,19 @@ def test_following_costs_what_is_new(directory: Path, monkeypatch: pytest.Monkey
     shutil.copy(directory / "sweep.yaml", copy)
     seen: list[int] = []
     follow = Replayer.follow
-    monkeypatch.setattr(Replayer, "follow", lambda self, new: (seen.append(len(new)), follow(self, new))[1])
+
+    def follow_counting(self: Replayer, new: Events) -> None:
+        seen.append(len(new))
+        follow(self, new)
+
+    def parse_counting(encoded: bytes) -> Any:
+        parsed.append(encoded)
+        return parse(encoded)
+
     parsed: list[bytes] = []
     parse = journal_lines._event
-    monkeypatch.setattr(journal_lines, "_event", lambda encoded: (parsed.append(encoded), parse(encoded))[1])
+    monkeypatch.setattr(Replayer, "follow", follow_counting)
+    monkeypatch.setattr(journal_lines, "_event", parse_counting)
     followed = RecordedSweep(SweepDirectory(copy))
     with SweepLock(followed.directory.lock), Journal.open(copy / "journal") as journal:
         for event in events:
@@ -196,7 +205,7 @@ def test_a_sweep_that_was_replayed_for_a_resume_is_followed_when_another_process
     cut = next(place for place, event in enumerate(events) if event["type"] == "ended")
     copy = SweepDirectory(tmp_path / "copy")
     copy.create()
-    shutil.copy(directory / "sweep.yaml", copy.path)
+    copy.spec.write_bytes((directory / "sweep.yaml").read_bytes())
     with Journal.open(copy.journal) as journal:
         for event in events[:cut]:
             journal.append(event)
@@ -230,7 +239,7 @@ def test_a_sweep_that_runs_has_its_work_running_and_one_that_nobody_runs_has_it_
     cut = next(place for place, event in enumerate(events) if event["type"] == "ended")
     copy = SweepDirectory(tmp_path / "copy")
     copy.create()
-    shutil.copy(directory / "sweep.yaml", copy.path)
+    copy.spec.write_bytes((directory / "sweep.yaml").read_bytes())
     with Journal.open(copy.journal) as journal:
         for event in events[:cut]:
             journal.append(event)

@@ -18,8 +18,8 @@ from caviar.scheduler.execution.replay import replay
 from caviar.scheduler.execution.settings import EngineSettings
 from caviar.scheduler.fusing import sample_group
 from caviar.scheduler.proposing import make_proposer
+from caviar.scheduler.recorded import new_state
 from caviar.scheduler.results import ReportWriter
-from caviar.scheduler.run import new_state
 from caviar.scheduler.storage import Journal, SweepDirectory, read_journal, write_file
 from caviar.search_spaces import Choice, Integer, Log, Uniform
 
