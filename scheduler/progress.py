@@ -142,8 +142,9 @@ class ProgressMeter:
 def _measured(number: int, plan: BracketPlan, rows: Collection[TrialRow]) -> BracketProgress:
     results = [0] * len(plan.levels)
     for row in rows:
-        reached = row.rung + (row.state in _BAD)
-        for rung in range(min(reached + 1, len(results))):
+        first = sum(level <= row.begin for level in plan.levels)
+        reached = max(row.rung, first - 1) + (row.state in _BAD)
+        for rung in range(first, min(reached + 1, len(results))):
             results[rung] += 1
     rungs = zip(plan.levels, plan.sizes, results, strict=True)
     return BracketProgress(

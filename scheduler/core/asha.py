@@ -28,6 +28,7 @@ from .observations import Observations
 from .proposal import Points, Proposal, Request
 from .region import Region
 from .schedule import BracketPlan
+from .trial import Parent
 
 
 @dataclass(slots=True)
@@ -173,6 +174,10 @@ class AshaController:
             most = most if isinf(most) else most // self._eta
             trials.update(rung.hopeful(most))
         return trials
+
+    def parents(self) -> set[Parent]:
+        """None: every trial begins anew."""
+        return set()
 
     def ahead(self, busy: Set[int]) -> int:
         """Trials that were not started, and those that wait and may be promoted."""

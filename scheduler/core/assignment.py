@@ -7,6 +7,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from ...search_spaces import Value
+from .trial import Parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Assignment:
         attempt: How often the trial's work was started again after a failure.
         reported: Steps whose reports are already in the results; a report up to here is not made again.
         elapsed_s: Seconds of training before this assignment.
+        parent: The checkpoint that the trial begins from while it has none of its own; None where it begins anew.
     """
 
     trial: int
@@ -38,6 +40,17 @@ class Assignment:
     attempt: int = 0
     reported: int = 0
     elapsed_s: float = 0.0
+    parent: Parent | None = None
+
+    @property
+    def begin(self) -> int:
+        """The step from which on the trial is trained: its parent's, or 0."""
+        return 0 if self.parent is None else self.parent.step
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nothing of the trial was trained before it."""
+        return self.start == self.begin and self.attempt == 0
 
 
 def split_groups(assignments: Iterable[Assignment]) -> list[list[Assignment]]:

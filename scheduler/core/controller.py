@@ -9,6 +9,7 @@ from .bracket import Verdict
 from .observations import Observations
 from .proposal import Proposal, Request
 from .schedule import BracketPlan
+from .trial import Parent
 
 MOST_AHEAD = 1000
 """More groups are not counted: where only the time is limited, there is no end of them."""
@@ -27,6 +28,8 @@ class Start:
         level: Resource at the rung, in steps.
         config: Its configuration.
         group: The lowest number of the trials that are trained together; its own when it is trained alone.
+        parent: Of a new trial, the other trial whose checkpoint it begins from, and the level of the rung at which that
+            one was compared; None where it begins anew.
     """
 
     trial: int
@@ -35,6 +38,7 @@ class Start:
     level: int
     config: Mapping[str, Value]
     group: int
+    parent: Parent | None = None
 
 
 class Controller(Protocol):
@@ -66,6 +70,9 @@ class Controller(Protocol):
 
     def promotable(self) -> set[int]:
         """The trials with a result that may be trained further: promoted and on their way, or not yet out of it."""
+
+    def parents(self) -> Set[Parent]:
+        """The checkpoints that trials begin from which are still to be started, in the form of `Start.parent`."""
 
     def ahead(self, busy: Set[int]) -> int:
         """How many groups may be trained now or soon beside those that were given out, at most `MOST_AHEAD`.

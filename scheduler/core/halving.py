@@ -24,6 +24,7 @@ from .initial import NO_INITIAL, Initial
 from .observations import Observations
 from .proposal import Points, Proposal, Request
 from .schedule import BracketPlan
+from .trial import Parent
 
 _WAVE_GROUPS = 8
 """A wave starts this many full groups. With a reduction factor of 3 and four rungs, a third of a group reaches the
@@ -158,6 +159,10 @@ class HalvingController:
     def promotable(self) -> set[int]:
         """The trials of unfinished brackets that are promoted and on their way, or may yet be promoted."""
         return {trial for bracket in self._brackets[self._finished :] for trial in bracket.promotable()}
+
+    def parents(self) -> set[Parent]:
+        """None: every trial begins anew."""
+        return set()
 
     def ahead(self, busy: Set[int]) -> int:
         """Groups that are promoted, may yet be, were not started, or open without waiting for each other."""

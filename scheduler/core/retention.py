@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from .goal import Mode, sign_of
-from .trial import TrialRow
+from .trial import Parent, TrialRow
 
 KEEP = 5
 """Of how many trials the checkpoints are kept where nobody says another number."""
@@ -54,12 +54,14 @@ class Standing:
         mode: Whether the metric is minimised or maximised.
         needed: Trials that are trained further, or may be.
         durable: The step up to which a needed trial's reports are on the disk, where that is beyond its row's step.
+        parents: Checkpoints that trials begin from which are still to be started.
     """
 
     rows: Sequence[TrialRow]
     mode: Mode
     needed: Set[int]
     durable: Mapping[int, int] = field(default_factory=dict)
+    parents: Set[Parent] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,8 @@ def _starting_points(stored: Sequence[Stored], rows: Mapping[int, TrialRow], sta
     """What the needed trials may have to start from.
 
     A trial is restored at its row's step. Between two rungs it is restored at the newest checkpoint up to which its
-    reports are on the disk, and a later one becomes that when its reports are.
+    reports are on the disk, and a later one becomes that when its reports are. While it has none at its row's step or
+    before, it is restored at its parent's.
     """
     needed: set[Stored] = set()
     newest: dict[tuple[int, bool], Stored] = {}
@@ -138,4 +141,6 @@ def _starting_points(stored: Sequence[Stored], rows: Mapping[int, TrialRow], sta
             needed.add(one)
         else:
             newest[one.trial, one.step > row.step] = one
-    return needed.union(newest.values())
+    orphans = [rows[trial].parent for trial in standing.needed & rows.keys() if (trial, False) not in newest]
+    parents = {*standing.parents, *orphans}
+    return needed.union(newest.values(), (one for one in stored if Parent(one.trial, one.step) in parents))

@@ -19,7 +19,7 @@ from .revision import Revision
 from .schedule import BracketPlan
 from .seeds import derived_seed
 from .successor import succeed
-from .trial import TrialRow, TrialState
+from .trial import Parent, TrialRow, TrialState
 
 
 class SweepState:
@@ -79,6 +79,11 @@ class SweepState:
     def needed(self) -> set[int]:
         """The trials that are trained further, or may be."""
         return self._controller.promotable() | self._outstanding.keys() | {work.trial for work in self.queued}
+
+    @property
+    def parents(self) -> set[Parent]:
+        """The checkpoints that trials begin from which are still to be started."""
+        return {self._found(parent) for parent in self._controller.parents()}
 
     @property
     def best(self) -> TrialRow | None:
@@ -240,14 +245,10 @@ class SweepState:
 
     def covered(self) -> dict[int, int]:
         """For each trial, the step up to which its reports are part of the sweep."""
-        return {trial: self._reported.get(trial, 0) for trial in self._rows}
+        return {trial: self._reported.get(trial, row.begin) for trial, row in self._rows.items()}
 
     def _assignment(self, start: Start) -> Assignment:
-        row = self._rows.get(start.trial)
-        if row is None:
-            seed = derived_seed(self._seed, start.trial)
-            row = TrialRow(start.trial, start.config, seed, TrialState.PENDING, start.bracket)
-            self._rows[start.trial], self._states[start.trial] = row, row.state
+        row = self._rows.get(start.trial) or self._new_row(start)
         return Assignment(
             start.trial,
             row.config,
@@ -258,9 +259,25 @@ class SweepState:
             stop=start.level,
             group=start.group,
             attempt=row.attempt,
-            reported=self._reported.get(start.trial, 0),
+            reported=self._reported.get(start.trial, row.begin),
             elapsed_s=row.elapsed_s,
+            parent=row.parent,
         )
+
+    def _new_row(self, start: Start) -> TrialRow:
+        parent = None if start.parent is None else self._found(start.parent)
+        seed = derived_seed(self._seed, start.trial)
+        row = TrialRow(start.trial, start.config, seed, TrialState.PENDING, start.bracket, parent=parent)
+        if parent is not None:
+            row = replace(row, step=parent.step)
+        self._rows[start.trial], self._states[start.trial] = row, row.state
+        return row
+
+    def _found(self, parent: Parent) -> Parent:
+        """Where a parent's checkpoint is: a trial that ended by itself has it before the rung's level."""
+        found = Parent(parent.trial, min(parent.step, self._rows[parent.trial].step))
+        assert found.step > 0, "a trial that was compared has been trained"
+        return found
 
     def _new_piece(self) -> int:
         self._pieces += 1
@@ -345,6 +362,7 @@ class SweepState:
             best_step,
             elapsed_s,
             error,
+            row.parent,
         )
         self._states[row.trial] = state
 

@@ -23,7 +23,7 @@ from .proposal import Proposal, Request
 from .schedule import BracketPlan
 from .seeds import derived_seed
 from .transfer import Transfer
-from .trial import TrialRow
+from .trial import Parent, TrialRow
 
 _STREAM = 2**41
 """Far from every trial's number and from the stream of `transfer`, which seeds are derived from too."""
@@ -62,7 +62,12 @@ class _Part:
             bracket=start.bracket + self.bracket,
             group=start.group + self.trial,
             config={**self.assumed, **start.config},
+            parent=None if start.parent is None else self.numbered_parent(start.parent),
         )
+
+    def numbered_parent(self, parent: Parent) -> Parent:
+        """A parent in the numbers of the sweep."""
+        return Parent(parent.trial + self.trial, parent.step)
 
 
 class Succession:
@@ -132,6 +137,10 @@ class Succession:
     def promotable(self) -> set[int]:
         """The trials that may be trained further, of all controllers."""
         return {trial + part.trial for part in self._parts for trial in part.controller.promotable()}
+
+    def parents(self) -> set[Parent]:
+        """The checkpoints that trials begin from which are still to be started, of all controllers."""
+        return {part.numbered_parent(parent) for part in self._parts for parent in part.controller.parents()}
 
     def ahead(self, busy: Set[int]) -> int:
         """Groups that may be trained beside those that were given out, of all controllers."""

@@ -81,4 +81,5 @@ def _come_of(plan: BracketPlan, rows: Sequence[TrialRow]) -> BracketPlan:
 
 
 def _begun(levels: Sequence[int], row: TrialRow, rung: int) -> bool:
-    return rung == 0 or row.rung >= rung or row.step > levels[rung - 1]
+    below = levels[rung - 1] if rung else 0
+    return row.begin < levels[rung] and (below <= row.begin or row.rung >= rung or row.step > below)

@@ -27,6 +27,19 @@ class TrialState(str, Enum):
     """Failed more often than `max_failures`, or lost its node more often than `max_preemptions`; counts as worst."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Parent:
+    """The checkpoint of another trial that a trial begins from.
+
+    Attributes:
+        trial: The other trial's number.
+        step: Steps that it was trained for, at least 1; the first own step is the one after it.
+    """
+
+    trial: int
+    step: int
+
+
 @dataclass(frozen=True, slots=True)
 class TrialRow:
     """One row of the table of trials.
@@ -38,13 +51,14 @@ class TrialRow:
         state: Where the trial stands.
         bracket: Number of its bracket, from 0.
         rung: Index of the highest rung it reached, -1 before the first.
-        step: Resource it was trained for, in steps.
+        step: Resource it was trained for, in steps; those up to its parent's checkpoint count.
         attempt: How often its work was started again after a failure.
         value: The metric at `step`; None before the first rung, and when it failed or diverged.
         best_value: The best value at any rung.
         best_step: The step of `best_value`.
         elapsed_s: Seconds of training, over all its assignments.
         error: The traceback of its last failure.
+        parent: The checkpoint that it began from; None where it began anew.
     """
 
     trial: int
@@ -60,6 +74,17 @@ class TrialRow:
     best_step: int | None = None
     elapsed_s: float = 0.0
     error: str | None = None
+    parent: Parent | None = None
+
+    @property
+    def begin(self) -> int:
+        """The step from which on it was trained: its parent's, or 0."""
+        return 0 if self.parent is None else self.parent.step
+
+    @property
+    def trained(self) -> int:
+        """Steps trained in this trial, without those of its parent."""
+        return self.step - self.begin
 
     def moved(self, state: TrialState) -> "TrialRow":
         """The row with another state; half the time of `replace`, since a table may have a million of them."""

@@ -26,7 +26,7 @@ def rows_findings(found: ScannedParts, journal: ScannedJournal, state: SweepStat
         state: What it leads to.
         after: Makes the state that the beginning of a journal leads to.
     """
-    steps = _unbroken_steps(found)
+    steps = _unbroken_steps(found, {row.trial: row.begin for row in state.rows})
     cut = _first_unsupported(journal.events, steps, after)
     lost = [] if cut is None else [_lost(found, journal, cut, state, after)]
     return [*lost, *_twice(found), *_uncovered(found, state.covered())]
@@ -35,10 +35,10 @@ def rows_findings(found: ScannedParts, journal: ScannedJournal, state: SweepStat
 def _lost(found: ScannedParts, journal: ScannedJournal, cut: int, state: SweepState, after: StateAfter) -> Finding:
     """The finding of outcomes whose reports are not there: the journal ends before the first of them."""
     path, line = journal.place(cut)
-    kept = after(journal.events[:cut]).covered()
+    kept = {row.trial: row.begin for row in state.rows} | after(journal.events[:cut]).covered()
     gone = [event["outcomes"] for event in journal.events[cut:] if event["type"] == "ended"]
     trials = {outcome["trial"] for outcomes in gone for outcome in outcomes}
-    steps = sum(step - kept.get(trial, 0) for trial, step in state.covered().items())
+    steps = sum(step - kept[trial] for trial, step in state.covered().items())
 
     def cut_journal(salvage: Salvage) -> str:
         return journal.cut(cut, salvage)
@@ -103,15 +103,16 @@ def _covered(part: InspectedPart, covered: Mapping[int, int]) -> Flags:
     return part.step <= last
 
 
-def _unbroken_steps(found: ScannedParts) -> dict[int, int]:
-    """Of each trial, the step up to which every report is there."""
+def _unbroken_steps(found: ScannedParts, begins: Mapping[int, int]) -> dict[int, int]:
+    """Of each trial, the step up to which every report is there; those up to a parent's checkpoint are the parent's."""
     keys = [np.stack([part.trial, part.step], axis=1) for part in found.good.values()]
     unique = np.unique(np.concatenate([np.empty((0, 2), np.int64), *keys]), axis=0)
     trials, starts, counts = np.unique(unique[:, 0], return_index=True, return_counts=True)
-    reached: dict[int, int] = {}
+    reached = dict(begins)
     for trial, start, count in zip(trials.tolist(), starts.tolist(), counts.tolist(), strict=True):
-        present = unique[start : start + count, 1] == np.arange(1, count + 1)
-        reached[trial] = count if present.all() else int(np.argmin(present))
+        begin = begins.get(trial, 0)
+        present = unique[start : start + count, 1] == np.arange(begin + 1, begin + count + 1)
+        reached[trial] = begin + (count if present.all() else int(np.argmin(present)))
     return reached
 
 

@@ -61,7 +61,8 @@ class Housekeeping:
             return
         needed = state.needed
         self._durable = {trial: step for trial, step in self._durable.items() if trial in needed}
-        self._pass = self._thread.submit(self._tidy, Standing(state.rows, self._mode, needed, dict(self._durable)))
+        standing = Standing(state.rows, self._mode, needed, dict(self._durable), state.parents)
+        self._pass = self._thread.submit(self._tidy, standing)
 
     def finish(self, state: SweepState) -> None:
         """Deletes what may go at the end of a run, and waits for it."""

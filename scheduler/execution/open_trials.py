@@ -5,9 +5,9 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...trainers import Training
+from ...trainers import TrainerError, Training
 from ..core.assignment import Assignment
-from ..storage import Checkpoint, Checkpoints, StagedCheckpoint, SweepDirectory
+from ..storage import Checkpoint, Checkpoints, StagedCheckpoint, SweepDirectory, is_outage
 from .opener import Opener
 
 
@@ -22,7 +22,7 @@ class OpenTrial:
         metrics: The metrics at `step`.
         ended: Whether the training ended by itself at `step`.
         elapsed_s: Seconds of training up to `step`, over all assignments, when it was saved last; 0 before that.
-        ranges: The lowest and the highest value of each metric up to `step`.
+        ranges: The lowest and the highest value of each metric in the trial's own steps up to `step`.
     """
 
     number: int
@@ -52,21 +52,22 @@ class OpenTrials:
     """
 
     def __init__(self, layout: SweepDirectory, opener: Opener) -> None:
-        self._opener = opener
+        self._directory, self._opener = layout.path, opener
         self._checkpoints = Checkpoints.of(layout)
         self._warm: OrderedDict[int, OpenTrial] = OrderedDict()
 
     def find(self, assignment: Assignment, reported: int = 0) -> Checkpoint | None:
-        """The newest checkpoint of a trial that verifies and before which no report is missing, for `take`.
+        """The newest checkpoint of a trial that verifies and before which no report is missing, or else its parent's.
 
         Args:
             assignment: The work.
             reported: The step up to which this worker has reported it.
 
         Returns:
-            None where there is none, or the trial is warm.
+            What `take` goes on from; None where there is none, or the trial is warm.
 
         Raises:
+            TrainerError: The trial begins from its parent's, which is not there or does not verify.
             ObjectStoreError: The object store does not answer.
             OSError: This machine has no room for a copy.
         """
@@ -74,7 +75,24 @@ class OpenTrials:
         if trial is not None and trial.step == assignment.start:
             return None
         latest = max(assignment.start, assignment.reported, reported)
-        return self._checkpoints.newest(assignment.trial, latest) if latest else None
+        own = self._checkpoints.newest(assignment.trial, latest) if latest else None
+        return own or self._inherited(assignment)
+
+    def _inherited(self, assignment: Assignment) -> Checkpoint | None:
+        """The parent's checkpoint, and no older one: to train that further would take the parent's configuration."""
+        parent = assignment.parent
+        if parent is None:
+            return None
+        try:
+            return self._checkpoints.verified(parent.trial, parent.step)
+        except (OSError, ValueError) as error:
+            if is_outage(error, self._directory):
+                raise
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise TrainerError(
+                f"trial {assignment.trial} begins from the checkpoint of trial {parent.trial} at step {parent.step},"
+                f" which cannot be used ({reason}); put it back from a copy"
+            ) from error
 
     def take(self, assignment: Assignment, found: Checkpoint | None) -> OpenTrial:
         """The trial of an assignment: warm, or from a checkpoint, or from its beginning.
@@ -102,9 +120,12 @@ class OpenTrials:
         if found is None:
             return OpenTrial(assignment.trial, training, 0, {})
         meta = found.meta
+        if found.trial != assignment.trial:
+            # The parent's time and best values are its own, and this trial may go on where the parent has ended.
+            return OpenTrial(assignment.trial, training, found.step, meta["metrics"])
         # A checkpoint that an older version wrote knows the last metrics only.
-        ranges = {name: (low, high) for name, (low, high) in meta.get("ranges", {}).items()}
-        ranges = {name: (value, value) for name, value in meta["metrics"].items()} | ranges
+        ranges = meta.get("ranges", {name: (value, value) for name, value in meta["metrics"].items()})
+        ranges = {name: (low, high) for name, (low, high) in ranges.items()}
         elapsed_s = meta.get("elapsed_s", 0.0)
         return OpenTrial(assignment.trial, training, found.step, meta["metrics"], meta["ended"], elapsed_s, ranges)
 

@@ -39,9 +39,9 @@ class PeerTrials:
         """The log that is written to, and its trial: it stays open from step to step."""
         self._thread: int | None = None
 
-    def open(self, assignment: Assignment, step: int) -> PeerAnswer:
-        """Opens a trial from its checkpoint at a step, or from its beginning where that is 0."""
-        return self._guarded(assignment.trial, lambda: self._opened(assignment, step))
+    def open(self, assignment: Assignment, place: tuple[int, int] | None) -> PeerAnswer:
+        """Opens a trial from the checkpoint of a trial at a step, or from its beginning."""
+        return self._guarded(assignment.trial, lambda: self._opened(assignment, place))
 
     def begin(self, trial: int, stop: int) -> PeerAnswer:
         """Announces up to which step the next calls of `step` train."""
@@ -65,11 +65,11 @@ class PeerTrials:
         frame = sys._current_frames().get(self._thread or 0)
         return "" if frame is None else "".join(traceback.format_stack(frame))
 
-    def _opened(self, assignment: Assignment, step: int) -> None:
-        found = self._checkpoints.newest(assignment.trial, step) if step else None
-        if step and (found is None or found.step != step):
+    def _opened(self, assignment: Assignment, place: tuple[int, int] | None) -> None:
+        found = None if place is None else self._checkpoints.newest(*place)
+        if place is not None and (found is None or found.step != place[1]):
             raise TrainerError(
-                f"the checkpoint of step {step}, from which rank 0 goes on, cannot be read on this node;"
+                f"the checkpoint of step {place[1]}, from which rank 0 goes on, cannot be read on this node;"
                 " storage has to be a folder that all nodes share, or an object store"
             )
         try:
@@ -122,9 +122,9 @@ class Peer:
         os.environ.update(variables)
         self._trials = PeerTrials(settings.opened(), int(variables["RANK"]))
 
-    def open(self, assignment: Assignment, step: int) -> PeerAnswer:
+    def open(self, assignment: Assignment, place: tuple[int, int] | None) -> PeerAnswer:
         """See `PeerTrials.open`."""
-        return self._joined.open(assignment, step)
+        return self._joined.open(assignment, place)
 
     def begin(self, trial: int, stop: int) -> PeerAnswer:
         """See `PeerTrials.begin`."""

@@ -55,8 +55,8 @@ class Ranks:
 
     def open(self, assignment: Assignment, found: Checkpoint | None) -> Training:
         """Opens the trial of an assignment in every process, from the same checkpoint."""
-        facts = (assignment, found.step if found else 0)
-        training, _ = self.together(lambda: self._local.open(assignment, found), "open", *facts)
+        place = None if found is None else (found.trial, found.step)
+        training, _ = self.together(lambda: self._local.open(assignment, found), "open", assignment, place)
         return RankedTraining(assignment.trial, training, self)
 
     def together(self, locally: Callable[[], Result], command: str, *facts: object) -> tuple[Result, list[int]]:

@@ -104,12 +104,9 @@ class DurableRecord:
 
     def decided(self, free: int, assignments: Sequence[Assignment]) -> None:
         """Notes a decision; new trials with their configurations."""
-        new = {}
         for assignment in assignments:
             self._writer.register(assignment.trial, assignment.config)
-            if assignment.rung == 0 and assignment.start == 0 and assignment.attempt == 0:
-                new[str(assignment.trial)] = dict(assignment.config)
-        self._journal.append(decided_event(free, assignments, new))
+        self._journal.append(decided_event(free, assignments))
         self._callbacks.decided(assignments)
 
     def proposed(self, proposal: Proposal) -> None:
@@ -260,10 +257,18 @@ class DurableRecord:
         return True
 
 
-def decided_event(free: int, assignments: Sequence[Assignment], new: Mapping[str, Any]) -> dict[str, Any]:
-    """The journal's line for a decision: trial, rung and attempt of each assignment, and the new configurations."""
+def decided_event(free: int, assignments: Sequence[Assignment]) -> dict[str, Any]:
+    """The journal's line for a decision: trial, rung and attempt of each assignment, and what the new trials are.
+
+    `parents` has the trial and the step of the checkpoint that a new trial begins from; it is absent where all of them
+    begin anew.
+    """
     work = [[assignment.trial, assignment.rung, assignment.attempt] for assignment in assignments]
-    return {"type": "decided", "free": free, "assignments": work, "configs": new}
+    new = [assignment for assignment in assignments if assignment.is_first]
+    configs = {str(assignment.trial): dict(assignment.config) for assignment in new}
+    event = {"type": "decided", "free": free, "assignments": work, "configs": configs}
+    parents = {str(one.trial): [one.parent.trial, one.parent.step] for one in new if one.parent is not None}
+    return {**event, "parents": parents} if parents else event
 
 
 def _compact(outcome: Outcome) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from ...search_spaces.values import cut, show
-from ..core.assignment import ErrorAction, Outcome, OutcomeStatus
+from ..core.assignment import Assignment, ErrorAction, Outcome, OutcomeStatus
 from ..core.proposal import Proposal
 from ..core.state import SweepState
 from ..errors import JournalError, ReplayError
@@ -146,6 +146,18 @@ def _redecide(event: Mapping[str, Any], state: SweepState) -> None:
                 f" {show(dict(work.config))}:"
                 " resume with the spec and the versions that wrote it (see sweep.yaml)."
             )
+        if recorded is not None:
+            _compare_parents(work, event.get("parents", {}).get(str(work.trial)))
+
+
+def _compare_parents(work: Assignment, recorded: Sequence[int] | None) -> None:
+    decided = None if work.parent is None else [work.parent.trial, work.parent.step]
+    if decided != recorded:
+        raise JournalError(
+            f"The journal says that trial {work.trial} begins from {show(recorded)}, trial and step of a checkpoint,"
+            f" where this spec begins it from {show(decided)}:"
+            " resume with the spec and the versions that wrote it (see sweep.yaml)."
+        )
 
 
 def _trials(assignments: Sequence[Sequence[int]]) -> str:

@@ -130,7 +130,8 @@ class TrialRun:
     def end(self, status: OutcomeStatus, value: float | None = None, error: str | None = None) -> None:
         """Settles the outcome."""
         step, work = max(self.step, self.assignment.start), self.assignment
-        lowest, highest = (None, None) if value is None else self.opened.ranges[self.metric]
+        # A trial that ended where it began from another's checkpoint has the value that it found there.
+        lowest, highest = (None, None) if value is None else self.opened.ranges.get(self.metric, (value, value))
         self.outcome = Outcome(
             work.trial,
             work.rung,

@@ -14,7 +14,7 @@ from ..errors import ResultsError
 from ..storage.location import Location
 from .part_marks import PartMark, part_number
 from .regions import regions_table
-from .schema import Header, reports_schema, to_parquet
+from .schema import Header, reports_schema, to_parquet, with_parents
 from .sealed import decoded
 from .trials import trials_table
 
@@ -96,7 +96,7 @@ def steps_in_trials(path: Location) -> int:
 
 def _difference(path: Location, expected: pa.Table) -> str | None:
     try:
-        found = _read(path)
+        found = with_parents(_read(path))
     except ResultsError as error:
         return str(error)
     if not found.schema.equals(expected.schema):

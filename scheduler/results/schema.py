@@ -27,6 +27,7 @@ _REPORT_FIELDS = tuple(
     pa.field(name, kind, nullable=False) for name, kind in zip(REPORT_COLUMNS, _REPORT_TYPES, strict=True)
 )
 
+_PARENT_FIELDS = (pa.field("parent", pa.int32()), pa.field("parent_step", pa.int64()))
 _TRIAL_FIELDS = (
     pa.field("trial", pa.int32(), nullable=False),
     pa.field("state", pa.string(), nullable=False),
@@ -34,6 +35,7 @@ _TRIAL_FIELDS = (
     pa.field("rung", pa.int64(), nullable=False),
     pa.field("step", pa.int64(), nullable=False),
     pa.field("seed", pa.int64(), nullable=False),
+    *_PARENT_FIELDS,
     pa.field("attempt", pa.int32(), nullable=False),
     pa.field("value", pa.float64()),
     pa.field("best_value", pa.float64()),
@@ -158,6 +160,15 @@ def reports_schema(header: Header, metrics: Iterable[str]) -> pa.Schema:
 def trials_schema(value_types: Mapping[str, str]) -> pa.Schema:
     """The columns of `trials.parquet`."""
     return pa.schema([*_TRIAL_FIELDS, *config_fields(value_types)])
+
+
+def with_parents(table: pa.Table) -> pa.Table:
+    """A table of trials with the columns that say from which checkpoints they began; older versions wrote none."""
+    place = table.schema.get_field_index("seed") + 1
+    if place and "parent" not in table.schema.names:
+        for field in reversed(_PARENT_FIELDS):
+            table = table.add_column(place, field, pa.nulls(len(table), field.type))
+    return table
 
 
 def metric_names(schema: pa.Schema) -> list[str]:

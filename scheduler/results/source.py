@@ -11,7 +11,7 @@ from ..storage.layout import SweepDirectory
 from ..storage.location import Location, read_several
 from ..storage.object_path import ObjectPath
 from .reports import expand_extra
-from .schema import REGIONS_SCHEMA, Header, check_columns, metric_names, reports_schema, trials_schema
+from .schema import REGIONS_SCHEMA, Header, check_columns, metric_names, reports_schema, trials_schema, with_parents
 from .sealed import read_sealed, sealed_bytes, sealed_schema, table_of
 from .writer import report_parts
 
@@ -65,7 +65,8 @@ class DirectorySource:
         """`trials.parquet`; a table without rows if the file is not there."""
         if not self._directory.trials.is_file():
             return trials_schema(self.header.value_types).empty_table()
-        return self._checked(self._directory.trials, trials_schema(self.header.value_types)).sort_by("trial")
+        path, expected = self._directory.trials, trials_schema(self.header.value_types)
+        return check_columns(with_parents(read_sealed(path)), expected, str(path)).sort_by("trial")
 
     def reports(self) -> pa.Table:
         """The rows of all parts by trial and step, with a column a metric."""
@@ -80,7 +81,7 @@ class DirectorySource:
         """`regions.parquet`; a table without rows if the file is not there."""
         if not self._directory.regions.is_file():
             return REGIONS_SCHEMA.empty_table()
-        return self._checked(self._directory.regions, REGIONS_SCHEMA)
+        return check_columns(read_sealed(self._directory.regions), REGIONS_SCHEMA, str(self._directory.regions))
 
     def define_views(self, connection: Any) -> None:
         """Define the views on the files themselves: a query reads only the columns it names.
@@ -100,7 +101,7 @@ class DirectorySource:
             ("trials", self._directory.trials, self.trials),
             ("regions", self._directory.regions, self.regions),
         ):
-            if path.is_file():
+            if path.is_file() and (name != "trials" or "parent" in sealed_schema(path).names):
                 sealed_bytes(path)
                 _create_view(connection, name, [path])
             else:
@@ -126,9 +127,6 @@ class DirectorySource:
     def _checked_part(self, path: Location, table: pa.Table) -> pa.Table:
         header = Header.from_schema(table.schema, str(path))
         return check_columns(table, reports_schema(header, metric_names(table.schema)), str(path))
-
-    def _checked(self, path: Location, expected: pa.Schema) -> pa.Table:
-        return check_columns(read_sealed(path), expected, str(path))
 
     def _parts(self) -> list[Location]:
         parts = report_parts(self._directory.results)

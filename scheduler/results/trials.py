@@ -21,6 +21,8 @@ def trials_table(rows: Sequence[TrialRow], value_types: Mapping[str, str]) -> pa
         "rung": [row.rung for row in rows],
         "step": [row.step for row in rows],
         "seed": [row.seed for row in rows],
+        "parent": [None if row.parent is None else row.parent.trial for row in rows],
+        "parent_step": [None if row.parent is None else row.parent.step for row in rows],
         "attempt": [row.attempt for row in rows],
         "value": [row.value for row in rows],
         "best_value": [row.best_value for row in rows],

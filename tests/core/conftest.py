@@ -32,7 +32,7 @@ class InvariantChecker:
         assert [row.trial for row in rows] == sorted({row.trial for row in rows})
         assert len(outstanding) == len(set(outstanding))
         assert {row.trial for row in rows if row.state is TrialState.RUNNING} == set(outstanding)
-        assert self._state.spent == sum(row.step for row in rows)
+        assert self._state.spent == sum(row.trained for row in rows)
         covered = self._state.covered()
         for row in rows:
             if row is not self._before.get(row.trial):
@@ -49,12 +49,15 @@ class InvariantChecker:
         before = self._before.get(row.trial)
         assert (row.best_value is None) == (row.best_step is None) == (row.rung == -1)
         assert row.value is None or isfinite(row.value)
+        assert row.trained >= 0
+        assert row.parent is None or 0 < row.parent.step <= self._state.row(row.parent.trial).step
         if row.state in {TrialState.FAILED, TrialState.DIVERGED}:
             assert row.value is None
             assert row.error is not None
         if before is None:
             return
         assert (row.config, row.seed, row.bracket) == (before.config, before.seed, before.bracket)
+        assert row.parent == before.parent
         assert row.step >= before.step
         assert row.rung >= before.rung
         assert row.attempt >= before.attempt

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.execution.housekeeping import Housekeeping
 from caviar.scheduler.storage import Checkpoints, SweepDirectory
 from caviar.search_spaces import SearchSpace, Uniform
+
+from ..exploiting import exploiting_state
 
 SPACE = SearchSpace({"x": Uniform(0.0, 1.0)})
 SEARCH = Search(SPACE, Resource(1, 9, 3), Budget(trials=9), 1, "hyperband")
@@ -128,6 +131,27 @@ def test_between_two_rungs_an_older_checkpoint_goes_once_the_reports_up_to_a_new
     other.flushed()
     other.finish(state)
     assert left(checkpoints) == [(0, 4), (0, 6)]
+
+
+def test_a_checkpoint_that_another_trial_begins_from_stays_until_that_one_has_its_own(
+    checkpoints: Checkpoints, keep: Keep
+) -> None:
+    state = exploiting_state(4, levels=(1, 3))
+
+    def end(*works: Assignment) -> list[tuple[int, int]]:
+        for work in works:
+            save(checkpoints, work.trial, work.stop)
+            state.handle(replace(completed(work), value=float(work.trial) - work.stop))
+        keep().finish(state)
+        return left(checkpoints)
+
+    end(*state.decide(4))
+    survivors = state.decide(3)
+    assert [work.trial for work in survivors] == [0, 1, 2]
+    assert (0, 1) in end(*survivors), "the child is not started yet"
+    (child,) = state.decide(1)
+    assert (0, 1) in end(), "it has no checkpoint of its own"
+    assert end(child) == [(0, 3)]
 
 
 def test_a_sweep_goes_on_when_nothing_can_be_deleted(

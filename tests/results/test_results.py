@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from caviar.scheduler.core.reports import ReportBatch
-from caviar.scheduler.core.trial import TrialRow, TrialState
+from caviar.scheduler.core.trial import Parent, TrialRow, TrialState
 from caviar.scheduler.errors import ResultsError
 from caviar.scheduler.results import ReportTable, ReportWriter, Results, trials_table, write_trials
 from caviar.scheduler.storage import Checkpoints, SweepDirectory
@@ -61,10 +61,17 @@ def test_trials_have_the_documented_columns_with_and_without_rows(directory: Swe
     assert empty.schema.equals(full.schema, check_metadata=True)
     assert empty.num_rows == 0
     assert full.column_names == [
-        *("trial", "state", "bracket", "rung", "step", "seed", "attempt", "value", "best_value", "best_step"),
-        *("elapsed_s", "error", *(f"config_{name}" for name in VALUE_TYPES)),
+        *("trial", "state", "bracket", "rung", "step", "seed", "parent", "parent_step", "attempt", "value"),
+        *("best_value", "best_step", "elapsed_s", "error", *(f"config_{name}" for name in VALUE_TYPES)),
     ]
     assert full["config_layers"].to_pylist() == ["null", "[64,32]", '{"<b>":1}']
+
+
+def test_a_trial_that_began_from_anothers_checkpoint_names_it(directory: SweepDirectory) -> None:
+    rows = [ROWS[0], trial(1, 1.0, 3, parent=Parent(0, 2))]
+    write_trials(directory.trials, rows, VALUE_TYPES, directory.staging)
+    table = pa.parquet.read_table(directory.trials)
+    assert (table["parent"].to_pylist(), table["parent_step"].to_pylist()) == ([None, 0], [None, 2])
 
 
 def test_a_traceback_with_any_bytes_in_it_is_kept(directory: SweepDirectory, writer: ReportWriter) -> None:

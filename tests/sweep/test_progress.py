@@ -6,6 +6,7 @@ import pytest
 from caviar.scheduler import Moment
 from caviar.scheduler.core.assignment import Outcome, OutcomeStatus
 from caviar.scheduler.core.state import SweepState
+from caviar.scheduler.core.trial import Parent, TrialRow, TrialState
 from caviar.scheduler.progress import ProgressMeter
 from caviar.scheduler.recorded import new_state
 from caviar.scheduler.spec import SweepSpec
@@ -58,6 +59,18 @@ def test_a_finished_sweep_has_spent_what_was_planned() -> None:
     progress = ProgressMeter(spec).measure(state.rows, state.spent)
     assert progress.resource == progress.planned_resource
     assert progress.brackets[0].finished
+
+
+def test_a_trial_that_began_from_anothers_checkpoint_counts_from_the_rung_after_it() -> None:
+    spec = make_spec()
+    rows = [
+        TrialRow(0, {}, 0, TrialState.PENDING, 0, rung=0, step=1),
+        TrialRow(1, {}, 0, TrialState.RUNNING, 0, step=1, parent=Parent(0, 1)),
+        TrialRow(2, {}, 0, TrialState.FAILED, 0, step=2, parent=Parent(0, 1)),
+        TrialRow(3, {}, 0, TrialState.PAUSED, 0, rung=1, step=3, parent=Parent(0, 1)),
+    ]
+    (bracket,) = ProgressMeter(spec).measure(rows, 4).brackets
+    assert [(rung.level, rung.results) for rung in bracket.rungs] == [(1, 1), (3, 2), (9, 0)]
 
 
 def test_what_is_measured_again_and_again_is_what_is_measured_once() -> None:
