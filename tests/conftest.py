@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,48 @@ def recorded() -> Callable[..., Path]:
         return layout.path
 
     return record
+
+
+class SharedRay:
+    """The private Ray of this process: it starts when a test asks for it, and ends for one that needs another."""
+
+    def __init__(self) -> None:
+        self._running = ExitStack()
+
+    def start(self) -> None:
+        """Starts it unless it runs, with room for two workers of two processes."""
+        # Ray reads the environment, which is set by now, when it is imported.
+        import ray  # noqa: PLC0415
+
+        from caviar.scheduler.execution.cluster import ray_running  # noqa: PLC0415
+        from caviar.scheduler.execution.ray_environment import configure_ray_environment  # noqa: PLC0415
+
+        configure_ray_environment()
+        if not ray.is_initialized():
+            self._running.enter_context(ray_running(4))
+
+    def end(self) -> None:
+        """Ends it if it runs."""
+        self._running.close()
+
+
+@pytest.fixture(scope="session")
+def shared_ray() -> Iterator[SharedRay]:
+    ray = SharedRay()
+    yield ray
+    ray.end()
+
+
+@pytest.fixture(scope="module")
+def running_ray(shared_ray: SharedRay) -> None:
+    """A private Ray, which tests of other modules have used before."""
+    shared_ray.start()
+
+
+@pytest.fixture(scope="module")
+def no_ray(shared_ray: SharedRay) -> None:
+    """No Ray that this process would use instead of one that it is asked to start."""
+    shared_ray.end()
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ def copy(finished: Finished, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_lost_part_is_said_repaired_and_trained_again(copy: Path, caviar: Any) -> None:
+def test_a_lost_part_is_said_repaired_and_trained_again(running_ray: None, copy: Path, caviar: Any) -> None:
     expected = Results.open(copy).trials().drop_columns(["elapsed_s"])
     part = sorted((copy / "results").iterdir())[-1]
     part.unlink()
@@ -79,8 +79,8 @@ def test_an_option_of_the_other_kind_of_examination_is_bad_input(
 
 
 @pytest.mark.slow
-def test_a_spec_is_examined_on_this_machine_where_no_cluster_is_named(project: Path, caviar: Any) -> None:
-    run = caviar("doctor", "sweep.yaml", "--set", "workers.gpu=64", cwd=project)
+def test_a_spec_is_examined_on_this_machine_where_no_cluster_is_named(project: Path, program: Any) -> None:
+    run = program("doctor", "sweep.yaml", "--set", "workers.gpu=64", cwd=project)
     assert run.returncode == 1
     assert "broken   workers: no node has 64 GPUs, the largest has " in run.stdout
     assert run.stdout.endswith("broken: 1 finding, 1 node\n")

@@ -41,7 +41,7 @@ def train(trial):
 
 
 def test_a_failure_stops_the_sweep_with_its_sentence_and_resume_goes_on_when_it_is_mended(
-    tmp_path: Path, caviar: Any
+    running_ray: None, tmp_path: Path, caviar: Any
 ) -> None:
     (tmp_path / "sweep.yaml").write_text(SPEC)
     (tmp_path / "train.py").write_text(TRAINING)

@@ -196,7 +196,7 @@ def test_sigterm_ends_with_143_and_a_second_process_is_refused_before(
     assert "caviar resume sweeps/gated" in err
 
 
-def test_what_was_stopped_three_times_finishes(gated: Path, caviar: Any) -> None:
+def test_what_was_stopped_three_times_finishes(running_ray: None, gated: Path, caviar: Any) -> None:
     (gated / "gate").touch()
     run = caviar("resume", "sweeps/gated", "--json", cwd=gated)
     assert run.returncode == 0, run.stderr
@@ -204,7 +204,7 @@ def test_what_was_stopped_three_times_finishes(gated: Path, caviar: Any) -> None
     assert status(gated, caviar)["condition"] == "finished"
 
 
-def test_a_sweep_without_a_successful_trial_has_failed(project: Path, caviar: Any) -> None:
+def test_a_sweep_without_a_successful_trial_has_failed(running_ray: None, project: Path, caviar: Any) -> None:
     run = caviar("run", "sweep.yaml", "--set", "trainer=train.py:fail", "--set", "budget.trials=2", cwd=project)
     assert run.returncode == 1
     assert run.stdout == ""

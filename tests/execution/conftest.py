@@ -7,7 +7,6 @@ import ray
 from ray.cluster_utils import Cluster
 
 from caviar.scheduler.core.assignment import Assignment
-from caviar.scheduler.execution.cluster import ray_running
 from caviar.scheduler.execution.ray_environment import configure_ray_environment
 from caviar.scheduler.execution.settings import EngineSettings
 from caviar.scheduler.storage import SweepDirectory
@@ -47,16 +46,7 @@ def settings(layout: SweepDirectory) -> Callable[..., EngineSettings]:
 
 
 @pytest.fixture(scope="module")
-def running_ray() -> Iterator[None]:
-    """A private Ray with two CPUs, shared by the tests of a module."""
-    configure_ray_environment()
-    with ray_running(2):
-        yield
-    assert not ray.is_initialized()
-
-
-@pytest.fixture(scope="module")
-def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+def cluster(request: pytest.FixtureRequest, no_ray: None) -> Iterator[Cluster]:
     """A cluster of a head without room for workers; nodes are processes of this machine.
 
     It has the environment variables that a module names as CLUSTER_VARIABLES.

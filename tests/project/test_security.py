@@ -105,7 +105,7 @@ def listening() -> set[str]:
 
 @pytest.mark.slow
 def test_ray_listens_on_the_loopback_and_a_secret_stays_where_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    no_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from caviar.scheduler.results.page import write_page  # noqa: PLC0415
 

@@ -1,12 +1,10 @@
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from caviar.scheduler import Results, Sweep
-from caviar.scheduler.execution.cluster import ray_running
-from caviar.scheduler.execution.ray_environment import configure_ray_environment
 from caviar.search_spaces import InverseLog, Log
 
 CODE = Path(__file__).parent
@@ -64,15 +62,8 @@ def check_reports() -> Callable[[Results], None]:
     return check
 
 
-@pytest.fixture(scope="module")
-def running_ray() -> Iterator[None]:
-    """A private Ray with two CPUs, shared by the tests of a module."""
-    configure_ray_environment()
-    with ray_running(2):
-        yield
-
-
-@pytest.fixture(scope="module")
-def reference(running_ray: None, sweep_of: Callable[..., Sweep], tmp_path_factory: pytest.TempPathFactory) -> Results:
+@pytest.fixture(scope="session")
+def reference(shared_ray: Any, sweep_of: Callable[..., Sweep], tmp_path_factory: pytest.TempPathFactory) -> Results:
     """The results of a run that nothing disturbs, on one worker."""
+    shared_ray.start()
     return sweep_of(tmp_path_factory.mktemp("reference"), workers={"cpu": 1, "count": 1}).run()

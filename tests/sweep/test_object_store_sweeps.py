@@ -4,15 +4,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from caviar.scheduler import Results, ResultsError, Sweep
-from caviar.scheduler.execution.cluster import ray_running
-from caviar.scheduler.execution.ray_environment import configure_ray_environment
 from caviar.scheduler.importance import importance
 from caviar.scheduler.results.page import write_page
 from caviar.scheduler.status import SweepCondition, sweep_status
@@ -22,12 +20,11 @@ RUN_SWEEP = Path(__file__).with_name("run_sweep.py")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
-@pytest.fixture(scope="module")
-def running_ray(bucket: str) -> Iterator[None]:
-    """A private Ray whose workers know the object store by their environment."""
-    configure_ray_environment()
-    with ray_running(2):
-        yield
+@pytest.fixture(scope="module", autouse=True)
+def ray_that_knows_the_bucket(shared_ray: Any, bucket: str) -> None:
+    """Workers know the object store by the environment in which their Ray has started."""
+    shared_ray.end()
+    shared_ray.start()
 
 
 def rows(uri: str) -> int:
