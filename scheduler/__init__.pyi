@@ -11,6 +11,7 @@ from .errors import (
     SweepStoppedError,
     WorkerError,
 )
+from .execution.callbacks import Callback, RunStart
 from .execution.loop import Moment, StopReason
 from .results import Best, Results
 from .spec import SweepSpec
@@ -19,12 +20,14 @@ from .sweep import Sweep
 __all__ = [
     "Best",
     "BracketPlan",
+    "Callback",
     "InvalidSpecError",
     "JournalError",
     "Moment",
     "Plan",
     "Results",
     "ResultsError",
+    "RunStart",
     "StopReason",
     "StorageError",
     "Sweep",

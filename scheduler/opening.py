@@ -7,6 +7,7 @@ from typing import Any
 
 from .core.state import SweepState
 from .errors import JournalError
+from .execution.callbacks import Callback, Callbacks, RunStart
 from .execution.housekeeping import Housekeeping
 from .execution.record import DurableRecord
 from .recorded import RecordedSweep
@@ -59,12 +60,14 @@ class Opening:
         found: What there is to go on from.
         edited: The event of an edited spec, if it was.
         lock: The sweep's lock, which this process holds.
+        callbacks: Told what becomes durable.
     """
 
     began: SweepSpec
     found: Recovered
     edited: Mapping[str, Any] | None
     lock: SweepLock
+    callbacks: Sequence[Callback] = ()
 
 
 def open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState, opening: Opening) -> DurableRecord:
@@ -85,7 +88,16 @@ def open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState, open
         # Last: what a crash leaves half done before this line is an edit of sweep.yaml, which the next run finds.
         journal.append({**opening.edited, "time": time.time()})
         journal.commit()
-    return _record(layout, spec, state, journal, value_types)
+    run = RunStart(layout.path, spec.model_dump(mode="json"), resumed=bool(found.runs))
+    return DurableRecord(
+        layout,
+        journal,
+        _writer(layout, spec, state, value_types),
+        value_types,
+        _housekeeping(layout, spec),
+        spec.storage_timeout,
+        callbacks=Callbacks(opening.callbacks, run),
+    )
 
 
 def _noting(journal: Journal) -> Callable[[Sequence[PartMark]], None]:
@@ -96,16 +108,13 @@ def _noting(journal: Journal) -> Callable[[Sequence[PartMark]], None]:
     return note
 
 
-def _record(
-    layout: SweepDirectory, spec: SweepSpec, state: SweepState, journal: Journal, value_types: Mapping[str, str]
-) -> DurableRecord:
+def _writer(layout: SweepDirectory, spec: SweepSpec, state: SweepState, value_types: Mapping[str, str]) -> ReportWriter:
     writer = ReportWriter(layout, value_types, spec.metric, spec.mode)
     for row in state.rows:
         writer.register(row.trial, row.config)
-    housekeeping = Housekeeping(
-        Checkpoints.of(layout),
-        spec.checkpoints.retention,
-        spec.mode,
-        between=spec.checkpoints.every is not None,
-    )
-    return DurableRecord(layout, journal, writer, value_types, housekeeping, spec.storage_timeout)
+    return writer
+
+
+def _housekeeping(layout: SweepDirectory, spec: SweepSpec) -> Housekeeping:
+    between = spec.checkpoints.every is not None
+    return Housekeeping(Checkpoints.of(layout), spec.checkpoints.retention, spec.mode, between=between)

@@ -1,11 +1,12 @@
 """Running a sweep in its directory: take the lock, replay what happened, train what is left."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
 from .errors import SweepError, WorkerError
+from .execution.callbacks import Callback
 from .execution.executor import MeasuringExecutor
 from .execution.interrupts import Interrupts
 from .execution.loop import Observer, StopReason, SweepLoop
@@ -19,6 +20,21 @@ from .warm_start import save_prior
 from .workers import NodeCheck, workers_on_demand
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What concerns a run and not its sweep.
+
+    Attributes:
+        observe: Called about twice a second, if given.
+        callbacks: Told what becomes durable.
+        check: Looks at the nodes of a cluster before the first worker starts; they are not looked at if None.
+    """
+
+    observe: Observer | None = None
+    callbacks: Sequence[Callback] = ()
+    check: NodeCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +53,16 @@ class RunEnd:
 def run_in_directory(
     sweep: PreparedSweep,
     interrupts: Interrupts,
-    observe: Observer | None = None,
-    *,
     recorded: RecordedSweep | None = None,
-    check: NodeCheck | None = None,
+    options: RunOptions = RunOptions(),
 ) -> RunEnd:
     """Runs a sweep until its budget is spent or someone stops it.
 
     Args:
         sweep: The sweep.
         interrupts: Requests to stop.
-        observe: Called about twice a second.
         recorded: What its directory holds of it, where it is resumed.
-        check: Looks at the nodes of a cluster before the first worker starts; they are not looked at if None.
+        options: Who looks on, and whether the nodes are looked at before.
 
     Raises:
         SweepError: The directory holds a sweep and `recorded` is None, or it cannot be made, or it is locked, or
@@ -57,9 +70,9 @@ def run_in_directory(
     """
     directory = SweepDirectory(sweep.spec.directory)
     _create(directory)
-    with SweepLock(directory.lock) as lock, interrupts.listening(), workers_on_demand(sweep, check) as workers:
+    with SweepLock(directory.lock) as lock, interrupts.listening(), workers_on_demand(sweep, options.check) as workers:
         known = _begin(directory, sweep) if recorded is None else _go_on(directory, recorded)
-        return _run(sweep, known, lock, workers, interrupts, observe)
+        return _run(sweep, known, lock, workers, interrupts, options)
 
 
 def _run(
@@ -68,7 +81,7 @@ def _run(
     lock: SweepLock,
     workers: Callable[[], MeasuringExecutor],
     interrupts: Interrupts,
-    observe: Observer | None,
+    options: RunOptions,
 ) -> RunEnd:
     directory, spec = recorded.directory, sweep.spec
     ran = recorded.spec if recorded.events else None
@@ -83,13 +96,13 @@ def _run(
     state, history = recorded.replay(), recorded.history
     found = recover(recorded, state)
     state, edited = recorded.edit(spec)
-    record = open_record(directory, spec, state, Opening(ran or spec, found, edited, lock))
+    record = open_record(directory, spec, state, Opening(ran or spec, found, edited, lock, options.callbacks))
     try:
         if state.finished:
             record.close(state, StopReason.FINISHED)
             return RunEnd(StopReason.FINISHED, spec)
         seconds = inf if spec.budget.hours is None else spec.budget.hours * 3600 - history.seconds
-        return RunEnd(SweepLoop(state, workers(), record, interrupts, seconds, observe).run(), spec)
+        return RunEnd(SweepLoop(state, workers(), record, interrupts, seconds, options.observe).run(), spec)
     finally:
         record.release()
 

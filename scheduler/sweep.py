@@ -11,6 +11,7 @@ from ..trainers import Trainer, TrainerLike, load_trainer
 from .core.schedule import Plan
 from .edits import Edit
 from .errors import InvalidSpecError, SweepError
+from .execution.callbacks import Callback
 from .execution.interrupts import Interrupts
 from .execution.loop import Observer, StopReason
 from .execution.simulated import Curve, SimulatedExecutor, StepCost, one_second
@@ -21,7 +22,7 @@ from .preview import ResumePreview, preview_resume
 from .recorded import RecordedSweep
 from .results import Results
 from .resuming import followed_fusing, resumed_spec
-from .run import run_in_directory
+from .run import RunOptions, run_in_directory
 from .simulation import simulated
 from .spec import SweepSpec, read_spec_file
 from .storage import STORAGE_TIMEOUT_S, Location, SweepDirectory, given_path, locate
@@ -222,7 +223,9 @@ class Sweep:
         """Why the last run ended; None before it has."""
         return self._stop_reason
 
-    def run(self, observe: Observer | None = None, *, preflight: bool = True) -> Results:
+    def run(
+        self, observe: Observer | None = None, *, callbacks: Sequence[Callback] = (), preflight: bool = True
+    ) -> Results:
         """Runs the sweep to its end, on the Ray that is initialised or on this machine's cores.
 
         Ctrl-C lets the running steps finish, saves checkpoints, writes everything and raises KeyboardInterrupt; a
@@ -230,6 +233,7 @@ class Sweep:
 
         Args:
             observe: Called with a `Moment` about twice a second.
+            callbacks: Each a `Callback`, which is told what the run has made durable, in a thread of its own.
             preflight: Whether to look at the nodes of a cluster before the first trial.
 
         Raises:
@@ -237,9 +241,8 @@ class Sweep:
             SweepStoppedError: A failure stopped the sweep, as `on_error` says.
         """
         interrupts = Interrupts(SweepDirectory(self.directory).stop)
-        end = run_in_directory(
-            self._sweep, interrupts, observe, recorded=self._recorded, check=check_nodes if preflight else None
-        )
+        options = RunOptions(observe, callbacks, check_nodes if preflight else None)
+        end = run_in_directory(self._sweep, interrupts, self._recorded, options)
         self._stop_reason, self._sweep = end.reason, self._sweep.with_spec(end.spec)
         self._recorded = self._recorded or RecordedSweep(SweepDirectory(self.directory))
         interrupts.reraise()

@@ -228,7 +228,7 @@ class _Delivery:
         while (event := self._next()) is not None:
             try:
                 event.call(self._callback)
-            except (Exception, SystemExit):
+            except BaseException:
                 self._failed()
 
     def _failed(self) -> None:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
-from caviar.scheduler.core.goal import Mode, Revision
+from caviar.scheduler.core.goal import Mode
 from caviar.scheduler.core.proposal import Proposal, Proposer, Request
+from caviar.scheduler.core.revision import Revision
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trial import TrialRow, TrialState
 
