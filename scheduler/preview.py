@@ -70,7 +70,7 @@ def _previewed(spec: SweepSpec, state: SweepState, edits: Sequence[Edit], earlie
     rows = state.rows
     states = Counter(row.state.value for row in rows)
     done = sum(states[ended.value] for ended in _DONE)
-    trained, elapsed = sum(row.step for row in rows), sum(row.elapsed_s for row in rows)
+    trained, elapsed = sum(row.trained for row in rows), sum(row.elapsed_s for row in rows)
     step_seconds = elapsed / trained if trained else None
     brackets = list(state.coming()) if spec.ends else None
     to_come = resource = seconds = None
@@ -97,7 +97,7 @@ def _previewed(spec: SweepSpec, state: SweepState, edits: Sequence[Edit], earlie
 
 def _unstarted(state: SweepState) -> int:
     """Trials of the brackets that are open which were not started yet."""
-    started, plans = Counter(row.bracket for row in state.rows), state.plans
+    started, plans = Counter(row.bracket for row in state.rows if row.parent is None), state.plans
     return sum(plans[number].trials - started[number] for number in state.unfinished)
 
 
@@ -105,6 +105,6 @@ def _unspent(state: SweepState) -> int:
     """Steps that the brackets that are open may still take."""
     spent: Counter[int] = Counter()
     for row in state.rows:
-        spent[row.bracket] += row.step
+        spent[row.bracket] += row.trained
     plans = state.plans
     return sum(max(0, plans[number].cost - spent[number]) for number in state.unfinished)
