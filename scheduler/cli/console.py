@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from ..storage import Location, ObjectPath
@@ -39,6 +40,14 @@ def _make(terminal: bool, *, stderr: bool) -> Console:
     width = None if terminal else _UNLIMITED
     # Names and values are a person's own: nothing in them is markup.
     return _Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
+
+
+def plain_table(*heads: str) -> Table:
+    """A table without lines, of columns with these heads."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for head in heads:
+        table.add_column(Text(head), overflow="fold")
+    return table
 
 
 def note(text: str) -> None:
