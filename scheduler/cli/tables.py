@@ -38,6 +38,8 @@ def trials_table(rows: Sequence[Mapping[str, Any]], columns: TrialColumns, conso
         console: Where the table will be printed.
     """
     wide = _trials_table(rows, columns, apart=True)
+    if console.width >= _ANY_WIDTH:  # what is not a terminal; measuring takes as long as printing
+        return wide
     if console.measure(wide, options=console.options.update(max_width=_ANY_WIDTH)).maximum <= console.width:
         return wide
     return _trials_table(rows, columns, apart=False)
