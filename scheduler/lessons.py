@@ -1,8 +1,9 @@
 """What a sweep's search has learnt, in the sentences that people read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 from ..search_spaces import SearchSpace
 from .core.edges import Edge, edges
@@ -11,8 +12,6 @@ from .core.learning import ENOUGH_RESULTS
 from .core.proposal import Insight
 from .core.state import SweepState
 from .core.wording import describe_region, describe_shares
-from .results import Results
-from .results.rows import trial_rows
 from .spec import SweepSpec
 
 
@@ -63,11 +62,18 @@ def state_warnings(spec: SweepSpec, state: SweepState) -> tuple[str, ...]:
     return _warnings(edges(spec.search_space, [config for _, _, config in ranked], shares))
 
 
-def results_warnings(space: SearchSpace, results: Results) -> tuple[str, ...]:
-    """The same by a sweep's results."""
-    regions = results.regions().to_pylist()
+def results_warnings(
+    space: SearchSpace, trials: Iterable[Mapping[str, Any]], regions: Iterable[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """The same by a sweep's results.
+
+    Args:
+        space: The search space.
+        trials: The trials as `trial_rows` gives them, the best first.
+        regions: The rows of the results' regions.
+    """
     shares = {row["hyperparameter"]: row["importance"] for row in regions}
-    ranked = [row["config"] for row in trial_rows(results) if row["best_value"] is not None]
+    ranked = [row["config"] for row in trials if row["best_value"] is not None]
     return _warnings(edges(space, ranked, shares))
 
 

@@ -1,5 +1,6 @@
 """The program `caviar`: its commands put together."""
 
+import logging
 from typing import Annotated, Any
 
 import typer
@@ -37,15 +38,28 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _log_to_stderr() -> None:
+    """Sends what the library has to say to standard error, a line each: warnings as such, anything else as it is."""
+    handler = _Log()
+    logger = logging.getLogger("caviar")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+class _Log(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        # Looked up at each record: while progress is shown, standard error is what prints above it.
+        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        typer.echo(level + self.format(record), err=True)
+
+
 @app.callback()
 def _program(
     version_asked: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    from .console import log_to_stderr  # noqa: PLC0415 the help need not wait for it
-
-    log_to_stderr()
+    _log_to_stderr()
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ import typer
 from ..jobs.client import JobsClient
 from ..jobs.fetching import fetch_sweep
 from ..jobs.following import follow as follow_job
-from ..jobs.remote import Output, as_output, known_as, run_remotely
+from ..jobs.frames import Output, as_output
+from ..jobs.remote import known_as, run_remotely
 from ..jobs.submission import as_settings, prepare_run, spec_folder, working_directory
 from ..jobs.sweeps import Submitted, last_run, resume_sweep, submit_sweep, wait_until_begun
 from ..results import Best

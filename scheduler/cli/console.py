@@ -1,6 +1,5 @@
 """Where output goes and how values look in it: results on standard output, everything else on standard error."""
 
-import logging
 import os
 import shlex
 import sys
@@ -11,6 +10,7 @@ from typing import Any
 import orjson
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from ..storage import Location, ObjectPath
@@ -41,6 +41,14 @@ def _make(terminal: bool, *, stderr: bool) -> Console:
     return _Console(stderr=stderr, width=width, markup=False, highlight=False, emoji=False)
 
 
+def plain_table(*heads: str) -> Table:
+    """A table without lines, of columns with these heads."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for head in heads:
+        table.add_column(Text(head), overflow="fold")
+    return table
+
+
 def note(text: str) -> None:
     """Says something on standard error."""
     typer.echo(text, err=True)
@@ -50,21 +58,6 @@ def print_json(value: Any) -> None:
     """Prints one JSON document on standard output; NaN and infinity become null, enums and paths strings."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
     typer.echo(orjson.dumps(value, default=str, option=options).decode())
-
-
-def log_to_stderr() -> None:
-    """Sends what the library has to say to standard error, a line each: warnings as such, anything else as it is."""
-    handler = _Log()
-    logger = logging.getLogger("caviar")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-
-
-class _Log(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        # Looked up at each record: while progress is shown, standard error is what prints above it.
-        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        typer.echo(level + self.format(record), err=True)
 
 
 def show_value(value: object) -> str:

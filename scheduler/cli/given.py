@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...search_spaces.errors import InvalidYamlError
-from ...search_spaces.strict_yaml import load_yaml
 from ...search_spaces.values import cut, show
 from ..errors import InvalidSpecError, SweepError
 from ..storage import Location, locate
@@ -39,6 +38,8 @@ def parse_settings(settings: Sequence[str] | None, **fields: Any) -> dict[str, A
 
 
 def _parse(setting: str) -> tuple[str, Any]:
+    from ...search_spaces.strict_yaml import load_yaml  # noqa: PLC0415 a command without settings needs no YAML
+
     path, equals, text = setting.partition("=")
     if not equals or not path:
         raise InvalidSpecError(f"--set {cut(setting)}: it must be path=value, such as --set budget.trials=50.")

@@ -7,8 +7,8 @@ from ..core.schedule import Plan
 from ..edits import Edit
 from ..preview import ResumePreview
 from ..spec import SweepSpec
+from .brackets import plan_table
 from .console import plural, print_json, results_console, show_duration, show_value
-from .tables import plan_table
 
 
 def edit_words(edit: Edit) -> str:

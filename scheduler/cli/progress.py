@@ -14,9 +14,9 @@ from ..execution.pace import Pace
 from ..lessons import lessons_of
 from ..progress import Progress, ProgressMeter
 from ..spec import SweepSpec
+from .brackets import bracket_view
 from .console import plural, progress_console, show_config, show_count, show_duration, show_value
 from .lessons import lessons_view
-from .tables import bracket_view
 
 _LINE_EVERY_S = 5.0
 _SHOW_EVERY_S, _SHOW_SHARE = 0.5, 0.05

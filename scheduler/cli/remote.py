@@ -6,7 +6,7 @@ from typing import NoReturn
 import typer
 
 from ..jobs.copies import read_note
-from ..jobs.remote import Output, run_remotely
+from ..jobs.frames import Output
 from ..storage import Location
 from .console import note
 
@@ -28,6 +28,9 @@ def run_there(address: str | None, sweep: Location, command: str, *, json: bool,
     """
     if address is None:
         return
+    # What speaks with a cluster is no light load, and most sweeps are on this machine.
+    from ..jobs.remote import run_remotely  # noqa: PLC0415
+
     end_as(run_remotely(address, options_of(command, json=json, **options), str(sweep)))
 
 

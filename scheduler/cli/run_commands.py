@@ -13,6 +13,7 @@ from ..errors import SweepStoppedError
 from ..execution.loop import StopReason
 from ..lessons import results_warnings
 from ..results import Results
+from ..results.rows import trial_rows
 from ..resuming import edited_fields
 from ..storage import Location, SweepDirectory
 from ..sweep import Sweep
@@ -83,7 +84,7 @@ def _run(sweep: Sweep, *, resumed: bool = False, preflight: bool, json: bool) ->
         _say_how_to_go_on(sweep)
         raise typer.Exit(ExitCode.INTERRUPTED)
     _check_success(results, sweep.directory)
-    for warning in results_warnings(sweep.spec.search_space, results):
+    for warning in _warnings(sweep, results):
         note(f"warning: {show_value(warning)}")
     if json:
         print_json(_outcome(sweep, results))
@@ -112,6 +113,10 @@ def _check_success(results: Results, directory: Location) -> None:
         note(f"warning: of {plural(len(trials), 'trial')} {bad}{reason}")
 
 
+def _warnings(sweep: Sweep, results: Results) -> tuple[str, ...]:
+    return results_warnings(sweep.spec.search_space, trial_rows(results), results.regions().to_pylist())
+
+
 def _logs(directory: Location) -> str:
     return show_path(SweepDirectory(directory).logs)
 
@@ -126,7 +131,7 @@ def _outcome(sweep: Sweep, results: Results) -> dict[str, Any]:
         "metric": results.metric,
         "unit": sweep.spec.resource.unit,
         "best": best_as_dict(best, results.metrics_at(best.trial, best.step)),
-        "warnings": results_warnings(sweep.spec.search_space, results),
+        "warnings": _warnings(sweep, results),
     }
 
 

@@ -14,8 +14,8 @@ from ..planning import plan_sweep
 from ..spec_schema import spec_schema
 from ..starter import write_starter
 from ..validation import read_spec, validate_spec
+from .brackets import plan_table
 from .console import note, plural, print_json, results_console, show_command, show_duration, show_path
-from .tables import plan_table
 
 _IDLE = 2 / 3
 """Where workers train for a smaller share of the time, the person hears what else they might choose."""

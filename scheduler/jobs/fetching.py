@@ -14,8 +14,8 @@ from ..storage import ObjectPath, SweepDirectory, is_uri, locate
 from .client import Job, JobsClient
 from .copies import CopyNote, check_replaceable, journal_digest, write_note
 from .following import follow
-from .frames import Message
-from .remote import SweepPlace, as_output, end_errand, find_sweep, start_errand
+from .frames import Message, as_output
+from .remote import SweepPlace, end_errand, find_sweep, start_errand
 from .sweep_archive import Extent, copy_files, read_archive
 
 

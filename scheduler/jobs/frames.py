@@ -33,6 +33,21 @@ class Message:
     content: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a command on the cluster printed, and how it ended.
+
+    Attributes:
+        code: Its exit code.
+        stdout: What it wrote on standard output.
+        stderr: What it wrote on standard error.
+    """
+
+    code: int
+    stdout: str
+    stderr: str
+
+
 def write_message(message: Message) -> str:
     """The lines of a message, with an empty one first that ends whatever was being printed."""
     packed = base64.b64encode(zlib.compress(orjson.dumps(message.content))).decode()
@@ -87,6 +102,12 @@ class LogReader:
 def messages_of(log: str) -> list[Message]:
     """The messages of a whole log."""
     return [found for found in LogReader().feed(f"{log}\n") if isinstance(found, Message)]
+
+
+def as_output(message: Message) -> Output:
+    """Reads the message of kind `result`."""
+    content = message.content
+    return Output(int(content["code"]), str(content["stdout"]), str(content["stderr"]))
 
 
 def _unpack(packed: str) -> Any:

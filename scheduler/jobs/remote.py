@@ -10,28 +10,13 @@ from typing import Any
 
 from ..errors import ClusterError, SweepError
 from .client import Job, JobsClient, Package
-from .frames import Message, messages_of
+from .frames import Output, as_output, messages_of
 from .naming import errand_id, is_errand, name_of, names_of, place_of, runs_of
 from .submission import as_settings, environment, prepare_run
 
 _LOOKS_S = (0.1, 0.2, 0.4)
 _LISTED_S = 600.0
 """So long short jobs stay in the cluster's list."""
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What a command on the cluster printed, and how it ended.
-
-    Attributes:
-        code: Its exit code.
-        stdout: What it wrote on standard output.
-        stderr: What it wrote on standard error.
-    """
-
-    code: int
-    stdout: str
-    stderr: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +189,6 @@ def result_of(client: JobsClient, job: Job) -> Output:
     if not found:
         raise without_result(client, job)
     return as_output(found[-1])
-
-
-def as_output(message: Message) -> Output:
-    """Reads the message of kind `result`."""
-    content = message.content
-    return Output(int(content["code"]), str(content["stdout"]), str(content["stderr"]))
 
 
 def without_result(client: JobsClient, job: Job) -> ClusterError:

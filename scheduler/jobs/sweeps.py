@@ -12,12 +12,11 @@ from ..errors import ClusterError, SweepError
 from .client import Job, JobsClient, Package
 from .fetching import copy_from
 from .following import follow
+from .frames import Output, as_output
 from .kept_code import kept_package
 from .naming import digest_of, place_of, run_id, run_metadata, runs_of
 from .remote import (
-    Output,
     SweepPlace,
-    as_output,
     entrypoint,
     find_sweep,
     known_as,

@@ -1,26 +1,37 @@
-"""Results in Parquet: writing every report, and reading them back."""
+"""Results in Parquet: writing every report, and reading them back.
 
-from .best import Best
-from .found_parts import drop_uncovered, find_parts, marks_to_note, reported_through
-from .part_marks import recorded_parts
-from .regions import regions_table, write_regions
-from .reports import ReportTable
-from .results import Results
-from .trials import trials_table, write_trials
-from .writer import ReportWriter
+Nothing is imported before it is asked for: to name the best trial takes no pyarrow.
+"""
 
-__all__ = [
-    "Best",
-    "ReportTable",
-    "ReportWriter",
-    "Results",
-    "drop_uncovered",
-    "find_parts",
-    "marks_to_note",
-    "recorded_parts",
-    "regions_table",
-    "reported_through",
-    "trials_table",
-    "write_regions",
-    "write_trials",
-]
+from importlib import import_module
+from typing import Any
+
+_PLACES = {
+    "Best": "best",
+    "ReportTable": "reports",
+    "ReportWriter": "writer",
+    "Results": "results",
+    "drop_uncovered": "found_parts",
+    "find_parts": "found_parts",
+    "marks_to_note": "found_parts",
+    "recorded_parts": "part_marks",
+    "regions_table": "regions",
+    "reported_through": "found_parts",
+    "trials_table": "trials",
+    "write_regions": "regions",
+    "write_trials": "trials",
+}
+"""The module of each name; `__init__.pyi` says the same to type checkers."""
+
+__all__ = list(_PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what the package offers when it is asked for."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_PLACES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_PLACES]

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from ...search_spaces import Value
-from .best import find_best, ranked
 from .configurations import configuration_of
+from .ranking import find_best, ranked
 from .schema import Header
 from .source import Source
 

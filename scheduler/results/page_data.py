@@ -12,8 +12,8 @@ import pyarrow as pa
 from ...search_spaces import Choice, Domain, Integer, InverseLog, Log, Ordinal
 from ..core.columns import CONFIG_PREFIX
 from ..core.goal import sign_of
-from .best import best_first
 from .page_regions import PageRegions
+from .ranking import best_first
 from .results import Results
 from .rungs import at_rungs
 

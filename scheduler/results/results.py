@@ -10,8 +10,9 @@ from ...search_spaces.values import cut, show
 from ..core.columns import EXTRA
 from ..errors import ResultsError, StorageError, SweepError
 from ..storage.location import Location, locate
-from .best import Best, find_best
+from .best import Best
 from .display import results_as_html, results_as_text
+from .ranking import find_best
 from .schema import REGIONS_SCHEMA, Header, metric_names
 from .source import DirectorySource, Source, TableSource
 

@@ -3,8 +3,8 @@
 from typing import Any, Literal
 
 from ..core.columns import CONFIG_PREFIX
-from .best import best_first
 from .configurations import configuration_of
+from .ranking import best_first
 from .results import Results
 
 

@@ -240,9 +240,38 @@ def test_modules_have_at_most_400_lines() -> None:
     assert not offences, listed(offences)
 
 
-def test_importing_the_scheduler_loads_no_heavy_library() -> None:
-    heavy = {"matplotlib", "optuna", "pandas", "plotly", "polars", "torch"}
-    program = f"import sys, caviar.scheduler; print(*sorted({heavy} & set(sys.modules)))"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+HEAVY = {"duckdb", "matplotlib", "optuna", "pandas", "plotly", "polars", "ray", "scipy", "sklearn", "torch"}
+"""Libraries that are imported where they are used, and not with the names that a package offers."""
+
+
+def loaded_by(program: str) -> set[str]:
+    """The libraries that a program has loaded at its end, by the names of their packages."""
+    last = "import sys; print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    run = subprocess.run([sys.executable, "-c", f"{program}\n{last}"], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    assert not run.stdout.split()
+    return set(run.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("package", "unwanted"),
+    [("scheduler", HEAVY), ("search_spaces", {*HEAVY, "orjson", "pyarrow"}), ("trainers", {*HEAVY, "pyarrow"})],
+)
+def test_the_names_that_a_package_offers_load_no_heavy_library(package: str, unwanted: set[str]) -> None:
+    assert not loaded_by(f"from caviar.{package} import *") & unwanted
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_loads_next_to_nothing_before_it_is_asked(package: str) -> None:
+    assert not loaded_by(f"import caviar.{package}") & {*HEAVY, "numpy", "orjson", "pyarrow", "pydantic", "yaml"}
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["doctor", "--help"]])
+def test_the_help_of_commands_loads_nothing_that_reads_or_runs_a_sweep(words: list[str]) -> None:
+    program = (
+        "import sys\n"
+        "from caviar.scheduler.cli import main\n"
+        f"sys.argv = ['caviar', *{words!r}]\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert not end.code"
+    )
+    assert not loaded_by(program) & {*HEAVY, "numpy", "orjson", "pyarrow", "yaml"}

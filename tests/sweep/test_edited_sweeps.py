@@ -22,6 +22,7 @@ from caviar.scheduler.prepared import PreparedSweep
 from caviar.scheduler.proposing import make_proposer
 from caviar.scheduler.recorded import RecordedSweep, load_spec
 from caviar.scheduler.results import ReportTable
+from caviar.scheduler.results.rows import trial_rows
 from caviar.scheduler.resuming import edited_fields
 from caviar.scheduler.status import sweep_status
 from caviar.scheduler.storage import Location, SweepDirectory, read_journal, write_file
@@ -164,7 +165,7 @@ def test_one_sweep_is_edited_again_and_again(
     assert {row["config_width"] for row in rows[:begun]} == {8}
     assert all(1e-3 <= row["config_lr"] <= 0.9 for row in rows if row["bracket"] > rows[begun - 1]["bracket"])
     assert set(results.reports().filter(trial_below(results, begun))["config_width"].to_pylist()) == {8}
-    assert results_warnings(load_spec(directory).search_space, results) is not None
+    assert results_warnings(load_spec(directory).search_space, trial_rows(results), []) is not None
 
     best = Sweep.resume(directory, metric="accuracy", mode="max", budget={"trials": 34}).run().best
     results = Results.open(directory)

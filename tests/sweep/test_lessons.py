@@ -9,6 +9,7 @@ import pytest
 from caviar.scheduler import Results
 from caviar.scheduler.lessons import results_warnings
 from caviar.scheduler.recorded import load_spec
+from caviar.scheduler.results.rows import trial_rows
 from caviar.scheduler.status import SweepCondition, sweep_status
 
 Recorded = Callable[..., Path]
@@ -33,7 +34,9 @@ def test_after_a_proposal_it_is_said_where_the_search_looks_why_and_what_matters
 def test_the_best_trials_at_an_end_are_a_warning_in_the_status_and_of_the_results(directory: Path) -> None:
     warnings = sweep_status(directory).warnings
     assert re.fullmatch(r"lr: the best 5 .* the upper end 1: consider a wider range", warnings[0])
-    assert results_warnings(load_spec(directory).search_space, Results.open(directory)) == warnings
+    results = Results.open(directory)
+    regions = results.regions().to_pylist()
+    assert results_warnings(load_spec(directory).search_space, trial_rows(results), regions) == warnings
 
 
 def test_before_the_first_proposal_it_is_said_how_many_results_a_model_needs(

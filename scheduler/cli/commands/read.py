@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..options import TRIALS_SHOWN, Address, Directory, Json
+from .options import TRIALS_SHOWN, Address, Directory, Json
 
 app = typer.Typer()
 
@@ -13,9 +13,9 @@ app = typer.Typer()
 @app.command()
 def status(directory: Directory, address: Address = None, json: Json = False) -> None:
     """Show where a sweep stands."""
-    from .. import read_commands
+    from .. import status_command
 
-    read_commands.status(directory, address, json=json)
+    status_command.status(directory, address, json=json)
 
 
 @app.command()
