@@ -24,9 +24,9 @@ COLUMNS = [
 
 @pytest.fixture(scope="session")
 def sweep_of() -> Callable[..., Sweep]:
-    """Makes the sweep of these tests: 24 small networks, up to 9 epochs; any field can be replaced."""
+    """Makes the sweep of these tests: 24 walks, up to 9 epochs; the code and any field can be replaced."""
 
-    def make(storage: str | Path, function: str = "torch_code.py:regress", **fields: Any) -> Sweep:
+    def make(storage: str | Path, function: str = "plain_code.py:wander", **fields: Any) -> Sweep:
         space = {"lr": Log(1e-4, 1e-1), "momentum": InverseLog(0.9, 0.999), **fields.pop("space", {})}
         defaults: Mapping[str, Any] = {
             "metric": "val_loss",
@@ -67,3 +67,12 @@ def reference(shared_ray: Any, sweep_of: Callable[..., Sweep], tmp_path_factory:
     """The results of a run that nothing disturbs, on one worker."""
     shared_ray.start()
     return sweep_of(tmp_path_factory.mktemp("reference"), workers={"cpu": 1, "count": 1}).run()
+
+
+@pytest.fixture(scope="module")
+def torch_reference(
+    running_ray: None, sweep_of: Callable[..., Sweep], tmp_path_factory: pytest.TempPathFactory
+) -> Results:
+    """The same of small networks."""
+    storage = tmp_path_factory.mktemp("reference")
+    return sweep_of(storage, "torch_code.py:regress", workers={"cpu": 1, "count": 1}).run()

@@ -15,7 +15,7 @@ from caviar.scheduler.execution.cluster import ray_running
 from caviar.scheduler.execution.ray_environment import configure_ray_environment
 from caviar.search_spaces import InverseLog, Log
 
-CODE = Path(__file__).with_name("torch_code.py")
+CODE = Path(__file__).with_name("plain_code.py")
 COLUMNS = ["trial", "bracket", "rung", "step", "state", "value", "best_value", "best_step"]
 
 
@@ -64,7 +64,7 @@ def main(disk: Path) -> None:
     first = Filler(file, 10, interrupt=True)
     try:
         Sweep(
-            f"{CODE}:regress",
+            f"{CODE}:wander",
             space={"lr": Log(1e-4, 1e-1), "momentum": InverseLog(0.9, 0.999)},
             metric="val_loss",
             resource={"unit": "epoch", "min": 1, "max": 9, "eta": 3},

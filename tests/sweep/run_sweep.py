@@ -8,7 +8,7 @@ from caviar.scheduler import Moment, Sweep
 from caviar.scheduler.storage import Location, locate
 from caviar.search_spaces import InverseLog, Log
 
-CODE = Path(__file__).with_name("torch_code.py")
+CODE = Path(__file__).with_name("plain_code.py")
 
 
 def say_when_stopping(moment: Moment) -> None:
@@ -23,7 +23,7 @@ def main(action: str, directory: Location) -> None:
         Sweep.resume(directory).run(say_when_stopping)
         return
     Sweep(
-        f"{CODE}:regress",
+        f"{CODE}:wander",
         space={"lr": Log(1e-4, 1e-1), "momentum": InverseLog(0.9, 0.999)},
         metric="val_loss",
         resource={"unit": "epoch", "min": 1, "max": 9, "eta": 3},

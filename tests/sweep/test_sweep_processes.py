@@ -93,7 +93,7 @@ def finished_table(directory: Path, table_of: TableOf, check_reports: Callable[[
     return table_of(results)
 
 
-def test_a_sweep_that_was_killed_half_way_twice_and_resumed_gives_the_table_of_one_that_was_not(
+def test_a_sweep_that_was_killed_resumed_and_ended_by_sigterm_gives_the_table_of_one_that_was_not(
     reference: Results,
     start: Callable[..., Process],
     table_of: TableOf,
@@ -101,11 +101,16 @@ def test_a_sweep_that_was_killed_half_way_twice_and_resumed_gives_the_table_of_o
     tmp_path: Path,
 ) -> None:
     directory = tmp_path / "digits"
-    for action, rows in (("run", 12), ("resume", 30)):
-        process = start(RUN_SWEEP, action, directory, pace=0.05)
-        await_rows(process, directory, rows)
-        process.kill()
-        process.wait()
+    process = start(RUN_SWEEP, "run", directory, pace=0.05)
+    await_rows(process, directory, 12)
+    process.kill()
+    process.wait()
+    process = start(RUN_SWEEP, "resume", directory, pace=0.05)
+    await_rows(process, directory, 30)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert read_journal(directory / "journal")[-1]["reason"] == "interrupted"
     assert finished_table(directory, table_of, check_reports) == table_of(reference)
 
 
@@ -152,26 +157,28 @@ def test_a_second_ctrl_c_stops_at_once_and_loses_nothing_that_was_recorded(
     assert finished_table(directory, table_of, check_reports) == table_of(reference)
 
 
-def test_sigterm_stops_in_order_with_the_status_of_the_signal(start: Callable[..., Process], tmp_path: Path) -> None:
-    directory = tmp_path / "digits"
-    process = start(RUN_SWEEP, "run", directory, pace=0.05)
-    await_rows(process, directory, 5)
-    process.terminate()
-    process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
-    assert read_journal(directory / "journal")[-1]["reason"] == "interrupted"
-
-
-def test_a_training_function_of_a_script_works_and_is_found_again_by_resume(
+def test_a_training_function_of_a_script_works_with_modules_named_like_ours_and_is_found_again_by_resume(
     start: Callable[..., Process], tmp_path: Path
 ) -> None:
-    body = indent(f"{SWEEP}print('best', results.best.value)", "    ")
-    (tmp_path / "mine.py").write_text(f"{TRAIN}\nif __name__ == '__main__':\n{body}\n")
+    """A person's own `scheduler` and `trainers` stay theirs, on the driver and on the workers."""
+    (tmp_path / "scheduler.py").write_text("RATE = 0.5\n")
+    (tmp_path / "search_spaces.py").write_text("LOW = 0.1\n")
+    (tmp_path / "trainers").mkdir()
+    (tmp_path / "trainers/__init__.py").write_text("")
+    (tmp_path / "trainers/resnet.py").write_text("OFFSET = 1.0\n")
+    imports = "import scheduler\nimport search_spaces\nimport trainers.resnet\n"
+    train = TRAIN.replace('state["loss"]}', 'state["loss"] * scheduler.RATE + trainers.resnet.OFFSET}')
+    sweep = SWEEP.replace("Uniform(0.1, 0.9)", "Uniform(search_spaces.LOW, 0.9)")
+    body = indent(f"{sweep}print('best', results.best.value)", "    ")
+    (tmp_path / "mine.py").write_text(f"{imports}{train}\nif __name__ == '__main__':\n{body}\n")
     script = start("mine.py", cwd=tmp_path)
     output, _ = script.communicate(timeout=120)
-    assert "best " in output
+    assert "best " in output, output
+    assert min(Results.open(tmp_path / "sweeps/mine").reports()["val_loss"].to_pylist()) > 1.0
     assert (tmp_path / "sweeps/mine/sweep.yaml").read_text().count(f"{tmp_path.resolve()}/mine.py:train") == 1
-    assert len(Sweep.resume(tmp_path / "sweeps/mine").run().trials()) == 5
+    again = "from caviar.scheduler import Sweep; print(len(Sweep.resume('sweeps/mine').run().trials()), 'trials')"
+    output, _ = start("-c", again, cwd=tmp_path).communicate(timeout=120)
+    assert output.endswith("5 trials\n"), output
 
 
 def test_a_training_function_typed_at_a_prompt_works(start: Callable[..., Process], tmp_path: Path) -> None:
@@ -191,23 +198,3 @@ def test_a_training_function_of_a_notebook_cell_works_and_the_results_show_as_ht
     shown = notebook.cells[-1].outputs[0]["data"]
     assert "val_loss" in shown["text/html"]
     assert len(Results.open(tmp_path / "sweeps/mine").trials()) == 5
-
-
-def test_a_persons_own_scheduler_and_trainers_stay_theirs_on_driver_and_workers(
-    start: Callable[..., Process], tmp_path: Path
-) -> None:
-    (tmp_path / "scheduler.py").write_text("RATE = 0.5\n")
-    (tmp_path / "search_spaces.py").write_text("LOW = 0.1\n")
-    (tmp_path / "trainers").mkdir()
-    (tmp_path / "trainers/__init__.py").write_text("")
-    (tmp_path / "trainers/resnet.py").write_text("OFFSET = 1.0\n")
-    (tmp_path / "mine.py").write_text(
-        "import scheduler\nimport search_spaces\nimport trainers.resnet\n"
-        + TRAIN.replace('state["loss"]}', 'state["loss"] * scheduler.RATE + trainers.resnet.OFFSET}')
-        + SWEEP.replace("Uniform(0.1, 0.9)", "Uniform(search_spaces.LOW, 0.9)")
-        + "print('best', results.best.value)\n"
-    )
-    script = start("mine.py", cwd=tmp_path)
-    output, _ = script.communicate(timeout=120)
-    assert "best " in output, output
-    assert min(Results.open(tmp_path / "sweeps/mine").reports()["val_loss"].to_pylist()) > 1.0

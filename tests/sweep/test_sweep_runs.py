@@ -22,18 +22,19 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("running_ray")]
 
 
 def test_two_workers_give_the_table_of_one(
-    reference: Results, sweep_of: Callable[..., Sweep], table_of: TableOf, tmp_path: Path
+    torch_reference: Results, sweep_of: Callable[..., Sweep], table_of: TableOf, tmp_path: Path
 ) -> None:
-    results = sweep_of(tmp_path).run()
-    assert table_of(results) == table_of(reference)
-    assert (results.best.trial, results.best.value) == (reference.best.trial, reference.best.value)
+    results = sweep_of(tmp_path, "torch_code.py:regress").run()
+    assert table_of(results) == table_of(torch_reference)
+    assert (results.best.trial, results.best.value) == (torch_reference.best.trial, torch_reference.best.value)
 
 
 def test_every_step_of_every_trial_is_reported_once(
-    reference: Results, check_reports: Callable[[Results], None]
+    reference: Results, torch_reference: Results, check_reports: Callable[[Results], None]
 ) -> None:
-    check_reports(reference)
-    assert set(reference.trials()["state"].to_pylist()) == {"stopped", "completed"}
+    for results in (reference, torch_reference):
+        check_reports(results)
+        assert set(results.trials()["state"].to_pylist()) == {"stopped", "completed"}
 
 
 def test_the_best_trials_checkpoint_is_there(reference: Results) -> None:
@@ -43,12 +44,12 @@ def test_the_best_trials_checkpoint_is_there(reference: Results) -> None:
 
 
 def test_trials_that_are_restored_at_every_rung_give_the_table_of_warm_ones(
-    reference: Results, sweep_of: Callable[..., Sweep], table_of: TableOf, tmp_path: Path
+    torch_reference: Results, sweep_of: Callable[..., Sweep], table_of: TableOf, tmp_path: Path
 ) -> None:
-    results = sweep_of(tmp_path, workers={"cpu": 1, "count": 2, "warm": 0}).run()
-    assert table_of(results) == table_of(reference)
+    results = sweep_of(tmp_path, "torch_code.py:regress", workers={"cpu": 1, "count": 2, "warm": 0}).run()
+    assert table_of(results) == table_of(torch_reference)
     columns = ["trial", "step", "val_loss", "norm"]
-    assert results.reports().select(columns).equals(reference.reports().select(columns))
+    assert results.reports().select(columns).equals(torch_reference.reports().select(columns))
 
 
 def test_a_worker_that_is_killed_in_the_middle_of_a_trial_changes_nothing(
@@ -66,7 +67,7 @@ def test_a_worker_that_is_killed_in_the_middle_of_a_trial_changes_nothing(
             os.kill(killed[0], signal.SIGKILL)
 
     space = {"marker": Constant(str(marker))}
-    results = sweep_of(tmp_path, "torch_code.py:regress_and_wait_to_be_killed", space=space).run(kill_it_once)
+    results = sweep_of(tmp_path, "plain_code.py:wander_and_wait_to_be_killed", space=space).run(kill_it_once)
     assert killed
     assert table_of(results) == table_of(reference)
     assert sum(results.trials()["attempt"].to_pylist()) == 1
