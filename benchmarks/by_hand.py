@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 the name that torch gives it
 
-from caviar.trainers.pytorch.data import Data
-from caviar.trainers.pytorch.minibatches import epoch_order
+from caviar.trainers.pytorch.lanes.data import Data
+from caviar.trainers.pytorch.parts.minibatches import epoch_order
 
 
 @dataclass(frozen=True, slots=True)

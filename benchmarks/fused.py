@@ -19,8 +19,8 @@ from by_hand import ByHand, CNNByHand, MLPByHand, Settings
 from environment import environment, sentence
 
 from caviar.trainers import Training, fuse_trainings, load_trainer, open_training
-from caviar.trainers.pytorch.data import digits_data
-from caviar.trainers.pytorch.lane_training import LaneTraining
+from caviar.trainers.pytorch.lanes.data import digits_data
+from caviar.trainers.pytorch.lanes.lane_training import LaneTraining
 
 TRAINER = load_trainer("caviar.trainers.pytorch.digits:train")
 LANES = {"cpu": (1, 3, 8, 32, 128, 512), "cuda": (1, 8, 64, 512, 1024, 2048, 4096)}

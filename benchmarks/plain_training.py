@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 the name that torch gives it
 
-from caviar.trainers.pytorch.data import digits_data
+from caviar.trainers.pytorch.lanes.data import digits_data
 
 BATCH_SIZE = 64
 DIVERGED = 1e9

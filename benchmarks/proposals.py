@@ -17,9 +17,9 @@ import optuna
 from environment import environment, sentence
 from threadpoolctl import threadpool_limits
 
-from caviar.scheduler.core.model_proposer import ModelProposer
-from caviar.scheduler.core.observations import Observations
-from caviar.scheduler.core.proposal import Request
+from caviar.scheduler.core.proposers.model import ModelProposer
+from caviar.scheduler.core.proposers.observations import Observations
+from caviar.scheduler.core.proposers.proposal import Request
 from caviar.search_spaces import SearchSpace, Uniform
 from caviar.search_spaces.designs import sobol
 

@@ -10,13 +10,13 @@ from quality_meter import Cluster, Job, Meter, Trajectory
 from quality_tasks import Curve, Task
 
 from caviar.scheduler import Sweep
-from caviar.scheduler.core.controller import Controller
-from caviar.scheduler.core.controllers import PIPELINE, Search, bracket_schedule, make_controller
-from caviar.scheduler.core.guide import DesignGuide, LearningGuide
-from caviar.scheduler.core.halving import HalvingController
-from caviar.scheduler.core.model_proposer import ModelProposer
-from caviar.scheduler.core.proposal import Proposal, Proposer, Request
-from caviar.scheduler.proposing import make_proposer
+from caviar.scheduler.core.controllers.controller import Controller
+from caviar.scheduler.core.controllers.guide import DesignGuide, LearningGuide
+from caviar.scheduler.core.controllers.halving import HalvingController
+from caviar.scheduler.core.controllers.registry import PIPELINE, Search, bracket_schedule, make_controller
+from caviar.scheduler.core.proposers.model import ModelProposer
+from caviar.scheduler.core.proposers.proposal import Proposal, Proposer, Request
+from caviar.scheduler.lifecycle.proposers import make_proposer
 from caviar.search_spaces import Value
 
 Points = npt.NDArray[np.float64]

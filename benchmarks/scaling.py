@@ -21,16 +21,16 @@ from typing import Any
 
 from environment import environment, sentence
 
+from caviar.scheduler.analysis.progress import ProgressMeter
+from caviar.scheduler.execution.cluster.environment import configure_ray_environment
 from caviar.scheduler.execution.interrupts import Interrupts
 from caviar.scheduler.execution.loop import Moment, SweepLoop
-from caviar.scheduler.execution.pace import Pace
-from caviar.scheduler.execution.ray_environment import configure_ray_environment
 from caviar.scheduler.execution.record import DurableRecord
 from caviar.scheduler.execution.simulated import SimulatedExecutor
-from caviar.scheduler.progress import ProgressMeter
-from caviar.scheduler.recorded import new_state
+from caviar.scheduler.execution.throttle import Pace
+from caviar.scheduler.lifecycle.recorded import new_state
 from caviar.scheduler.results import ReportWriter
-from caviar.scheduler.spec import SweepSpec
+from caviar.scheduler.spec.spec import SweepSpec
 from caviar.scheduler.storage import Journal, SweepDirectory, write_file
 
 ASSIGNMENT_S = 60.0

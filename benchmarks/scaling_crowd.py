@@ -18,10 +18,10 @@ import numpy as np
 import ray
 from ray.cluster_utils import Cluster
 
-from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
-from caviar.scheduler.core.reports import ReportBatch
-from caviar.scheduler.execution.worker import Answer
-from caviar.scheduler.execution.worker_maker import WorkerMaker
+from caviar.scheduler.core.trials.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.trials.reports import ReportBatch
+from caviar.scheduler.execution.pool.launcher import WorkerMaker
+from caviar.scheduler.execution.worker.ranks.actor import Answer
 
 METRIC = "loss"
 MEMORY = 100 * 2**20

@@ -19,10 +19,9 @@ import numpy.typing as npt
 import pandas as pd
 from environment import environment, sentence
 
-from caviar.scheduler.core.design import uniform_design
-from caviar.scheduler.core.guide import DesignGuide
-from caviar.scheduler.core.halving import HalvingController
-from caviar.scheduler.core.schedule import (
+from caviar.scheduler.core.controllers.guide import DesignGuide
+from caviar.scheduler.core.controllers.halving import HalvingController
+from caviar.scheduler.core.controllers.schedule import (
     Budget,
     Resource,
     Shape,
@@ -32,6 +31,7 @@ from caviar.scheduler.core.schedule import (
     hyperband_trials,
     schedule,
 )
+from caviar.scheduler.core.proposers.design import uniform_design
 from caviar.search_spaces import Integer, SearchSpace
 
 RESOURCE = Resource(1, 50, 3)

@@ -8,12 +8,12 @@ from typing import Any
 
 _PLACES = {
     "Best": "results",
-    "BracketPlan": "core.schedule",
+    "BracketPlan": "core.controllers.schedule",
     "Callback": "execution.callbacks",
     "InvalidSpecError": "errors",
     "JournalError": "errors",
     "Moment": "execution.loop",
-    "Plan": "core.schedule",
+    "Plan": "core.controllers.schedule",
     "Results": "results",
     "ResultsError": "errors",
     "RunStart": "execution.callbacks",
@@ -22,7 +22,7 @@ _PLACES = {
     "Sweep": "sweep",
     "SweepError": "errors",
     "SweepLockedError": "errors",
-    "SweepSpec": "spec",
+    "SweepSpec": "spec.spec",
     "SweepStoppedError": "errors",
     "WorkerError": "errors",
 }

@@ -1,6 +1,6 @@
 """The names that `__init__.py` imports when they are asked for, as type checkers see them."""
 
-from .core.schedule import BracketPlan, Plan
+from .core.controllers.schedule import BracketPlan, Plan
 from .errors import (
     InvalidSpecError,
     JournalError,
@@ -14,7 +14,7 @@ from .errors import (
 from .execution.callbacks import Callback, RunStart
 from .execution.loop import Moment, StopReason
 from .results import Best, Results
-from .spec import SweepSpec
+from .spec.spec import SweepSpec
 from .sweep import Sweep
 
 __all__ = [

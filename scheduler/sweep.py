@@ -8,25 +8,25 @@ from typing import Any
 
 from ..search_spaces import Domain, SearchSpace
 from ..trainers import Trainer, TrainerLike, load_trainer
-from .core.schedule import Plan
-from .edits import Edit
+from .analysis.plan import plan_sweep
+from .analysis.preview import ResumePreview, preview_resume
+from .core.controllers.schedule import Plan
+from .doctor.cluster import check_nodes
 from .errors import InvalidSpecError, SweepError
 from .execution.callbacks import Callback
 from .execution.interrupts import Interrupts
 from .execution.loop import Observer, StopReason
 from .execution.simulated import Curve, SimulatedExecutor, StepCost, one_second
-from .planning import plan_sweep
-from .preflight import check_nodes
-from .prepared import PreparedSweep, checked_proposer, prepare_sweep
-from .preview import ResumePreview, preview_resume
-from .recorded import RecordedSweep
+from .lifecycle.edits import Edit
+from .lifecycle.prepared import PreparedSweep, checked_proposer, prepare_sweep
+from .lifecycle.recorded import RecordedSweep
+from .lifecycle.resume import followed_fusing, resumed_spec
+from .lifecycle.run import RunOptions, run_in_directory
+from .lifecycle.simulate import simulated
+from .lifecycle.warm_start import prior_of, saved_prior
 from .results import Results
-from .resuming import followed_fusing, resumed_spec
-from .run import RunOptions, run_in_directory
-from .simulation import simulated
-from .spec import SweepSpec, read_spec_file
+from .spec.spec import SweepSpec, read_spec_file
 from .storage import STORAGE_TIMEOUT_S, Location, SweepDirectory, given_path, locate
-from .warm_start import prior_of, saved_prior
 
 
 class Sweep:

@@ -41,10 +41,10 @@ def recorded() -> Callable[..., Path]:
     from caviar.scheduler.execution.loop import SweepLoop  # noqa: PLC0415
     from caviar.scheduler.execution.record import DurableRecord  # noqa: PLC0415
     from caviar.scheduler.execution.simulated import SimulatedExecutor  # noqa: PLC0415
-    from caviar.scheduler.proposing import make_proposer  # noqa: PLC0415
-    from caviar.scheduler.recorded import new_state  # noqa: PLC0415
+    from caviar.scheduler.lifecycle.proposers import make_proposer  # noqa: PLC0415
+    from caviar.scheduler.lifecycle.recorded import new_state  # noqa: PLC0415
     from caviar.scheduler.results import ReportWriter  # noqa: PLC0415
-    from caviar.scheduler.spec import SweepSpec  # noqa: PLC0415
+    from caviar.scheduler.spec.spec import SweepSpec  # noqa: PLC0415
     from caviar.scheduler.storage import Journal, SweepDirectory, write_file  # noqa: PLC0415
 
     def record(storage: Path, seconds: float = inf, **fields: Any) -> Path:
@@ -82,8 +82,8 @@ class SharedRay:
         # Ray reads the environment, which is set by now, when it is imported.
         import ray  # noqa: PLC0415
 
-        from caviar.scheduler.execution.cluster import ray_running  # noqa: PLC0415
-        from caviar.scheduler.execution.ray_environment import configure_ray_environment  # noqa: PLC0415
+        from caviar.scheduler.execution.cluster.connect import ray_running  # noqa: PLC0415
+        from caviar.scheduler.execution.cluster.environment import configure_ray_environment  # noqa: PLC0415
 
         configure_ray_environment()
         if not ray.is_initialized():

@@ -59,7 +59,7 @@ def open_training(  # noqa: PLR0913 each is one fact of the trial, and all but t
     if trainer.kind is TrainerKind.CLASS:
         return StepperTraining(trainer.target, trainer.name, trial, tracked)
     if trainer.kind is TrainerKind.LANE:
-        from .pytorch.lane_training import LaneTraining  # noqa: PLC0415 torch is only touched where it is needed
+        from .pytorch.lanes.lane_training import LaneTraining  # noqa: PLC0415 torch is only touched where it is needed
 
         return LaneTraining(trainer.target, trial, tracked)
     return GeneratorTraining(trainer.target, trainer.name, trial, tracked)
@@ -75,7 +75,7 @@ def fuse_trainings(trainings: Sequence[Training]) -> FusedTrainings:
     Raises:
         TrainerError: Their models differ in more than the values of their tensors.
     """
-    from .pytorch.fused import fuse  # noqa: PLC0415 torch is only touched where it is needed
+    from .pytorch.lanes.fused import fuse  # noqa: PLC0415 torch is only touched where it is needed
 
     return fuse(trainings)
 
@@ -91,6 +91,6 @@ def measure_group_size(trainings: Sequence[Training], share: float) -> int:
     Returns:
         1 where training them one at a time is faster.
     """
-    from .pytorch.group_size import measure  # noqa: PLC0415 torch is only touched where it is needed
+    from .pytorch.lanes.group_size import measure  # noqa: PLC0415 torch is only touched where it is needed
 
     return measure(trainings, share)

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from .commands import cluster, doctor, read, run, spec
-from .exit_codes import exit_codes
+from .output.exit_codes import exit_codes
 
 
 class _Commands(TyperGroup):

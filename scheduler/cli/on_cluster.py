@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SweepError
-from ..jobs.frames import Message, write_message
-from ..jobs.kept_code import keep_code, package_here
-from ..jobs.moving import moved_fields
-from ..jobs.sending import send_sweep
+from ..remote.frames import Message, write_message
+from ..remote.kept_code import keep_code, package_here
+from ..remote.moving import moved_fields
+from ..remote.sending import send_sweep
 from ..storage import Location, SweepDirectory, in_home, is_uri, locate
 from ..storage.durable import list_folder
+from .actions.doctor_command import is_spec_file
 from .app import main as caviar
-from .console import KNOWN_AS_VARIABLE
-from .doctor_command import is_spec_file
-from .exit_codes import exit_codes
+from .output.console import KNOWN_AS_VARIABLE
+from .output.exit_codes import exit_codes
 
 STORAGE_VARIABLE = "CAVIAR_STORAGE"
 """On the head: the folder in which a relative `storage` starts; the home folder where it is not set."""

@@ -9,17 +9,17 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 
-from .assignment import Assignment, ErrorAction, Outcome, OutcomeStatus
-from .bracket import Verdict
-from .controller import Controller, Start
-from .goal import Mode, sign_of
-from .observations import Observations
-from .proposal import Insight, Proposal, Request
-from .revision import Revision
-from .schedule import BracketPlan
-from .seeds import derived_seed
-from .successor import succeed
-from .trial import Parent, TrialRow, TrialState
+from .controllers.bracket import Verdict
+from .controllers.controller import Controller, Start
+from .controllers.revision import Revision
+from .controllers.schedule import BracketPlan
+from .controllers.successor import succeed
+from .proposers.observations import Observations
+from .proposers.proposal import Insight, Proposal, Request
+from .trials.assignment import Assignment, ErrorAction, Outcome, OutcomeStatus
+from .trials.goal import Mode, sign_of
+from .trials.seeds import derived_seed
+from .trials.trial import Parent, TrialRow, TrialState
 
 
 class SweepState:

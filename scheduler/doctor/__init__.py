@@ -1,7 +1,1 @@
-"""Examining a sweep's directory without running anything, and rebuilding what can be rebuilt from the other files."""
-
-from .diagnosis import Diagnosis, Finding, Severity
-from .examination import examine
-from .repair import Repair, repair
-
-__all__ = ["Diagnosis", "Finding", "Repair", "Severity", "examine", "repair"]
+"""Examines and repairs: the files of a sweep, and the cluster that it is to run on."""

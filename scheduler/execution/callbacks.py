@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from threading import Condition, Thread
 from typing import Any, Protocol
 
-from ..core.assignment import Assignment, Outcome
-from ..core.proposal import Proposal
-from ..core.reports import ReportBatch
+from ..core.proposers.proposal import Proposal
+from ..core.trials.assignment import Assignment, Outcome
+from ..core.trials.reports import ReportBatch
 from ..storage import Location
 from .executor import Arrivals
 from .loop import StopReason

@@ -7,7 +7,7 @@ from io import TextIOBase
 from typing import TextIO
 
 from ..storage import Location
-from .trial_output import Tail
+from .worker.output import Tail
 
 
 class EchoedOutput:

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..core.assignment import Assignment, Outcome
-from ..core.proposal import Proposal, Request
-from ..core.reports import ReportBatch
-from ..core.stretches import Stretch
+from ..core.proposers.proposal import Proposal, Request
+from ..core.trials.assignment import Assignment, Outcome
+from ..core.trials.reports import ReportBatch, Stretch
 
 
 class ReportSink(Protocol):

@@ -16,17 +16,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf
 
-from ..core.assignment import Assignment, Outcome, split_groups
-from ..core.proposal import DesignProposer, Proposer, Request
-from ..core.reports import ReportBatch
+from ..core.proposers.proposal import DesignProposer, Proposer, Request
+from ..core.trials.assignment import Assignment, Outcome, split_groups
+from ..core.trials.reports import ReportBatch
 from ..errors import WorkerError
 from .echoed_output import EchoedOutput
-from .engine import Engine
 from .executor import Arrivals
 from .proposals import make_proposal
-from .report_queue import MANY_REPORTS, ReportQueue
-from .settings import EngineSettings
-from .storage_wait import Turns
+from .worker.engine import Engine
+from .worker.report_queue import MANY_REPORTS, ReportQueue
+from .worker.settings import EngineSettings
+from .worker.storage_wait import Turns
 
 
 class InProcessExecutor:

@@ -14,12 +14,12 @@ from enum import Enum
 from math import inf
 from typing import Protocol
 
-from ..core.assignment import Assignment, ErrorAction, Outcome
-from ..core.proposal import Proposal
+from ..core.proposers.proposal import Proposal
 from ..core.state import SweepState
+from ..core.trials.assignment import Assignment, ErrorAction, Outcome
 from .executor import Arrivals, Executor
 from .interrupts import Interrupts
-from .pace import Pace
+from .throttle import Pace
 
 _logger = logging.getLogger(__name__)
 

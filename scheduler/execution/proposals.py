@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from threadpoolctl import threadpool_limits
 
-from ..core.proposal import DesignProposer, Proposal, Proposer, Request
+from ..core.proposers.proposal import DesignProposer, Proposal, Proposer, Request
 
 _logger = logging.getLogger(__name__)
 

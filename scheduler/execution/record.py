@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from time import time
 from typing import Any
 
-from ..core.assignment import Assignment, Outcome
-from ..core.proposal import Proposal
+from ..core.proposers.proposal import Proposal
 from ..core.state import SweepState
+from ..core.trials.assignment import Assignment, Outcome
 from ..errors import ObjectStoreError, StorageError, SweepLockedError
 from ..results import ReportTable, ReportWriter, write_regions, write_trials
 from ..storage import STORAGE_TIMEOUT_S, Journal, Outage, SweepDirectory
 from .callbacks import Callbacks
+from .checkpoint_cleanup import Housekeeping
 from .executor import Arrivals
-from .housekeeping import Housekeeping
 from .loop import StopReason
 
 _logger = logging.getLogger(__name__)

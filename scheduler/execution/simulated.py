@@ -18,10 +18,9 @@ import numpy.typing as npt
 from ...search_spaces import Value
 from ...search_spaces.bounds import is_finite, is_whole
 from ...search_spaces.values import show
-from ..core.assignment import Assignment, Outcome, OutcomeStatus, split_groups, unbegun
-from ..core.proposal import Proposer, Request
-from ..core.reports import ReportBatch
-from ..core.stretches import Stretch, Stretches
+from ..core.proposers.proposal import Proposer, Request
+from ..core.trials.assignment import Assignment, Outcome, OutcomeStatus, split_groups, unbegun
+from ..core.trials.reports import ReportBatch, Stretch, Stretches
 from ..errors import InvalidSpecError
 from .executor import IDLE_SHARE, Arrivals, ReportSink
 from .proposals import Proposals

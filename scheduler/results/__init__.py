@@ -15,11 +15,11 @@ _PLACES = {
     "find_parts": "found_parts",
     "marks_to_note": "found_parts",
     "recorded_parts": "part_marks",
-    "regions_table": "regions",
+    "regions_table": "tables",
     "reported_through": "found_parts",
-    "trials_table": "trials",
-    "write_regions": "regions",
-    "write_trials": "trials",
+    "trials_table": "tables",
+    "write_regions": "tables",
+    "write_trials": "tables",
 }
 """The module of each name; `__init__.pyi` says the same to type checkers."""
 

@@ -3,10 +3,9 @@
 from .best import Best
 from .found_parts import drop_uncovered, find_parts, marks_to_note, reported_through
 from .part_marks import recorded_parts
-from .regions import regions_table, write_regions
 from .reports import ReportTable
 from .results import Results
-from .trials import trials_table, write_trials
+from .tables import regions_table, trials_table, write_regions, write_trials
 from .writer import ReportWriter
 
 __all__ = [

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ...search_spaces import Value
 from ...search_spaces.values import show
-from ..core.columns import CONFIG_PREFIX
+from ..core.trials.columns import CONFIG_PREFIX
 from ..errors import ResultsError
 from .schema import config_fields
 

@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...search_spaces import Value
-from ..core.columns import EXTRA, is_reserved
-from ..core.reports import ReportBatch
-from ..core.stretches import Stretch, Stretches
+from ..core.trials.columns import EXTRA, is_reserved
+from ..core.trials.reports import ReportBatch, Stretch, Stretches
 from .configurations import Configurations
 from .schema import EXTRA_TYPE, Header, metric_names, reports_schema
 

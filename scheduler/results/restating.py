@@ -7,10 +7,10 @@ from math import isfinite
 import pyarrow as pa
 
 from ...search_spaces import Value
-from ..core.columns import CONFIG_PREFIX, EXTRA
-from ..core.goal import Mode
-from ..core.revision import RungValue
-from ..core.trial import TrialRow
+from ..core.controllers.revision import RungValue
+from ..core.trials.columns import CONFIG_PREFIX, EXTRA
+from ..core.trials.goal import Mode
+from ..core.trials.trial import TrialRow
 from ..errors import InvalidSpecError, ResultsError
 from ..storage.durable import write_file
 from ..storage.layout import SweepDirectory

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from ...search_spaces.values import cut, show
-from ..core.columns import EXTRA
+from ..core.trials.columns import EXTRA
 from ..errors import ResultsError, StorageError, SweepError
 from ..storage.location import Location, locate
 from .best import Best

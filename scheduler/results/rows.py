@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from ..core.columns import CONFIG_PREFIX
+from ..core.trials.columns import CONFIG_PREFIX
 from .configurations import configuration_of
 from .ranking import best_first
 from .results import Results

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ...search_spaces import Value
-from ..core.columns import CONFIG_PREFIX
-from ..core.trial import TrialState
+from ..core.trials.columns import CONFIG_PREFIX
+from ..core.trials.trial import TrialState
 from .configurations import configuration_of
 from .results import Results
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..core.columns import CONFIG_PREFIX, EXTRA, REPORT_COLUMNS, RESERVED, is_reserved
+from ..core.trials.columns import CONFIG_PREFIX, EXTRA, REPORT_COLUMNS, RESERVED, is_reserved
 from ..errors import InvalidSpecError, ResultsError
 from .sealed import seal
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from ...search_spaces import Value
-from ..core.reports import ReportBatch
+from ..core.trials.reports import ReportBatch
 from ..errors import ResultsError
 from ..storage.durable import list_files, write_file
 from ..storage.layout import SweepDirectory

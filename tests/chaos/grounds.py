@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import psutil
 
-from caviar.scheduler.execution.ray_environment import configure_ray_environment
+from caviar.scheduler.execution.cluster.environment import configure_ray_environment
 
 WORKER = "ray::Worker"
 _STORE_BYTES = 80 * 2**20

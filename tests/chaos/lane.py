@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from caviar.trainers import Trial
-from caviar.trainers.pytorch.data import Data
-from caviar.trainers.pytorch.lane import Lane
+from caviar.trainers.pytorch.lanes.data import Data
+from caviar.trainers.pytorch.lanes.lane import Lane
 
 from .training import PACE_S, note
 

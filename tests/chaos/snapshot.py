@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import duckdb
 
 from caviar.scheduler import Results
-from caviar.scheduler.status import sweep_status
+from caviar.scheduler.analysis.status import sweep_status
 from caviar.scheduler.storage import read_journal
 
 Event = dict[str, Any]

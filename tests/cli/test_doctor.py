@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from caviar.scheduler import Results
-from caviar.scheduler.doctor import examine
+from caviar.scheduler.doctor.files import examine
 
 Finished = tuple[Path, subprocess.CompletedProcess[str]]
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from caviar.scheduler import Results
-from caviar.scheduler.status import SweepCondition, sweep_status
+from caviar.scheduler.analysis.status import SweepCondition, sweep_status
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

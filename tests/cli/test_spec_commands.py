@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from caviar.scheduler.spec_schema import spec_schema
+from caviar.scheduler.spec.json_schema import spec_schema
 
 ROOT = Path(__file__).parents[2]
 

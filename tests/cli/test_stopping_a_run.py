@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from caviar.scheduler.stopping import stop_sweep
+from caviar.scheduler.lifecycle.stop import stop_sweep
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

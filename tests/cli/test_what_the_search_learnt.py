@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 
 from caviar.scheduler import Moment
-from caviar.scheduler.cli.lessons import importance_view
-from caviar.scheduler.cli.progress import RunProgress, live_view
-from caviar.scheduler.importance import importance
-from caviar.scheduler.progress import ProgressMeter
-from caviar.scheduler.recorded import RecordedSweep, load_spec
-from caviar.scheduler.status import sweep_status
+from caviar.scheduler.analysis.importance import importance
+from caviar.scheduler.analysis.progress import ProgressMeter
+from caviar.scheduler.analysis.status import sweep_status
+from caviar.scheduler.cli.output.progress import RunProgress, live_view
+from caviar.scheduler.cli.output.tables import importance_view
+from caviar.scheduler.lifecycle.recorded import RecordedSweep, load_spec
 from caviar.scheduler.storage import SweepDirectory
 
 

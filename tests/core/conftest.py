@@ -10,12 +10,12 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus, split_groups
-from caviar.scheduler.core.goal import Mode
-from caviar.scheduler.core.proposal import Proposal, Proposer, Request
-from caviar.scheduler.core.revision import Revision
+from caviar.scheduler.core.controllers.revision import Revision
+from caviar.scheduler.core.proposers.proposal import Proposal, Proposer, Request
 from caviar.scheduler.core.state import SweepState
-from caviar.scheduler.core.trial import TrialRow, TrialState
+from caviar.scheduler.core.trials.assignment import Assignment, Outcome, OutcomeStatus, split_groups
+from caviar.scheduler.core.trials.goal import Mode
+from caviar.scheduler.core.trials.trial import TrialRow, TrialState
 
 Work = Callable[[Assignment], Outcome]
 ENDED = {TrialState.STOPPED, TrialState.COMPLETED, TrialState.DIVERGED, TrialState.FAILED}

@@ -9,15 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
-from caviar.scheduler.core.change import Change
-from caviar.scheduler.core.controllers import Search
-from caviar.scheduler.core.retention import Retention, Standing, Stored, expendable
-from caviar.scheduler.core.revision import Revision
-from caviar.scheduler.core.schedule import BracketPlan, Budget, Resource
+from caviar.scheduler.core.controllers.registry import Search
+from caviar.scheduler.core.controllers.revision import Change, Revision
+from caviar.scheduler.core.controllers.schedule import BracketPlan, Budget, Resource
+from caviar.scheduler.core.controllers.successor import _come_of
 from caviar.scheduler.core.state import SweepState
-from caviar.scheduler.core.successor import _come_of
-from caviar.scheduler.core.trial import Parent, TrialRow, TrialState
+from caviar.scheduler.core.trials.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.trials.retention import Retention, Standing, Stored, expendable
+from caviar.scheduler.core.trials.trial import Parent, TrialRow, TrialState
 from caviar.search_spaces import SearchSpace, Uniform
 
 from ..exploiting import exploiting_state

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caviar.scheduler.core.assignment import Assignment, ErrorAction, Outcome, OutcomeStatus
-from caviar.scheduler.core.controllers import Search, make_controller
-from caviar.scheduler.core.schedule import Budget, Resource
+from caviar.scheduler.core.controllers.registry import Search, make_controller
+from caviar.scheduler.core.controllers.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
-from caviar.scheduler.core.trial import TrialRow, TrialState
+from caviar.scheduler.core.trials.assignment import Assignment, ErrorAction, Outcome, OutcomeStatus
+from caviar.scheduler.core.trials.trial import TrialRow, TrialState
 from caviar.search_spaces import SearchSpace, Uniform
 
 SEARCH = Search(SearchSpace({"x": Uniform(0.0, 1.0)}), Resource(1, 9, 3), Budget(trials=9), 1, "hyperband")

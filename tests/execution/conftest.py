@@ -6,9 +6,9 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from caviar.scheduler.core.assignment import Assignment
-from caviar.scheduler.execution.ray_environment import configure_ray_environment
-from caviar.scheduler.execution.settings import EngineSettings
+from caviar.scheduler.core.trials.assignment import Assignment
+from caviar.scheduler.execution.cluster.environment import configure_ray_environment
+from caviar.scheduler.execution.worker.settings import EngineSettings
 from caviar.scheduler.storage import SweepDirectory
 from caviar.trainers import load_trainer
 

@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
-from caviar.scheduler.core.controllers import Search, make_controller
-from caviar.scheduler.core.proposal import Proposal
-from caviar.scheduler.core.reports import ReportBatch
-from caviar.scheduler.core.schedule import Budget, Resource
+from caviar.scheduler.core.controllers.registry import Search, make_controller
+from caviar.scheduler.core.controllers.schedule import Budget, Resource
+from caviar.scheduler.core.proposers.proposal import Proposal
 from caviar.scheduler.core.state import SweepState
+from caviar.scheduler.core.trials.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.execution import callbacks
 from caviar.scheduler.execution.callbacks import Callback, Callbacks, RunStart
 from caviar.scheduler.execution.executor import Arrivals

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
-from caviar.scheduler.core.placement import WorkerKind
-from caviar.scheduler.core.reports import ReportBatch
+from caviar.scheduler.core.placement.kinds import WorkerKind
+from caviar.scheduler.core.trials.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.execution.executor import Executor
 from caviar.scheduler.execution.in_process import InProcessExecutor
-from caviar.scheduler.execution.ray_executor import RayExecutor
-from caviar.scheduler.execution.settings import EngineSettings
+from caviar.scheduler.execution.pool.executor import RayExecutor
 from caviar.scheduler.execution.simulated import Config, SimulatedExecutor
+from caviar.scheduler.execution.worker.settings import EngineSettings
 from caviar.scheduler.storage import SweepDirectory
 from caviar.trainers import load_trainer
 

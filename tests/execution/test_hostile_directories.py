@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from caviar.scheduler import Results
-from caviar.scheduler.core.assignment import Assignment, OutcomeStatus
+from caviar.scheduler.analysis.page.page import write_page
+from caviar.scheduler.core.trials.assignment import Assignment, OutcomeStatus
 from caviar.scheduler.errors import SweepError
-from caviar.scheduler.execution.engine import Engine
-from caviar.scheduler.execution.report_queue import ReportQueue
-from caviar.scheduler.execution.settings import EngineSettings
-from caviar.scheduler.results.page import write_page
+from caviar.scheduler.execution.worker.engine import Engine
+from caviar.scheduler.execution.worker.report_queue import ReportQueue
+from caviar.scheduler.execution.worker.settings import EngineSettings
 from caviar.scheduler.storage import Checkpoints, SweepDirectory, SweepLock
 
 

@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from caviar.scheduler.core.assignment import Assignment, ErrorAction, Outcome, OutcomeStatus
-from caviar.scheduler.core.error_rules import ErrorRule
-from caviar.scheduler.core.reports import ReportBatch
+from caviar.scheduler.core.trials.assignment import Assignment, ErrorAction, ErrorRule, Outcome, OutcomeStatus
+from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.execution.in_process import InProcessExecutor
-from caviar.scheduler.execution.settings import EngineSettings
+from caviar.scheduler.execution.worker.settings import EngineSettings
 from caviar.scheduler.storage import Checkpoints, SweepDirectory
 from caviar.trainers import Trial, load_trainer
 
@@ -265,9 +264,9 @@ def test_trials_are_closed_once_whether_they_ended_or_not(
 DEBUGGED = """
 import sys
 from pathlib import Path
-from caviar.scheduler.core.assignment import Assignment
+from caviar.scheduler.core.trials.assignment import Assignment
 from caviar.scheduler.execution.in_process import InProcessExecutor
-from caviar.scheduler.execution.settings import EngineSettings
+from caviar.scheduler.execution.worker.settings import EngineSettings
 from caviar.scheduler.storage import SweepDirectory
 from caviar.trainers import load_trainer
 

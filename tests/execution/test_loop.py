@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
-from caviar.scheduler.core.controllers import Search, make_controller
-from caviar.scheduler.core.schedule import Budget, Resource
+from caviar.scheduler.core.controllers.registry import Search, make_controller
+from caviar.scheduler.core.controllers.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
-from caviar.scheduler.core.trial import TrialState
+from caviar.scheduler.core.trials.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.trials.trial import TrialState
 from caviar.scheduler.execution.executor import Arrivals
 from caviar.scheduler.execution.interrupts import Interrupts
 from caviar.scheduler.execution.loop import Moment, StopReason, SweepLoop

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import orjson
 import pytest
 
-from caviar.scheduler.core.assignment import Assignment, OutcomeStatus
+from caviar.scheduler.core.trials.assignment import Assignment, OutcomeStatus
 from caviar.scheduler.errors import ObjectStoreError, StorageError, SweepLockedError
-from caviar.scheduler.execution.engine import Engine
 from caviar.scheduler.execution.executor import Arrivals
 from caviar.scheduler.execution.record import DurableRecord
-from caviar.scheduler.execution.report_queue import ReportQueue
-from caviar.scheduler.execution.settings import EngineSettings
+from caviar.scheduler.execution.worker.engine import Engine
+from caviar.scheduler.execution.worker.report_queue import ReportQueue
+from caviar.scheduler.execution.worker.settings import EngineSettings
 from caviar.scheduler.results import ReportWriter
 from caviar.scheduler.storage import Checkpoints, Journal, ObjectPath, SweepDirectory, SweepLock, locate, read_journal
 

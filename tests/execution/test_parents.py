@@ -11,27 +11,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
-from caviar.scheduler.core.placement import WorkerKind
-from caviar.scheduler.core.reports import ReportBatch
+from caviar.scheduler.core.placement.kinds import WorkerKind
 from caviar.scheduler.core.state import SweepState
-from caviar.scheduler.core.trial import Parent
+from caviar.scheduler.core.trials.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.trials.reports import ReportBatch
+from caviar.scheduler.core.trials.trial import Parent
 from caviar.scheduler.errors import JournalError
-from caviar.scheduler.execution.engine import Engine
-from caviar.scheduler.execution.peer import PeerTrials
-from caviar.scheduler.execution.ray_executor import RayExecutor
+from caviar.scheduler.execution.pool.executor import RayExecutor
 from caviar.scheduler.execution.record import decided_event
-from caviar.scheduler.execution.replay import replay
-from caviar.scheduler.execution.report_queue import ReportQueue
-from caviar.scheduler.execution.settings import EngineSettings
 from caviar.scheduler.execution.simulated import SimulatedExecutor
-from caviar.scheduler.recovery import recover_checkpoints
+from caviar.scheduler.execution.worker.engine import Engine
+from caviar.scheduler.execution.worker.ranks.peer import PeerTrials
+from caviar.scheduler.execution.worker.report_queue import ReportQueue
+from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.lifecycle.opening import recover_checkpoints
+from caviar.scheduler.lifecycle.replay import replay
 from caviar.scheduler.results import ReportWriter, find_parts
 from caviar.scheduler.storage import Checkpoints, SweepDirectory, read_journal
 from caviar.trainers import load_trainer, open_training
 
 from ..exploiting import exploiting_state
-from .test_replay import cost, curve, reports_in, run, timeless
+from ..lifecycle.test_replay import cost, curve, reports_in, run, timeless
 
 Settings = Callable[..., EngineSettings]
 Work = Callable[..., Assignment]

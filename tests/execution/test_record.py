@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from caviar.scheduler.core.assignment import Assignment, Outcome, OutcomeStatus
-from caviar.scheduler.core.controllers import Search, make_controller
-from caviar.scheduler.core.reports import ReportBatch
-from caviar.scheduler.core.schedule import Budget, Resource
+from caviar.scheduler.core.controllers.registry import Search, make_controller
+from caviar.scheduler.core.controllers.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
+from caviar.scheduler.core.trials.assignment import Assignment, Outcome, OutcomeStatus
+from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.errors import StorageError
 from caviar.scheduler.execution.executor import Arrivals
 from caviar.scheduler.execution.loop import StopReason

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from caviar.scheduler.core.assignment import Assignment, OutcomeStatus
+from caviar.scheduler.core.trials.assignment import Assignment, OutcomeStatus
 from caviar.scheduler.execution.simulated import Config, SimulatedExecutor
 
 Work = Callable[..., Assignment]

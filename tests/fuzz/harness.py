@@ -129,7 +129,7 @@ def short(error: Exception) -> bool:
 
 def spec_inputs(folder: Path, chance: random.Random) -> Iterator[bytes]:
     """Texts of specs: mutated trees, mutated texts, and pieces put together."""
-    from caviar.scheduler.spec import SweepSpec  # noqa: PLC0415
+    from caviar.scheduler.spec.spec import SweepSpec  # noqa: PLC0415
 
     texts = [SweepSpec.parse(spec).to_yaml() for spec in SPECS]
     while True:
@@ -152,8 +152,8 @@ def spec_inputs(folder: Path, chance: random.Random) -> Iterator[bytes]:
 
 def check_spec(folder: Path) -> Check:
     """A spec is refused in short sentences, or comes back equal from its YAML."""
-    from caviar.scheduler.overrides import override  # noqa: PLC0415
-    from caviar.scheduler.spec import SweepSpec  # noqa: PLC0415
+    from caviar.scheduler.spec.overrides import override  # noqa: PLC0415
+    from caviar.scheduler.spec.spec import SweepSpec  # noqa: PLC0415
     from caviar.search_spaces import CaviarError  # noqa: PLC0415
     from caviar.search_spaces.strict_yaml import load_yaml  # noqa: PLC0415
 
@@ -202,8 +202,8 @@ def sealed_lines(events: list[Any]) -> bytes:
 
 def check_journal(folder: Path) -> Check:
     """A journal is refused, or it is the beginning of what was written; replaying it raises nothing of its own."""
-    from caviar.scheduler.execution.replay import replay  # noqa: PLC0415
-    from caviar.scheduler.recorded import load_spec, new_state  # noqa: PLC0415
+    from caviar.scheduler.lifecycle.recorded import load_spec, new_state  # noqa: PLC0415
+    from caviar.scheduler.lifecycle.replay import replay  # noqa: PLC0415
     from caviar.scheduler.storage import Journal, read_journal  # noqa: PLC0415
     from caviar.search_spaces import CaviarError  # noqa: PLC0415
 
@@ -238,10 +238,10 @@ def recorded_sweep(folder: Path) -> bytes:
     from caviar.scheduler.execution.loop import SweepLoop  # noqa: PLC0415
     from caviar.scheduler.execution.record import DurableRecord  # noqa: PLC0415
     from caviar.scheduler.execution.simulated import SimulatedExecutor  # noqa: PLC0415
-    from caviar.scheduler.proposing import make_proposer  # noqa: PLC0415
-    from caviar.scheduler.recorded import new_state  # noqa: PLC0415
+    from caviar.scheduler.lifecycle.proposers import make_proposer  # noqa: PLC0415
+    from caviar.scheduler.lifecycle.recorded import new_state  # noqa: PLC0415
     from caviar.scheduler.results import ReportWriter  # noqa: PLC0415
-    from caviar.scheduler.spec import SweepSpec  # noqa: PLC0415
+    from caviar.scheduler.spec.spec import SweepSpec  # noqa: PLC0415
     from caviar.scheduler.storage import Journal, SweepDirectory, write_file  # noqa: PLC0415
 
     layout = SweepDirectory(folder / "sweep")

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from caviar.scheduler.analysis.status import sweep_status
 from caviar.scheduler.errors import JournalError, ResultsError
 from caviar.scheduler.results import Results
-from caviar.scheduler.spec import SweepSpec
-from caviar.scheduler.status import sweep_status
+from caviar.scheduler.spec.spec import SweepSpec
 from caviar.search_spaces import CaviarError
 
 pytestmark = pytest.mark.slow

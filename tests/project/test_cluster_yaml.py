@@ -13,8 +13,8 @@ import yaml
 from packaging.specifiers import SpecifierSet
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from caviar.scheduler.core.placement import WorkerKind
-from caviar.scheduler.core.staffing import has_labels
+from caviar.scheduler.core.placement.kinds import WorkerKind
+from caviar.scheduler.core.placement.staffing import has_labels
 
 pytestmark = pytest.mark.checkout
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from caviar.scheduler.errors import WorkerError
-from caviar.scheduler.execution.ray_environment import configure_ray_environment
+from caviar.scheduler.execution.cluster.environment import configure_ray_environment
 from caviar.scheduler.sweep import Sweep
 from caviar.search_spaces import Log
 
@@ -21,9 +21,9 @@ UNPICKLERS = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 MAY_IMPORT = {"trainers/pytorch/state.py": {"pickle"}}
 """For the name of an exception of `torch.load` alone."""
 MESSAGES = {
-    "scheduler/execution/worker_settings.py",
-    "scheduler/execution/ray_executor.py",
-    "scheduler/preflight/probe.py",
+    "scheduler/execution/worker/ranks/actor_settings.py",
+    "scheduler/execution/pool/executor.py",
+    "scheduler/doctor/cluster/probe.py",
 }
 """Here cloudpickle takes training code from the driver to its workers, over Ray and never over a file."""
 RUNS_TEXT = {"eval", "exec", "compile", "system", "popen", "getoutput", "getstatusoutput"}
@@ -107,7 +107,7 @@ def listening() -> set[str]:
 def test_ray_listens_on_the_loopback_and_a_secret_stays_where_it_is(
     no_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from caviar.scheduler.results.page import write_page  # noqa: PLC0415
+    from caviar.scheduler.analysis.page.page import write_page  # noqa: PLC0415
 
     (tmp_path / "code.py").write_text(CODE)
     monkeypatch.setenv("MY_API_KEY", SECRET)

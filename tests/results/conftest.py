@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 import pytest
 
-from caviar.scheduler.core.reports import ReportBatch
+from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.storage import SweepDirectory
 
 

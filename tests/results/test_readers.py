@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from caviar.scheduler.core.reports import ReportBatch
+from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.results import ReportWriter
 from caviar.scheduler.storage import SweepDirectory
 

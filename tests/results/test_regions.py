@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from caviar.scheduler import Results, Sweep
-from caviar.scheduler.core.proposal import Insight
-from caviar.scheduler.core.region import Region, Span
+from caviar.scheduler.core.proposers.proposal import Insight
+from caviar.scheduler.core.proposers.region import Region, Span
 from caviar.scheduler.results import ReportWriter, regions_table, write_regions
 from caviar.scheduler.storage import SweepDirectory
 from caviar.search_spaces import Constant, Domain, Integer, Log, Uniform

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caviar.scheduler.core.reports import ReportBatch
+from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.errors import InvalidSpecError, ResultsError
 from caviar.scheduler.results import ReportWriter, Results, drop_uncovered, find_parts, reported_through
 from caviar.scheduler.storage import SweepDirectory

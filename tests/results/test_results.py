@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from caviar.scheduler.core.reports import ReportBatch
-from caviar.scheduler.core.trial import Parent, TrialRow, TrialState
+from caviar.scheduler.core.trials.reports import ReportBatch
+from caviar.scheduler.core.trials.trial import Parent, TrialRow, TrialState
 from caviar.scheduler.errors import ResultsError
 from caviar.scheduler.results import ReportTable, ReportWriter, Results, trials_table, write_trials
 from caviar.scheduler.storage import Checkpoints, SweepDirectory

@@ -7,9 +7,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from caviar.scheduler.core.proposal import Insight
-from caviar.scheduler.core.region import Region, Span
-from caviar.scheduler.core.reports import ReportBatch
+from caviar.scheduler.core.proposers.proposal import Insight
+from caviar.scheduler.core.proposers.region import Region, Span
+from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.results import ReportWriter, write_regions, write_trials
 from caviar.scheduler.storage import SweepDirectory
 

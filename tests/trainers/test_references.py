@@ -209,7 +209,7 @@ def test_a_trainer_class_may_have_methods_of_the_names_of_a_lane() -> None:
         ("no_file.py:train", "no_file.py does not exist"),
         ("no.such.module:train", "no.such.module cannot be imported: ModuleNotFoundError"),
         ("caviar.trainers.pytorch.digits:trian", "has no 'trian'; did you mean 'train'"),
-        ("caviar.trainers.pytorch.data:SPLIT_SEED", "is a int: a trainer is a generator function or a class"),
+        ("caviar.trainers.pytorch.lanes.data:SPLIT_SEED", "is a int: a trainer is a generator function or a class"),
         (["python", "{checkpoint}"], "{checkpoint} without {stop}"),
     ],
 )

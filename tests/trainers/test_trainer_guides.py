@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_wine
 
-from caviar.scheduler.spec import SweepSpec
+from caviar.scheduler.spec.spec import SweepSpec
 from caviar.trainers import fuse_trainings, load_trainer, open_training
-from caviar.trainers.pytorch.architecture import Architecture
-from caviar.trainers.pytorch.augmentation import AugmentationSettings
-from caviar.trainers.pytorch.classification import Classifier, DataSettings
-from caviar.trainers.pytorch.recipe import Recipe
-from caviar.trainers.pytorch.schedules import SCHEDULES
+from caviar.trainers.pytorch.classification.architecture import Architecture
+from caviar.trainers.pytorch.classification.classifier import Classifier, DataSettings
+from caviar.trainers.pytorch.lanes.recipe import Recipe
+from caviar.trainers.pytorch.parts.augmentation import AugmentationSettings
+from caviar.trainers.pytorch.parts.schedules import SCHEDULES
 
 DOCS = Path(__file__).parents[2] / "docs"
 

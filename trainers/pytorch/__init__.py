@@ -11,10 +11,10 @@ from importlib import import_module
 from typing import Any
 
 _PLACES = {
-    "Data": ("data", "Data"),
-    "Dropout": ("dropout", "Dropout"),
-    "Lane": ("lane", "Lane"),
-    "classifier": ("classification", "Classifier"),
+    "Data": ("lanes.data", "Data"),
+    "Dropout": ("parts.dropout", "Dropout"),
+    "Lane": ("lanes.lane", "Lane"),
+    "classifier": ("classification.classifier", "Classifier"),
     "join_processes": ("processes", "join_processes"),
 }
 

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from ...search_spaces import Value
 from ..trial import Trial
-from . import classification
-from .data import Data, digits_data
+from .classification import classifier as classification
+from .lanes.data import Data, digits_data
 
 
 class Digits(classification.Classifier):

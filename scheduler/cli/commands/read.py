@@ -13,7 +13,7 @@ app = typer.Typer()
 @app.command()
 def status(directory: Directory, address: Address = None, json: Json = False) -> None:
     """Show where a sweep stands."""
-    from .. import status_command
+    from ..actions import status_command
 
     status_command.status(directory, address, json=json)
 
@@ -32,7 +32,7 @@ def trials(
     json: Json = False,
 ) -> None:
     """List the trials of a sweep."""
-    from .. import read_commands
+    from ..actions import read_commands
 
     read_commands.trials(directory, sort, limit, address, json=json)
 
@@ -40,7 +40,7 @@ def trials(
 @app.command()
 def best(directory: Directory, address: Address = None, json: Json = False) -> None:
     """Print the best configuration."""
-    from .. import read_commands
+    from ..actions import read_commands
 
     read_commands.best(directory, address, json=json)
 
@@ -56,7 +56,7 @@ def importance(
     json: Json = False,
 ) -> None:
     """Show how much each hyperparameter matters."""
-    from .. import read_commands
+    from ..actions import read_commands
 
     read_commands.importance(directory, method, address, json=json)
 
@@ -74,6 +74,6 @@ def report(
 
     One HTML file that needs nothing else.
     """
-    from .. import read_commands
+    from ..actions import read_commands
 
     read_commands.report(directory, output, json=json)

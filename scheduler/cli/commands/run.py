@@ -34,8 +34,8 @@ def run(  # noqa: PLR0913 PLR0917 typer takes each option as an argument
     json: Json = False,
 ) -> None:
     """Run a sweep to its end and print the best configuration."""
-    from .. import run_commands
-    from ..given import parse_settings
+    from ..actions import run_commands
+    from ..input.given import parse_settings
 
     values = parse_settings(settings, name=name, storage=storage, workers_count=workers)
     run_commands.run(spec_file, values, preflight=not no_preflight, json=json)
@@ -71,8 +71,8 @@ def resume(  # noqa: PLR0913 PLR0917 typer takes each option as an argument
 
     What --set, --spec or an editor changed in sweep.yaml holds from now on.
     """
-    from .. import cluster_commands, run_commands
-    from ..given import parse_settings
+    from ..actions import cluster_commands, run_commands
+    from ..input.given import parse_settings
 
     values = parse_settings(settings, workers_count=workers)
     if address is not None:
@@ -96,6 +96,6 @@ def stop(
 
     Waits until the steps that are being trained have ended; `caviar resume` goes on.
     """
-    from .. import stop_command
+    from ..actions import stop_command
 
     stop_command.stop(directory, timeout, address, json=json)

@@ -16,7 +16,7 @@ def init(
     json: Json = False,
 ) -> None:
     """Write a spec and a training file to start from."""
-    from .. import spec_commands
+    from ..actions import spec_commands
 
     spec_commands.init(directory, json=json)
 
@@ -24,8 +24,8 @@ def init(
 @app.command()
 def validate(spec_file: SpecFile, settings: Settings = None, json: Json = False) -> None:
     """Check a spec without running its training code."""
-    from .. import spec_commands
-    from ..given import parse_settings
+    from ..actions import spec_commands
+    from ..input.given import parse_settings
 
     spec_commands.validate(spec_file, parse_settings(settings), json=json)
 
@@ -45,8 +45,8 @@ def plan(
 
     The time needs the cost of a step: give it with --step-seconds, or have it measured.
     """
-    from .. import spec_commands
-    from ..given import parse_settings
+    from ..actions import spec_commands
+    from ..input.given import parse_settings
 
     if step_seconds is not None and (measure or not step_seconds > 0):
         raise typer.BadParameter("must be above 0, and given without --measure", param_hint="--step-seconds")
@@ -57,6 +57,6 @@ def plan(
 @app.command()
 def schema(json: Json = False) -> None:
     """Print the JSON Schema of a spec, for editors."""
-    from .. import spec_commands
+    from ..actions import spec_commands
 
     spec_commands.schema()

@@ -1,0 +1,1 @@
+"""Looks at a sweep and never writes into it: status, plan, preview, importance, page."""

@@ -1,0 +1,97 @@
+"""What a sweep's search has learnt, in the sentences that people read."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from ...search_spaces import SearchSpace
+from ..core.proposers.learning import ENOUGH_RESULTS
+from ..core.proposers.proposal import Insight
+from ..core.state import SweepState
+from ..core.trials.goal import sign_of
+from ..spec.spec import SweepSpec
+from .boundaries import Edge, edges
+from .wording import describe_region, describe_shares
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What the search has learnt by now.
+
+    Attributes:
+        looking: Where points are chosen, in one line.
+        why: What changed with the last proposal, and why, in one line; None before the first.
+        matters: How much each hyperparameter matters, in one line; None before the first.
+        proposal: The last proposal's number, which is its bracket's; None before the first.
+        insight: What was learnt on the way to it.
+    """
+
+    looking: str
+    why: str | None = None
+    matters: str | None = None
+    proposal: int | None = None
+    insight: Insight | None = None
+
+
+def lessons_of(spec: SweepSpec, state: SweepState) -> Lessons:
+    """What the search has learnt, by the last proposal of the state."""
+    if not state.latest_insights:
+        return Lessons(_before_the_first(spec, state))
+    number = max(state.latest_insights)
+    insight = state.latest_insights[number]
+    kind = "bracket" if spec.controller.kind.waits else "proposal"
+    return Lessons(
+        describe_region(spec.search_space, insight.region),
+        f"{kind} {number}: {insight.change}",
+        describe_shares(insight.shares),
+        number,
+        insight,
+    )
+
+
+def state_warnings(spec: SweepSpec, state: SweepState) -> tuple[str, ...]:
+    """What a person should know of the ranges that were given, by the trials so far."""
+    sign = sign_of(spec.mode)
+    ranked = sorted(
+        (sign * row.best_value, row.trial, row.config)
+        for row in state.rows
+        if row.best_value is not None and isfinite(row.best_value)
+    )
+    shares = state.latest_insights[max(state.latest_insights)].shares if state.latest_insights else None
+    return _warnings(edges(spec.search_space, [config for _, _, config in ranked], shares))
+
+
+def results_warnings(
+    space: SearchSpace, trials: Iterable[Mapping[str, Any]], regions: Iterable[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """The same by a sweep's results.
+
+    Args:
+        space: The search space.
+        trials: The trials as `trial_rows` gives them, the best first.
+        regions: The rows of the results' regions.
+    """
+    shares = {row["hyperparameter"]: row["importance"] for row in regions}
+    ranked = [row["config"] for row in trials if row["best_value"] is not None]
+    return _warnings(edges(space, ranked, shares))
+
+
+def _warnings(found: Sequence[Edge]) -> tuple[str, ...]:
+    return tuple(map(str, found))
+
+
+def _before_the_first(spec: SweepSpec, state: SweepState) -> str:
+    """Where points lie that no model chooses, and what a model waits for."""
+    if spec.controller.kind.points is not None:
+        return f"{spec.controller.kind.points}; results do not change them"
+    if not spec.search.learns:
+        return "points are laid evenly over the whole space; results do not change them"
+    if spec.proposer_name != "model":
+        return f"points are chosen by {spec.proposer_name} from results"
+    missing = ENOUGH_RESULTS - state.observations().finite
+    if state.finished:
+        return "points were laid evenly over the whole space: no model chose any"
+    if missing > 0:
+        return f"points are laid evenly over the whole space; a model takes over after {missing} more results"
+    return "points are laid evenly over the whole space; a model chooses the next ones"

@@ -1,0 +1,113 @@
+"""Where a sweep stands, read from its directory; the sweep may be running meanwhile, in this process or another."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ..core.trials.trial import TrialRow
+from ..execution.loop import StopReason
+from ..lifecycle.recorded import RecordedSweep
+from ..lifecycle.replay import History
+from ..spec.spec import SweepSpec
+from ..storage import Holder, Location, SweepDirectory, holder, is_full, locate
+from .insights import Lessons, lessons_of, state_warnings
+from .progress import Progress, ProgressMeter
+
+
+class SweepCondition(str, Enum):
+    """What a sweep is doing, or why it does nothing."""
+
+    RUNNING = "running"
+    """A process is running it."""
+    FINISHED = "finished"
+    """Its budget of trials or resource is spent."""
+    OUT_OF_TIME = "out_of_time"
+    """Its budget of hours is spent."""
+    INTERRUPTED = "interrupted"
+    """Someone asked it to stop; it can be resumed."""
+    FAILURE = "failure"
+    """A failure stopped it, as a rule of `on_error` says; it can be resumed."""
+    NOT_BEGUN = "not_begun"
+    """It never came to its first decision; it can be resumed."""
+    KILLED = "killed"
+    """Its last run ended without a word; it can be resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepStatus:
+    """Where a sweep stands.
+
+    Attributes:
+        directory: The sweep's directory.
+        spec: Its spec.
+        condition: What it is doing.
+        holder: The process that runs it; None when none does.
+        runs: How often it was started or resumed.
+        seconds: Time that its runs took, up to what was recorded last.
+        progress: How far it is.
+        best: The trial with the best value at any rung; None before the first rung.
+        lessons: What the search has learnt.
+        warnings: What a person should know of the ranges that were given, a sentence each.
+    """
+
+    directory: Location
+    spec: SweepSpec
+    condition: SweepCondition
+    holder: Holder | None
+    runs: int
+    seconds: float
+    progress: Progress
+    best: TrialRow | None
+    lessons: Lessons
+    warnings: tuple[str, ...]
+
+
+def sweep_status(path: str | Location) -> SweepStatus:
+    """Where the sweep in a directory stands; reads only.
+
+    Raises:
+        SweepError: There is no sweep.
+        JournalError: The journal cannot be trusted.
+        ResultsError: The results of the earlier sweep that it starts from are not there any more.
+    """
+    return status_of(RecordedSweep(SweepDirectory(locate(path))))
+
+
+def status_of(recorded: RecordedSweep) -> SweepStatus:
+    """Where a sweep stands, as far as its journal was read: to look again, let it `advance`.
+
+    Raises:
+        SweepError: There is no sweep.
+        JournalError: The journal cannot be trusted.
+        ResultsError: The results of the earlier sweep that it starts from are not there any more.
+    """
+    _ = recorded.written  # before all else: without it there is no sweep
+    held_by = holder(recorded.directory.lock)  # before the journal: a run that ends meanwhile has closed it
+    # Of a sweep that no process runs, the work that was given out is work to be done again.
+    spec, state = recorded.spec, recorded.state if held_by else recorded.replay()
+    history = recorded.history
+    return SweepStatus(
+        directory=recorded.directory.path,
+        spec=spec,
+        condition=SweepCondition.RUNNING if held_by else _condition(history),
+        holder=held_by,
+        runs=history.runs,
+        seconds=history.seconds,
+        progress=ProgressMeter(spec, schedule=state.schedule()).measure(state.rows, state.spent),
+        best=state.best,
+        lessons=lessons_of(spec, state),
+        warnings=(*state_warnings(spec, state), *_storage_warnings(recorded.directory, held_by)),
+    )
+
+
+def _storage_warnings(layout: SweepDirectory, held_by: Holder | None) -> list[str]:
+    """A sweep on a full disk cannot write that it waits."""
+    if held_by is None or not is_full(layout.path):
+        return []
+    return [f"the disk of {layout.path} is full: the sweep is paused, or will be soon, until there is space"]
+
+
+def _condition(history: History) -> SweepCondition:
+    if not history.runs:
+        return SweepCondition.NOT_BEGUN
+    reasons = {reason.value for reason in StopReason}
+    return SweepCondition(history.reason) if history.reason in reasons else SweepCondition.KILLED

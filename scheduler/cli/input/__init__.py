@@ -1,0 +1,1 @@
+"""The options and values that people give to commands."""

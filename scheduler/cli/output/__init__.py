@@ -1,0 +1,1 @@
+"""The output of commands: the console, tables, progress, exit codes."""

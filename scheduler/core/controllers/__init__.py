@@ -1,0 +1,1 @@
+"""Decisions on how far each trial goes."""

@@ -1,0 +1,1 @@
+"""Decisions on the worker that each assignment goes to."""

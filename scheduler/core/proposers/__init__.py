@@ -1,0 +1,1 @@
+"""Decisions on where the next trials lie."""

@@ -1,0 +1,1 @@
+"""The nouns of the core: trials, assignments, outcomes, reports."""

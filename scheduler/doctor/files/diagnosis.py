@@ -1,0 +1,61 @@
+"""What an examination finds."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ...finding import Severity
+from ...storage import Holder, Location
+from .salvage import Salvage
+
+__all__ = ["Diagnosis", "Finding", "Remedy", "Severity"]
+
+Remedy = Callable[[Salvage], str]
+"""Repairs what was found, and says in one sentence what it did; an empty one where there was nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as in a sweep that has just finished.
+
+    Attributes:
+        severity: How bad it is.
+        path: The file or folder.
+        problem: What is wrong with it.
+        meaning: What that means for the sweep.
+        advice: What to do, where that is not to have it repaired.
+        line: The line in the file, from 1, where there is one.
+        remedy: Repairs it, where that can be done.
+    """
+
+    severity: Severity
+    path: Location
+    problem: str
+    meaning: str
+    advice: str = ""
+    line: int | None = None
+    remedy: Remedy | None = None
+
+    @property
+    def what_to_do(self) -> str:
+        """What a person can do about it."""
+        return self.advice or ("--repair does it" if self.remedy is not None else "nothing to do")
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What an examination found.
+
+    Attributes:
+        directory: The sweep's directory.
+        holder: The process that runs the sweep; None when none does.
+        findings: What it found, in the order in which things depend on each other.
+    """
+
+    directory: Location
+    holder: Holder | None
+    findings: Sequence[Finding]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing is broken."""
+        return all(finding.severity is not Severity.BROKEN for finding in self.findings)

@@ -1,0 +1,175 @@
+"""The journal's files: which lines can be trusted, and cutting the journal before the first that cannot."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import ReplayError
+from ...finding import Severity
+from ...results.part_marks import recorded_parts
+from ...storage import (
+    JournalFile,
+    Location,
+    SweepDirectory,
+    file_name,
+    folder_name,
+    joined_file,
+    journal_files,
+    read_file,
+    run_bytes,
+)
+from .diagnosis import Finding
+from .salvage import Salvage
+
+Events = Sequence[Mapping[str, Any]]
+
+_DONE_AGAIN = "what it and all later lines record is not known any more: that work is done again"
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedJournal:
+    """The journal as far as it can be trusted.
+
+    Attributes:
+        directory: Its folder.
+        files: Its files in order, up to the first that is misplaced or has a fault.
+        others: The files that follow, or have a wrong name.
+    """
+
+    directory: Location
+    files: Sequence[JournalFile]
+    others: Sequence[Location]
+
+    @property
+    def events(self) -> list[Mapping[str, Any]]:
+        """All events that can be trusted."""
+        return [event for file in self.files for event in file.events]
+
+    @property
+    def later_events(self) -> list[Mapping[str, Any]]:
+        """The events of the files that follow but do not count, as far as these can be trusted for themselves."""
+        numbered = [path for path in self.others if path.stem.isdecimal()]
+        return [event for path in numbered for event in read_file(path).events]
+
+    def place(self, index: int) -> tuple[Location, int]:
+        """The file and the line of an event."""
+        for file in self.files:
+            if index < len(file.events):
+                return file.place(index)
+            index -= len(file.events)
+        return self.directory, 0
+
+    def cut(self, index: int, salvage: Salvage) -> str:
+        """Ends the journal before an event; later files are moved away, and the file as it was is kept.
+
+        Args:
+            index: The event's place among `events`.
+            salvage: Keeps what is cut off.
+        """
+        place, line = self.place(index)
+        ahead, file = index, self.files[0]
+        for file in self.files:
+            if ahead < len(file.events):
+                break
+            ahead -= len(file.events)
+        _restate_parts(self.events[:index], [*self.events[index:], *self.later_events], salvage)
+        for path in reversed([*(file.path for file in self.files), *self.others]):
+            if path == file.path:
+                break
+            salvage.move(path)
+        _end_at(file, file.starts[ahead], salvage)
+        return f"cut {place.name} before line {line}"
+
+
+def scan_journal(directory: Location) -> ScannedJournal:
+    """Reads the journal up to the first thing in it that cannot be trusted."""
+    files, paths = list[JournalFile](), journal_files(directory)
+    for number, path in enumerate(paths, start=1):
+        if path.stem != folder_name(number):
+            break
+        files.append(read_file(path))
+        if files[-1].fault is not None:
+            break
+    return ScannedJournal(directory, files, paths[len(files) :])
+
+
+def journal_findings(layout: SweepDirectory, journal: ScannedJournal, *, running: bool) -> Iterator[Finding]:
+    """What is wrong with the files of the journal."""
+    fault = journal.files[-1].fault if journal.files else None
+    if fault is not None and fault.torn and not journal.others:
+        if not running:
+            yield _torn(journal.files[-1])
+    elif fault is not None:
+        yield _changed(journal)
+    elif journal.others:
+        yield _misplaced(journal)
+
+
+def _torn(file: JournalFile) -> Finding:
+    fault = file.fault
+    assert fault is not None, "asked only of a file with a torn line"
+
+    def cut(salvage: Salvage) -> str:
+        return _end_at(file, fault.start, salvage)
+
+    return Finding(
+        Severity.NOTE,
+        fault.path,
+        "the last line was not written whole, as when a process is killed",
+        "it was never acknowledged: nothing is lost, and the next resume cuts it off",
+        line=fault.line,
+        remedy=cut,
+    )
+
+
+def _changed(journal: ScannedJournal) -> Finding:
+    file = journal.files[-1]
+    fault = file.fault
+    assert fault is not None, "asked only of a journal with a fault"
+
+    def cut(salvage: Salvage) -> str:
+        _restate_parts(journal.events, journal.later_events, salvage)
+        for path in reversed(journal.others):
+            salvage.move(path)
+        return _end_at(file, fault.start, salvage)
+
+    problem = fault.reason if fault.line is None else f"{fault.reason}: it was changed"
+    return Finding(Severity.BROKEN, fault.path, problem, _DONE_AGAIN, line=fault.line, remedy=cut)
+
+
+def _misplaced(journal: ScannedJournal) -> Finding:
+    def move(salvage: Salvage) -> str:
+        _restate_parts(journal.events, journal.later_events, salvage)
+        for path in reversed(journal.others):
+            salvage.move(path)
+        return f"moved {', '.join(path.name for path in journal.others)} of the journal away"
+
+    missing = journal.directory / file_name(len(journal.files) + 1)
+    return Finding(
+        Severity.BROKEN,
+        missing,
+        f"is missing, and {journal.others[0].name} follows it",
+        "what the missing file and those after it record is not known any more: that work is done again",
+        remedy=move,
+    )
+
+
+def _restate_parts(kept: Events, gone: Events, salvage: Salvage) -> None:
+    """Has the journal say again what its lost end said of parts that it still knows: they were rewritten since."""
+    before = recorded_parts(kept)
+    try:
+        after = recorded_parts([*kept, *gone])
+    except (ReplayError, KeyError):
+        return
+    salvage.noted(removed=[number for number in before if number not in after])
+    salvage.noted(after[number][-1] for number in before if number in after and after[number] != before[number])
+
+
+def _end_at(file: JournalFile, size: int, salvage: Salvage) -> str:
+    data = run_bytes(file.path)[:size]
+    if file.path.is_dir():  # a copy of what lay in an object store
+        salvage.replace(joined_file(file.path), data)
+        salvage.move(file.path)
+    else:
+        salvage.replace(file.path, data)
+    return f"cut {file.path.name} after {size:,} bytes"

@@ -1,0 +1,68 @@
+"""Rebuilding what can be rebuilt of a sweep's directory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...errors import SweepError
+from ...storage import Location, ObjectPath, SweepDirectory, SweepLock, locate
+from .diagnosis import Diagnosis, Finding
+from .examination import examine, stages
+from .salvage import Salvage
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What a repair did.
+
+    Attributes:
+        before: What was found before.
+        done: What was done, a sentence each, in order.
+        folder: Where the damaged files are now; None if there are none.
+        after: What is found now.
+    """
+
+    before: Diagnosis
+    done: Sequence[str]
+    folder: Location | None
+    after: Diagnosis
+
+
+def repair(path: str | Location) -> Repair:
+    """Repairs a sweep's directory; what it replaces or takes away lies in `damaged/` afterwards.
+
+    Args:
+        path: The sweep's directory.
+
+    Raises:
+        SweepError: There is no sweep, or it lies in an object store.
+        SweepLockedError: A process runs it.
+    """
+    layout = SweepDirectory(locate(path))
+    if isinstance(layout.path, ObjectPath):
+        raise SweepError(f"{layout.path}: copy the sweep to a disk and repair it there; then copy it back.")
+    examine_first = examine(path)
+    with SweepLock(layout.lock):
+        layout.create()
+        salvage, done, tried = Salvage(layout), list[str](), set[tuple[Location, str]]()
+        while findings := _next(layout, tried):
+            for finding in findings:
+                assert finding.remedy is not None, "only findings with a remedy are next"
+                tried.add((finding.path, finding.problem))
+                if did := finding.remedy(salvage):
+                    done.append(did)
+                    salvage.did(did)
+            # The journal is noted in only when it is in order, which is the first thing that is seen to.
+            salvage.close()
+    return Repair(examine_first, done, salvage.folder, examine(path))
+
+
+def _next(layout: SweepDirectory, tried: set[tuple[Location, str]]) -> list[Finding]:
+    """What can be repaired in the first stage where something can, and was not tried before.
+
+    Later stages go by what earlier ones found, so they are looked at again after each repair.
+    """
+    for stage in stages(layout, None):
+        found = [one for one in stage if one.remedy is not None and (one.path, one.problem) not in tried]
+        if found:
+            return found
+    return []

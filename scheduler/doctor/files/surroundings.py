@@ -1,0 +1,36 @@
+"""What lies around a sweep's files: the lock, a request to stop, half-written files, room on the disk."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...finding import Severity
+from ...storage import Holder, SweepDirectory
+from .diagnosis import Finding
+
+_LITTLE = 1 << 30
+"""Free bytes below which a person is warned."""
+
+
+def surroundings_findings(layout: SweepDirectory, running: Holder | None) -> Iterator[Finding]:
+    """What a person should know; none of it is a fault of the sweep."""
+    if running is not None:
+        yield Finding(
+            Severity.NOTE,
+            layout.lock,
+            f"the sweep is being run by {running}",
+            "files change meanwhile, so tables and checkpoints are not compared",
+            "examine it again when it has ended",
+        )
+    elif layout.stop.exists():
+        yield Finding(Severity.NOTE, layout.stop, "a request to stop is left", "the next resume deletes it")
+    left = len(list(layout.staging.iterdir())) if layout.staging.is_dir() else 0
+    if left and running is None:
+        meaning = "a killed run left them; the next resume deletes them"
+        yield Finding(Severity.NOTE, layout.staging, f"{left:,} half-written files are left in it", meaning)
+    if not isinstance(layout.path, Path):
+        return
+    free = shutil.disk_usage(layout.path).free
+    if free < _LITTLE:
+        problem = f"only {free / 1e6:,.0f} MB are free on the disk"
+        yield Finding(Severity.WARNING, layout.path, problem, "a full disk stops the sweep", "make room")

@@ -1,0 +1,1 @@
+"""Ray itself: the connection, the nodes, the environment."""

@@ -1,0 +1,234 @@
+"""The Ray executor: a long-lived actor a worker, reports and outcomes in batches, promotions to where a trial is warm.
+
+Each worker has one pending `poll` at a time. While the driver is busy a worker's next answer grows, so a sweep of
+trivial trials moves in large batches and one of long trials in single outcomes, without a setting for it.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from math import ceil
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayTaskError
+
+from ...core.placement.backlog import Backlog, Post, parted
+from ...core.placement.kinds import Suiting, WorkerKind, suiting
+from ...core.placement.staffing import expected
+from ...core.proposers.proposal import Proposer, Request
+from ...core.trials.assignment import Assignment, ErrorAction, Outcome, OutcomeStatus, split_groups, unbegun
+from ...core.trials.reports import ReportBatch
+from ...errors import WorkerError
+from ..executor import IDLE_SHARE, Arrivals
+from ..proposals import Proposals
+from ..worker.ranks.actor import Answer
+from ..worker.settings import EngineSettings
+from .failures import LOST, Losses, first_line
+from .handle import Slot
+from .pool import Fleet
+
+_AHEAD_S = 0.1
+_AHEAD_MOST = 64
+_UNKNOWN = 1000
+"""So many groups are taken to be possible at the same time as long as nobody has said."""
+_MEASURE_S = 1.0
+_GATHER_S = 2e-5
+"""Seconds a worker that the first answer waits for others: 0.02 s where there are a thousand workers."""
+
+
+class RayExecutor:
+    """Trains on Ray actors; Ray must be initialised.
+
+    Args:
+        settings: What every worker is told.
+        kinds: The kinds of workers, each with its number.
+        proposer: Makes the proposals, in this process; None leaves all points to the controller's design.
+    """
+
+    def __init__(self, settings: EngineSettings, kinds: Sequence[WorkerKind], proposer: Proposer | None = None) -> None:
+        self._proposals, self._told, self._kinds = Proposals(proposer), settings, kinds
+        self._backlog = Backlog()
+        self._fleet = Fleet(kinds, settings, self._backlog.forget)
+        self._seconds: float | None = None
+        """A moving average of the time that a group takes."""
+        self._losses = Losses(self._fleet, settings)
+        self._demand: int | None = None
+        """How many groups could be trained at the same time, once somebody has said."""
+        self._ended: list[Outcome] = []
+        """Outcomes of work that never got to a worker."""
+
+    @property
+    def workers(self) -> int:
+        """Workers that have answered."""
+        return sum(slot.ready for slot in self._fleet.slots.values())
+
+    def now(self) -> float:
+        """Seconds on the monotonic clock."""
+        return time.monotonic()
+
+    def capacity(self) -> int:
+        """Room in the workers' queues, which are longer than one only where groups take under 0.1 s."""
+        return 0 if self._fleet.closing else self._backlog.room(self._posts())
+
+    def idle(self) -> bool:
+        """Whether a worker has nothing to do and could be given something; of many, more than `IDLE_SHARE` of them."""
+        there = self._fleet.open
+        idle = sum(not slot.work for slot in there)
+        return idle > IDLE_SHARE * len(there) and self.capacity() > 0
+
+    def start(self, assignments: Sequence[Assignment]) -> None:
+        """Gives each group to a worker that suits it; where none has room, the group waits here."""
+        for group in split_groups(assignments):
+            for kinds, part in parted(self._kinds, group):
+                if kinds:
+                    self._backlog.add(part, kinds)
+                else:
+                    self._ended += map(_unsuited, part)
+        self._hand_out()
+
+    def ask(self, request: Request) -> None:
+        """Begins to make a proposal in a thread of this process."""
+        self._proposals.ask(request)
+
+    def scale(self, demand: Callable[[], int]) -> None:
+        """Makes and ends workers, once a second, as the work asks for them and the cluster has room."""
+        if self._fleet.due and not self._fleet.closing:
+            self._demand = demand()
+            self._look()
+
+    def wait(self, timeout: float) -> Arrivals:
+        """Waits for the first answer and takes all that are there."""
+        self._fleet.probe()
+        if self._fleet.due and not self._fleet.closing:
+            self._look()
+        self._hand_out()
+        arrivals = [self._take(poll) for poll in self._answered(0.0 if self._ended else timeout)]
+        reports = ReportBatch.concatenate([arrived.reports for arrived in arrivals if len(arrived.reports)])
+        outcomes = [*self._ended, *(outcome for arrived in arrivals for outcome in arrived.outcomes)]
+        outcomes += [outcome for poll in self._losses.unanswered() for outcome in self._losses.give_up(poll)]
+        self._ended = []
+        self._hand_out()
+        waiting = next((slot.waiting for slot in self._fleet.slots.values() if slot.waiting is not None), None)
+        return Arrivals(reports, outcomes, self._proposals.take(), waiting)
+
+    def group_size(self, assignments: Sequence[Assignment]) -> int:
+        """How many trials of a lane to train together, measured by a worker of the first kind that suits them.
+
+        Args:
+            assignments: Trials that can be trained together.
+
+        Raises:
+            WorkerError: The worker dies, or the training code raises.
+        """
+        kind = next(iter(suiting(self._kinds, [work.config for work in assignments])), 0)
+        slot, share = self._fleet.first_of(kind)
+        answer = slot.actor.group_size.remote(assignments, share)
+        while not ray.wait([answer], timeout=_MEASURE_S)[0]:
+            self._fleet.note_wait(kind)
+        try:
+            size: int = ray.get(answer)
+        except RayTaskError as error:
+            raise WorkerError(f"{type(error.cause).__name__}: {error.cause}") from error
+        except RayActorError as error:
+            raise WorkerError(first_line(error)) from error
+        return size
+
+    def cancel(self) -> None:
+        """Pauses every worker, and takes back what waits for one."""
+        self._fleet.closing = True
+        self._ended += map(unbegun, self._backlog.clear())
+        for slot in self._fleet.slots.values():
+            slot.actor.pause.remote()
+
+    def close(self) -> None:
+        """Lets workers without work close their trials, and others start up, for a few seconds, and ends them all."""
+        self._fleet.closing = True
+        self._proposals.close()
+        self._fleet.close()
+
+    def _look(self) -> None:
+        at_work = Counter[Suiting]()
+        for slot in self._fleet.slots.values():
+            at_work[slot.kind,] += len(slot.work)
+        waiting = self._backlog.waiting
+        known = at_work + Counter(waiting)
+        demand = _UNKNOWN if self._demand is None else self._demand
+        classes = expected(known, max(0, demand - known.total()), self._backlog.seen, len(self._kinds))
+        self._fleet.look(classes, waiting, certain=self._demand is not None)
+
+    def _ahead(self) -> int:
+        if self._seconds is None or self._seconds >= _AHEAD_S:
+            return 1
+        return min(_AHEAD_MOST, ceil(_AHEAD_S / max(self._seconds, 1e-6)))
+
+    def _posts(self) -> list[Post]:
+        ahead = self._ahead()
+        return [
+            Post(slot.number, slot.kind, len(slot.work), max(0, ahead - len(slot.work))) for slot in self._fleet.open
+        ]
+
+    def _hand_out(self) -> None:
+        """Sends what waits to the workers that have room for it."""
+        if self._fleet.closing or not len(self._backlog):
+            return
+        slots = {slot.number: slot for slot in self._fleet.open}
+        batches: dict[int, list[Sequence[Assignment]]] = defaultdict(list)
+        for placed in self._backlog.place(self._posts()):
+            slots[placed.worker].give(placed.group)
+            batches[placed.worker].append(placed.group)
+        for worker, batch in batches.items():
+            slots[worker].actor.submit.remote(slots[worker].sent, batch)
+            slots[worker].sent += 1
+
+    def _answered(self, timeout: float) -> list[Any]:
+        polls = list(self._fleet.slots)
+        if not polls:
+            time.sleep(timeout)
+            return []
+        ready, _ = ray.wait(polls, timeout=timeout, fetch_local=True)
+        if ready:
+            # Going through all workers costs the same for one answer as for many.
+            time.sleep(len(polls) * _GATHER_S)
+            ready, _ = ray.wait(polls, num_returns=len(polls), timeout=0, fetch_local=True)
+        return list(ready)
+
+    def _take(self, poll: Any) -> Arrivals:
+        slot = self._fleet.slots.pop(poll)
+        try:
+            answer: Answer = ray.get(poll)
+        except LOST as error:
+            return _without_reports(self._losses.bury(slot, error))
+        except RayTaskError as error:
+            raise WorkerError(f"A worker failed outside of training code: {error}") from error
+        if slot.doubted is not None:
+            return _without_reports(self._losses.preempt(slot, "The worker was out of reach for a while."))
+        self._losses.answered()
+        slot.node, slot.nodes, slot.waiting = answer.node, answer.nodes, answer.waiting
+        arrived = slot.fence(answer.reports, answer.outcomes)
+        self._note(slot, arrived)
+        if answer.stuck:
+            self._fleet.replace(slot)
+            return Arrivals(arrived.reports, [*arrived.outcomes, *slot.unbegun()])
+        self._fleet.poll_again(slot)
+        return arrived
+
+    def _note(self, slot: Slot, arrived: Arrivals) -> None:
+        """Keeps track of what the worker still has to do and how long it takes."""
+        seconds = 0.0
+        for outcome in arrived.outcomes:
+            seconds += outcome.elapsed_s
+            if slot.end(outcome.trial):
+                self._seconds = seconds if self._seconds is None else 0.8 * self._seconds + 0.2 * seconds
+                seconds, slot.idle_since = 0.0, self.now()
+
+
+def _without_reports(outcomes: Sequence[Outcome]) -> Arrivals:
+    return Arrivals(ReportBatch.empty(), outcomes)
+
+
+def _unsuited(work: Assignment) -> Outcome:
+    """A failure that no second attempt would mend."""
+    error = f"workers: no kind of worker takes trial {work.trial}: its configuration satisfies the `when` of none."
+    failed = OutcomeStatus.FAILED
+    return Outcome(work.trial, work.rung, work.attempt, failed, work.start, None, 0.0, error, ErrorAction.FAIL)

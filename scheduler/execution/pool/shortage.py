@@ -1,0 +1,39 @@
+"""Says in one line, once, what the cluster has not got while workers wait for it."""
+
+import logging
+from collections.abc import Sequence
+from time import monotonic
+
+from ...core.placement.kinds import WorkerKind
+from ...core.placement.staffing import Node, lack_sentence
+
+_logger = logging.getLogger(__name__)
+
+_AFTER_S = 5.0
+"""So long workers may have no place before it is said."""
+
+
+class Shortage:
+    """Watches for kinds of workers of which there are none, or not the number that the spec gives.
+
+    Args:
+        kinds: The kinds of workers.
+    """
+
+    def __init__(self, kinds: Sequence[WorkerKind]) -> None:
+        self._kinds = kinds
+        self._since: dict[int, float] = {}
+        """Since when a kind has been short."""
+        self._told: set[int] = set()
+
+    def note(self, wanted: Sequence[int], placed: Sequence[int], nodes: Sequence[Node]) -> None:
+        """Takes note of how many workers there should be and how many have a place, by kind."""
+        for kind, (should, have) in enumerate(zip(wanted, placed, strict=True)):
+            if have >= should or (have and self._kinds[kind].count is None):
+                self._since.pop(kind, None)
+                self._told.discard(kind)
+                continue
+            since = self._since.setdefault(kind, monotonic())
+            if kind not in self._told and monotonic() - since >= _AFTER_S:
+                _logger.warning("%s", lack_sentence(self._kinds[kind], have, should, nodes))
+                self._told.add(kind)

@@ -1,0 +1,78 @@
+"""Opens trials in a process, from what every worker is told, and the seam by which a worker opens them in several."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ....trainers import Training, open_training
+from ...core.trials.assignment import Assignment, OutcomeStatus
+from ...storage import Checkpoint
+from .settings import EngineSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happened in another process of a worker, after which none of them can train any more.
+
+    Attributes:
+        reason: What is said about it.
+        status: FAILED, or PREEMPTED where the process was lost with its node.
+    """
+
+    reason: str
+    status: OutcomeStatus
+
+
+class Opener(Protocol):
+    """Opens trials; all but `open` may be asked from any thread."""
+
+    def open(self, assignment: Assignment, found: Checkpoint | None) -> Training:
+        """Opens the trial of an assignment, from a checkpoint or from its beginning.
+
+        Raises:
+            TrainerError: The checkpoint cannot be read.
+        """
+
+    @property
+    def broken(self) -> bool:
+        """Whether this worker can train nothing any more, so that another has to take its place."""
+
+    def fault(self) -> Fault | None:
+        """What happened in another process of this worker; None as long as all is well."""
+
+    def stacks(self) -> str:
+        """Where the other processes of this worker are, for the log of a step that takes too long."""
+
+
+class LocalOpener:
+    """Opens trials in this process alone. It implements `Opener`.
+
+    Args:
+        settings: What every worker of the sweep is told.
+    """
+
+    broken = False
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+
+    def open(self, assignment: Assignment, found: Checkpoint | None) -> Training:
+        """Opens the trial of an assignment, from a checkpoint or from its beginning."""
+        return open_training(
+            self._settings.trainer,
+            number=assignment.trial,
+            config=assignment.config,
+            seed=assignment.seed,
+            resource_max=self._settings.resource_max,
+            directory=found.path if found else None,
+            step=found.step if found else 0,
+            data=self._settings.data,
+            target=self._settings.target,
+        )
+
+    def fault(self) -> Fault | None:
+        """None: there is no other process."""
+        return None
+
+    def stacks(self) -> str:
+        """Nothing: there is no other process."""
+        return ""

@@ -1,0 +1,153 @@
+"""The other processes of a worker, as rank 0 sees them: what they answer, and how they die."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.exceptions import ActorUnavailableError, NodeDiedError, ObjectLostError, RayActorError, RayError
+
+from ....core.trials.assignment import OutcomeStatus
+from ...cluster.nodes import death_reason, node_lives
+from ..opener import Fault
+from .actor_settings import WorkerSettings
+from .rendezvous import Place, rank_order, rank_variables, reserve_port
+
+_PROBE_S = 1.0
+_DOUBT_S = 120.0
+"""Ray needs a minute to notice that a node is gone; until then its processes are only out of reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAnswer:
+    """What a peer says to a command.
+
+    Attributes:
+        error: What its training code raised; None where it did not.
+        ended: Whether its training has ended by itself.
+    """
+
+    error: str | None = None
+    ended: bool = False
+
+
+@dataclass(slots=True)
+class Member:
+    """Another process of the worker, as rank 0 sees it.
+
+    Attributes:
+        rank: Its rank.
+        actor: Its actor, a `Peer`.
+        node: The id of its node.
+        stay: The reference of a call that ends only when the process does.
+        call: The reference of the command that it has not answered, or answered last.
+        asked: When `stay` was called, in monotonic seconds.
+        doubted: Since when it has been out of reach, in monotonic seconds; None while it is not.
+    """
+
+    rank: int
+    actor: Any
+    node: str
+    stay: Any = None
+    call: Any = None
+    asked: float = 0.0
+    doubted: float | None = None
+
+    def __post_init__(self) -> None:
+        self.probe()
+
+    def probe(self) -> None:
+        """Asks the process to say when it ends."""
+        self.stay, self.asked = self.actor.stay.remote(), time.monotonic()
+
+    def answer(self) -> PeerAnswer | None:
+        """What it says to the last command; None before it has, or where it never will."""
+        if self.call is None or not is_ready(self.call):
+            return None
+        try:
+            answer: PeerAnswer = ray.get(self.call)
+        except RayError:
+            return None
+        return answer
+
+    def look(self) -> None:
+        """Takes notice of its death, or of its being out of reach."""
+        if self.doubted is None and self._lost() is not None:
+            self.doubted = time.monotonic()
+
+    def death(self) -> Fault | None:
+        """How it has died; None before that is known, and while it lives."""
+        if self.doubted is None:
+            return None
+        error = self._lost()
+        if error is None or isinstance(error, ActorUnavailableError | ObjectLostError):
+            return self._still_doubted(self.doubted)
+        reason = f"rank {self.rank}: {death_reason(str(error))}"
+        preempted = isinstance(error, NodeDiedError) or (isinstance(error, RayActorError) and error.preempted)
+        if preempted or not node_lives(self.node):
+            return Fault(f"{reason} It was lost with its node.", OutcomeStatus.PREEMPTED)
+        return Fault(reason, OutcomeStatus.FAILED)
+
+    def _still_doubted(self, since: float) -> Fault | None:
+        if not node_lives(self.node):
+            return Fault(f"rank {self.rank} was lost with its node.", OutcomeStatus.PREEMPTED)
+        if time.monotonic() - since > _DOUBT_S:
+            return Fault(f"rank {self.rank} was out of reach for a while.", OutcomeStatus.PREEMPTED)
+        if time.monotonic() - self.asked >= _PROBE_S:
+            self.probe()
+        return None
+
+    def _lost(self) -> RayError | None:
+        """What Ray says of its end, or of its being out of reach."""
+        return next((error for call in (self.stay, self.call) if (error := ray_error(call)) is not None), None)
+
+
+def is_ready(call: Any) -> bool:
+    """Whether a call has been answered, or never will be."""
+    ready, _ = ray.wait([call], timeout=0, fetch_local=False)
+    return bool(ready)
+
+
+def ray_error(call: Any) -> RayError | None:
+    """What Ray says of a call that got no answer; None where it got one, may get one, or was not made."""
+    if call is None or not is_ready(call):
+        return None
+    try:
+        ray.get(call)
+    except RayError as error:
+        return error
+    return None
+
+
+def gather(peers: Sequence[Any], settings: WorkerSettings) -> list[Member]:
+    """Makes this process rank 0 and each peer another rank; no training code has been opened before.
+
+    Args:
+        peers: Actors, each a `Peer`.
+        settings: What the worker is started with.
+
+    Raises:
+        RayActorError: A peer is lost.
+        RayTaskError: A peer cannot open the settings.
+    """
+    places = [place_here(), *ray.get([peer.place.remote() for peer in peers])]
+    order = rank_order(places)
+    port = reserve_port(places[0].address)
+    variables = rank_variables([places[position] for position in order], port)
+    os.environ.update(variables[0])
+    actors = [peers[position - 1] for position in order[1:]]
+    ray.get([actor.join.remote(settings, told) for actor, told in zip(actors, variables[1:], strict=True)])
+    nodes = [places[position].node for position in order[1:]]
+    return [Member(rank, *facts) for rank, facts in enumerate(zip(actors, nodes, strict=True), 1)]
+
+
+def place_here() -> Place:
+    """Where this process is."""
+    context = ray.get_runtime_context()
+    given = context.get_accelerator_ids().get("GPU")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    devices = tuple(visible.split(",")) if given and visible else ()
+    address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+    return Place(context.get_node_id(), address, devices)

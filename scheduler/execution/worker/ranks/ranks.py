@@ -1,0 +1,208 @@
+"""The processes of one worker that train a trial together, as rank 0 commands them.
+
+Rank 0 decides what happens next, so every process is at the same step whenever a trial is paused. A command goes to all
+at once, and the next one only when all have answered. What a process raises, or how it dies, becomes a `Fault`: rank 0
+may wait for that process in a collective operation for ever, so another thread asks for it and gives the worker up.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Lock
+from typing import NoReturn, TypeVar
+
+import ray
+
+from .....trainers import TrainerError, Training
+from ....core.trials.assignment import Assignment, OutcomeStatus
+from ....storage import Checkpoint
+from ..failures import describe
+from ..opener import Fault, LocalOpener
+from ..settings import EngineSettings
+from .members import Member, ray_error
+
+_SETTLE_S = 2.0
+"""How long after a process has raised another one may turn out to have died before, which is why it raised."""
+_CLOSE_S = 5.0
+_LOOK_S = 0.05
+_STACK_S = 2.0
+
+Result = TypeVar("Result")
+
+
+class Ranks:
+    """Opens trials in all processes of a worker. It implements `Opener`.
+
+    Args:
+        settings: What every worker of the sweep is told.
+        members: The other processes.
+    """
+
+    def __init__(self, settings: EngineSettings, members: Sequence[Member]) -> None:
+        self._local, self._members = LocalOpener(settings), members
+        self._lock = Lock()
+        self._raised: Fault | None = None
+        """What the first process has raised."""
+        self._raised_at = 0.0
+        self._broken = False
+
+    @property
+    def broken(self) -> bool:
+        """Whether rank 0 has raised: the others may wait for it in a collective operation for ever."""
+        return self._broken
+
+    def open(self, assignment: Assignment, found: Checkpoint | None) -> Training:
+        """Opens the trial of an assignment in every process, from the same checkpoint."""
+        place = None if found is None else (found.trial, found.step)
+        training, _ = self.together(lambda: self._local.open(assignment, found), "open", assignment, place)
+        return RankedTraining(assignment.trial, training, self)
+
+    def together(self, locally: Callable[[], Result], command: str, *facts: object) -> tuple[Result, list[int]]:
+        """Does something in this process and, at the same time, in the others; never returns where one has a fault.
+
+        Args:
+            locally: What this process does.
+            command: The method that the others call.
+            *facts: Its arguments.
+
+        Returns:
+            What `locally` has returned, and the ranks of the others whose training has ended by itself.
+
+        Raises:
+            BaseException: Whatever `locally` raises, unless it does because of a fault.
+        """
+        self._send(command, *facts)
+        try:
+            result = locally()
+        except BaseException as error:
+            if self._has_fault_within(_SETTLE_S):
+                sys.stderr.write(f"{describe(error).rstrip()}\n")
+                _wait_to_be_given_up()
+            self._broken = True
+            raise
+        calls = [member.call for member in self._members]
+        ray.wait(calls, num_returns=len(calls))
+        answers = {member.rank: member.answer() for member in self._members}
+        if any(answer is None or answer.error is not None for answer in answers.values()):
+            _wait_to_be_given_up()
+        return result, [rank for rank, answer in answers.items() if answer is not None and answer.ended]
+
+    def check_ended(self, here: bool, ended: Sequence[int]) -> None:
+        """Refuses a training that has ended in some of the processes.
+
+        Args:
+            here: Whether it has in this one.
+            ended: The ranks of the others in which it has.
+
+        Raises:
+            TrainerError: It has not ended in all or none.
+        """
+        ranks = sorted([0, *ended] if here else ended)
+        if 0 < len(ranks) <= len(self._members):
+            self._broken = True
+            raise TrainerError(
+                f"the training has ended by itself in rank {', '.join(map(str, ranks))} of"
+                f" {len(self._members) + 1}: the processes have to end it at the same step"
+            )
+
+    def close(self, trial: int, locally: Callable[[], None]) -> None:
+        """Closes a trial in every process; one that does not answer is not waited for long."""
+        if self._broken or self.fault() is not None:
+            return  # its code may wait for the others, and all of them are about to be killed
+        self._send("close", trial)
+        try:
+            locally()
+        finally:
+            calls = [member.call for member in self._members]
+            ray.wait(calls, num_returns=len(calls), timeout=_CLOSE_S)
+
+    def fault(self) -> Fault | None:
+        """What happened in another process: the first that raised, unless one has died, or may have."""
+        with self._lock:
+            self._look()
+            if any(member.doubted is not None for member in self._members):
+                return next((fault for member in self._members if (fault := member.death()) is not None), None)
+            return self._raised if time.monotonic() - self._raised_at > _SETTLE_S else None
+
+    def stacks(self) -> str:
+        """Where the threads of the other processes are that train; those that do not answer soon are left out."""
+        calls = [member.actor.stack.remote() for member in self._members]
+        ready, _ = ray.wait(calls, num_returns=len(calls), timeout=_STACK_S)
+        answered = [call in ready and ray_error(call) is None for call in calls]
+        stacks = [
+            f"rank {member.rank}:\n{ray.get(call)}"
+            for member, call, there in zip(self._members, calls, answered, strict=True)
+            if there
+        ]
+        return "".join(stacks)
+
+    def _has_fault_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while True:
+            with self._lock:
+                self._look()
+                if self._raised is not None or any(member.doubted is not None for member in self._members):
+                    return True
+            if time.monotonic() > deadline:
+                return False
+            Event().wait(_LOOK_S)
+
+    def _send(self, command: str, *facts: object) -> None:
+        with self._lock:
+            for member in self._members:
+                member.call = getattr(member.actor, command).remote(*facts)
+
+    def _look(self) -> None:
+        """Takes notice of what has happened since the last look."""
+        for member in self._members:
+            answer = member.answer()
+            if self._raised is None and answer is not None and answer.error is not None:
+                self._raised = Fault(f"rank {member.rank}: {answer.error}", OutcomeStatus.FAILED)
+                self._raised_at = time.monotonic()
+            member.look()
+
+
+@dataclass(frozen=True, slots=True)
+class RankedTraining:
+    """A trial that is open in every process of a worker. It implements `Training`.
+
+    Attributes:
+        trial: The trial's number.
+        local: The training in this process, whose metrics and state count.
+        ranks: The processes.
+    """
+
+    trial: int
+    local: Training
+    ranks: Ranks
+
+    def begin(self, stop: int) -> None:
+        """Announces in every process that the next calls of `step` train up to step `stop`."""
+        self.ranks.together(lambda: self.local.begin(stop), "begin", self.trial, stop)
+
+    def step(self) -> dict[str, float] | None:
+        """Trains one step in every process at once."""
+        metrics, ended = self.ranks.together(self.local.step, "step", self.trial)
+        self.ranks.check_ended(metrics is None, ended)
+        return metrics
+
+    @property
+    def stateful(self) -> bool:
+        """Whether this process has anything to save."""
+        return self.local.stateful
+
+    def save(self, directory: Path) -> bool:
+        """Writes the state of this process, which is that of all."""
+        return self.local.save(directory)
+
+    def close(self) -> None:
+        """Closes the trial in every process."""
+        self.ranks.close(self.trial, self.local.close)
+
+
+def _wait_to_be_given_up() -> NoReturn:
+    """Waits for the thread that asks for faults: it ends what is trained, and this process is killed after that."""
+    while True:
+        Event().wait()

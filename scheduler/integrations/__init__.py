@@ -1,0 +1,1 @@
+"""Other libraries that plug in, a file or folder each."""

@@ -1,0 +1,1 @@
+"""Optuna's samplers as proposers, and its importance of hyperparameters."""

@@ -1,0 +1,1 @@
+"""One sweep from its creation to its end: run, resume, edit, warm start, stop."""

@@ -1,0 +1,160 @@
+"""Opening a sweep's directory for a run: files are checked, what no outcome covers is dropped, the journal begins."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.state import SweepState
+from ..errors import JournalError
+from ..execution.callbacks import Callback, Callbacks, RunStart
+from ..execution.checkpoint_cleanup import Housekeeping
+from ..execution.record import DurableRecord
+from ..results import (
+    ReportWriter,
+    drop_uncovered,
+    find_parts,
+    marks_to_note,
+    recorded_parts,
+    reported_through,
+    write_trials,
+)
+from ..results.found_parts import FoundPart
+from ..results.part_marks import PartMark
+from ..results.restating import conform_reports, merged_types
+from ..spec.spec import SweepSpec
+from ..storage import Checkpoints, Journal, SweepDirectory, SweepLock, write_file
+from .recorded import RecordedSweep
+from .warm_start import check_prior, prior_mark
+
+
+def recover_checkpoints(layout: SweepDirectory, parts: Sequence[FoundPart], state: SweepState) -> None:
+    """Lets work that was cut off go on between two rungs where it can; later checkpoints are deleted.
+
+    It can go on from the newest checkpoint before which none of its reports is missing: whatever was trained after that
+    is trained and reported again. What the journal does not cover then is not part of the sweep, and another decision
+    might give the same number to another configuration.
+
+    Args:
+        layout: The sweep's directory; only for the process that holds the lock.
+        parts: Its report parts.
+        state: The state that the journal leads to.
+    """
+    checkpoints = Checkpoints.of(layout)
+    covered = state.covered()
+    later = {
+        work.trial: covered[work.trial]
+        for work in state.queued
+        if any(step > covered[work.trial] for step in checkpoints.steps(work.trial))
+    }
+    for trial, step in reported_through(parts, later).items():
+        found = checkpoints.newest(trial, step)
+        if found is None:
+            continue
+        found.release()
+        if found.step > later[trial]:
+            state.go_on(trial, found.step)
+    covered = state.covered()
+    for trial in checkpoints.trials():
+        for step in checkpoints.steps(trial):
+            if step > covered.get(trial, 0):
+                checkpoints.delete(trial, step)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a run finds to go on from.
+
+    Attributes:
+        runs: How many runs the journal has.
+        parts: The report parts.
+        marks: What the journal is to note of them before reports that no outcome covers are dropped.
+    """
+
+    runs: int
+    parts: Sequence[FoundPart]
+    marks: Sequence[PartMark]
+
+
+def recover(recorded: RecordedSweep, state: SweepState) -> Recovered:
+    """Looks whether the files are those that the journal knows, and finds what is left to go on from."""
+    layout, events = recorded.directory, recorded.events
+    known = recorded_parts(events)
+    parts = find_parts(layout, known)
+    check_prior(layout, recorded.spec, events)
+    if not events and any(part.mark.rows for part in parts):
+        raise JournalError(
+            f"{layout.journal} is empty, although there are reports in {layout.results}: put it back from a copy, or"
+            f" see what can be repaired with caviar doctor {layout.path}"
+        )
+    recover_checkpoints(layout, parts, state)
+    return Recovered(recorded.runs, parts, marks_to_note(parts, state.covered(), known))
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a run's first lines in the journal say.
+
+    Attributes:
+        began: The spec that the sweep had before this run.
+        found: What there is to go on from.
+        edited: The event of an edited spec, if it was.
+        lock: The sweep's lock, which this process holds.
+        callbacks: Told what becomes durable.
+    """
+
+    began: SweepSpec
+    found: Recovered
+    edited: Mapping[str, Any] | None
+    lock: SweepLock
+    callbacks: Sequence[Callback] = ()
+
+
+def open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState, opening: Opening) -> DurableRecord:
+    """Opens journal and parts for this run; reports that no recorded outcome covers are dropped first."""
+    value_types = merged_types(layout, spec.search_space.value_types)
+    found = opening.found
+    journal = Journal.open(layout.journal, opening.lock.check, found.runs)
+    opened = {"type": "opened", "time": time.time(), "versions": spec.versions, "spec": opening.began.to_yaml()}
+    opened |= {"parts": [mark.to_json() for mark in found.marks]}
+    journal.append(opened | prior_mark(layout, opening.began))
+    journal.commit()
+    drop_uncovered(layout, found.parts, state.covered())
+    if opening.edited is not None:
+        write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
+        write_trials(layout.trials, state.rows, value_types, layout.staging)
+    conform_reports(layout, found.parts, value_types, (spec.metric, spec.mode), state.rows, _noting(journal))
+    if opening.edited is not None:
+        # Last: what a crash leaves half done before this line is an edit of sweep.yaml, which the next run finds.
+        journal.append({**opening.edited, "time": time.time()})
+        journal.commit()
+    run = RunStart(layout.path, spec.model_dump(mode="json"), resumed=bool(found.runs))
+    return DurableRecord(
+        layout,
+        journal,
+        _writer(layout, spec, state, value_types),
+        value_types,
+        _housekeeping(layout, spec),
+        spec.storage_timeout,
+        callbacks=Callbacks(opening.callbacks, run),
+    )
+
+
+def _noting(journal: Journal) -> Callable[[Sequence[PartMark]], None]:
+    def note(marks: Sequence[PartMark]) -> None:
+        journal.append({"type": "rewriting", "parts": [mark.to_json() for mark in marks]})
+        journal.commit()
+
+    return note
+
+
+def _writer(layout: SweepDirectory, spec: SweepSpec, state: SweepState, value_types: Mapping[str, str]) -> ReportWriter:
+    writer = ReportWriter(layout, value_types, spec.metric, spec.mode)
+    for row in state.rows:
+        writer.register(row.trial, row.config)
+    return writer
+
+
+def _housekeeping(layout: SweepDirectory, spec: SweepSpec) -> Housekeeping:
+    between = spec.checkpoints.every is not None
+    return Housekeeping(Checkpoints.of(layout), spec.checkpoints.retention, spec.mode, between=between)

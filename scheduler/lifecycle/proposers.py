@@ -1,0 +1,51 @@
+"""What proposes a sweep's configurations, by its spec."""
+
+from ..core.proposers.proposal import Proposer
+from ..errors import InvalidSpecError
+from ..spec.parts import ProposerSpec
+from ..spec.spec import SweepSpec
+
+
+def make_proposer(spec: SweepSpec) -> Proposer | None:
+    """The proposer that a spec names; None where nothing is learnt from results.
+
+    Args:
+        spec: The spec.
+
+    Raises:
+        InvalidSpecError: Optuna is not installed, or a sampler is not one of its own or does not take an argument.
+    """
+    if spec.proposer_name == "design":
+        return None
+    if spec.proposer is not None and spec.proposer.is_sampler:
+        return _optuna_proposer(spec, spec.proposer)
+    # What models need takes seconds to import, which sweeps without one should not wait for.
+    from ..core.proposers.model import ModelProposer  # noqa: PLC0415
+
+    return ModelProposer(spec.search_space, spec.resource.max, spec.seed)
+
+
+def is_sampler(spec: SweepSpec) -> bool:
+    """Whether one of Optuna's samplers proposes configurations."""
+    return spec.proposer is not None and spec.proposer.is_sampler
+
+
+def check_proposer(spec: SweepSpec) -> None:
+    """Refuses a sampler that could not propose anything.
+
+    Raises:
+        InvalidSpecError: Optuna is not installed, or a sampler is not one of its own or does not take an argument.
+    """
+    if is_sampler(spec):
+        make_proposer(spec)
+
+
+def _optuna_proposer(spec: SweepSpec, sampler: ProposerSpec) -> Proposer:
+    try:
+        # Optuna is an extra, and takes a second to import.
+        from ..integrations.optuna.proposer import OptunaProposer  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        raise InvalidSpecError("proposer: optuna is not installed: pip install 'caviar[optuna]'.") from None
+    return OptunaProposer(spec.search_space, spec.resource.max, spec.seed, sampler.name, sampler.arguments)

@@ -1,0 +1,1 @@
+"""The spec: YAML and Python, checked field by field."""

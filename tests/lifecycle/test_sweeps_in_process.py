@@ -1,0 +1,180 @@
+"""Whole sweeps in the process of the test: the table of trials is that of the workers of Ray."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from caviar.scheduler import Moment, Results, StopReason, Sweep
+from caviar.scheduler.core.state import SweepState
+from caviar.scheduler.execution.in_process import InProcessExecutor
+from caviar.scheduler.execution.interrupts import Interrupts
+from caviar.scheduler.execution.loop import Observer, SweepLoop
+from caviar.scheduler.execution.record import DurableRecord
+from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.lifecycle.fusing import sample_group
+from caviar.scheduler.lifecycle.proposers import make_proposer
+from caviar.scheduler.lifecycle.recorded import new_state
+from caviar.scheduler.lifecycle.replay import replay
+from caviar.scheduler.results import ReportWriter
+from caviar.scheduler.storage import Journal, SweepDirectory, read_journal, write_file
+from caviar.search_spaces import Choice, Integer, Log, Uniform
+
+Table = list[dict[str, Any]]
+COLUMNS = ["trial", "bracket", "rung", "step", "state", "attempt", "value", "best_value", "best_step"]
+LANES = Path(__file__).with_name("lane_code.py")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A worker with one CPU has one thread, and sums in another order have other last digits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def executor_of(sweep: Sweep) -> InProcessExecutor:
+    spec = sweep.spec
+    rules = tuple(one.rule for one in spec.on_error)
+    settings = EngineSettings(sweep.trainer, spec.metric, spec.resource.max, spec.directory, rules=rules)
+    return InProcessExecutor(replace(settings, fuse=spec.fuse.size != 1), make_proposer(spec))
+
+
+def run(sweep: Sweep, observe: Observer | None = None) -> StopReason:
+    """Runs a sweep in its directory, from where its journal ends."""
+    spec, layout = sweep.spec, SweepDirectory(sweep.directory)
+    layout.create()
+    layout.stop.unlink(missing_ok=True)
+    write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
+    state, types = new_state(spec), spec.search_space.value_types
+    replay(read_journal(layout.journal), state)
+    record = DurableRecord(layout, opened(layout), writer_of(sweep, state), types)
+    executor = executor_of(sweep)
+    try:
+        return SweepLoop(state, executor, record, Interrupts(layout.stop), observe=observe).run()
+    finally:
+        executor.close()
+        record.release()
+
+
+def opened(layout: SweepDirectory) -> Journal:
+    journal = Journal.open(layout.journal)
+    journal.append({"type": "opened", "time": 0.0, "versions": {}})
+    return journal
+
+
+def writer_of(sweep: Sweep, state: SweepState) -> ReportWriter:
+    spec = sweep.spec
+    writer = ReportWriter(SweepDirectory(sweep.directory), spec.search_space.value_types, spec.metric, spec.mode)
+    for row in state.rows:
+        writer.register(row.trial, row.config)
+    return writer
+
+
+def table(results: Results) -> Table:
+    rows: Table = results.trials().select(COLUMNS).to_pylist()
+    return rows
+
+
+@pytest.mark.usefixtures("running_ray")
+def test_a_sweep_has_the_table_of_rays_workers(
+    sweep_of: Callable[..., Sweep], check_reports: Callable[[Results], None], tmp_path: Path
+) -> None:
+    on_ray = sweep_of(tmp_path / "ray").run()
+    sweep = sweep_of(tmp_path / "here")
+    assert run(sweep) is StopReason.FINISHED
+    assert table(sweep.results) == table(on_ray)
+    check_reports(sweep.results)
+    columns = ["trial", "step", "val_loss", "norm"]
+    assert (
+        sweep.results.reports()
+        .select(columns)
+        .sort_by([("trial", "ascending"), ("step", "ascending")])
+        .equals(on_ray.reports().select(columns).sort_by([("trial", "ascending"), ("step", "ascending")]))
+    )
+
+
+def test_a_sweep_that_is_interrupted_goes_on_to_the_same_table(
+    sweep_of: Callable[..., Sweep], check_reports: Callable[[Results], None], tmp_path: Path
+) -> None:
+    whole, sweep = sweep_of(tmp_path / "whole"), sweep_of(tmp_path / "parts")
+    run(whole)
+    runs = 0
+    while run(sweep, stop_soon(sweep)) is StopReason.INTERRUPTED:
+        check_reports(sweep.results)
+        runs += 1
+    assert runs >= 1
+    assert table(sweep.results) == table(whole.results)
+    check_reports(sweep.results)
+
+
+def stop_soon(sweep: Sweep) -> Observer:
+    """Asks a run to stop once it has trained something, unless half of the work is done."""
+    began = list[int]()
+
+    def observe(moment: Moment) -> None:
+        began.append(moment.state.spent)
+        if began[0] < 40 and moment.state.spent > began[0]:
+            SweepDirectory(sweep.directory).stop.touch()
+
+    return observe
+
+
+def test_failures_are_tried_again_as_often_as_the_spec_says(sweep_of: Callable[..., Sweep], tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, "plain_code.py:descend_or_fail", budget={"trials": 9}, max_failures=2)
+    assert run(sweep) is StopReason.FINISHED
+    rows = sweep.results.trials().to_pylist()
+    assert {(row["state"], row["attempt"], row["value"]) for row in rows[1::2]} == {("failed", 2, None)}
+    assert not {row["state"] for row in rows[0::2]} & {"failed", "diverged"}
+
+
+def test_a_rule_that_stops_the_sweep_stops_it(sweep_of: Callable[..., Sweep], tmp_path: Path) -> None:
+    rules = [{"match": "is odd", "do": "stop"}]
+    sweep = sweep_of(tmp_path, "plain_code.py:descend_or_fail", on_error=rules)
+    assert run(sweep) is StopReason.FAILURE
+
+
+def lanes(storage: Path, **fields: Any) -> Sweep:
+    """Networks of two depths and many widths, some of which diverge."""
+    space: dict[str, Any] = {
+        "lr": Log(1e-3, 1.0),
+        "momentum": Uniform(0.5, 0.95),
+        "hidden": Integer(4, 24),
+        "layers": Choice([1, 2]),
+        "dropout": Uniform(0.0, 0.3),
+    }
+    defaults: dict[str, Any] = {
+        "metric": "val_loss",
+        "resource": {"unit": "epoch", "min": 1, "max": 9, "eta": 3},
+        "budget": {"trials": 24},
+        "workers": {"cpu": 1, "count": 2},
+        "name": "waves",
+        "seed": 5,
+        "fuse": 8,
+        "controller": "hyperband",
+    }
+    return Sweep(f"{LANES}:Waves", space=space, storage=storage, **{**defaults, **fields})
+
+
+@pytest.mark.usefixtures("running_ray")
+def test_a_sweep_of_fused_groups_has_the_table_of_rays_workers(
+    check_reports: Callable[[Results], None], tmp_path: Path
+) -> None:
+    on_ray, sweep = lanes(tmp_path / "ray").run(), lanes(tmp_path / "here")
+    assert run(sweep) is StopReason.FINISHED
+    assert table(sweep.results) == table(on_ray)
+    assert "diverged" in {row["state"] for row in table(sweep.results)}
+    check_reports(sweep.results)
+
+
+def test_a_group_size_is_measured_here(tmp_path: Path) -> None:
+    sweep = lanes(tmp_path, fuse="auto")
+    SweepDirectory(sweep.directory).create()
+    executor = executor_of(sweep)
+    assert executor.group_size(sample_group(sweep.spec)) >= 1
+    executor.close()

@@ -1,0 +1,1 @@
+"""Networks: MLP, CNN, residual network, transformer."""

@@ -1,0 +1,1 @@
+"""Parts to build training code with; each can be used alone."""
