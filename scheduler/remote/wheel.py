@@ -15,7 +15,7 @@ from ..errors import SweepError
 from .working_directory import zip_files
 
 _PACKAGES = ("caviar.scheduler", "caviar.search_spaces", "caviar.trainers")
-_SUFFIXES = {".py", ".pyi", ".typed"}
+_SUFFIXES = {".css", ".html", ".js", ".json", ".py", ".pyi", ".typed"}
 _WHEEL = b"Wheel-Version: 1.0\nGenerator: caviar\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 _NOTES = {"METADATA": ("METADATA", "PKG-INFO"), "entry_points.txt": ("entry_points.txt",)}
 """What stands beside the code, and what it may be called where Caviar is installed: a checkout has the second."""

@@ -1,4 +1,4 @@
-"""The wheel holds every module of the source folders and nothing else."""
+"""The wheel holds every module of the source folders, the files of the page, and nothing else."""
 
 import shutil
 import subprocess
@@ -13,6 +13,7 @@ pytestmark = pytest.mark.checkout
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("scheduler", "search_spaces", "trainers")
+SUFFIXES = {".css", ".html", ".js", ".json", ".py", ".pyi"}
 NOT_SOURCES = shutil.ignore_patterns("__pycache__")
 
 
@@ -46,8 +47,8 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel: Path) -> None:
     modules = {
         f"caviar/{path.relative_to(ROOT)}"
         for package in PACKAGES
-        for path in (ROOT / package).rglob("*.py*")
-        if path.suffix in {".py", ".pyi"}
+        for path in (ROOT / package).rglob("*")
+        if path.suffix in SUFFIXES and "__pycache__" not in path.parts
     }
     typed = {f"caviar/{package}/py.typed" for package in PACKAGES}
     assert contents(wheel) == modules | typed

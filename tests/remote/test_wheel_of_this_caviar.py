@@ -39,7 +39,7 @@ def test_it_has_the_modules_the_stubs_and_the_dependencies(wheel: Path) -> None:
         written = Parser().parsestr(archive.read(f"{notes}/METADATA").decode())
         scripts = archive.read(f"{notes}/entry_points.txt").decode()
     assert {"caviar/scheduler/cli/on_cluster.py", "caviar/trainers/py.typed", "caviar/search_spaces/space.py"} <= names
-    assert "caviar/trainers/pytorch/__init__.pyi" in names
+    assert {"caviar/trainers/pytorch/__init__.pyi", "caviar/scheduler/analysis/page/page.js"} <= names
     assert not [name for name in names if "__pycache__" in name]
     assert written.get_all("Requires-Dist") == metadata("caviar").get_all("Requires-Dist")
     assert "caviar = caviar.scheduler.cli:main" in scripts

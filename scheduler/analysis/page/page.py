@@ -23,7 +23,7 @@ from ...storage.layout import SweepDirectory
 from ...storage.location import Location, locate
 from ...storage.object_path import ObjectPath
 from .data import page_data
-from .template import SCRIPT, STYLE
+from .template import page_html, page_script, page_style
 
 _TRIALS_LISTED = 50
 _LONGEST = 60
@@ -108,53 +108,25 @@ def _plotly_js() -> str:
 def _page(sweep: PageSweep, best: Best, plotly_js: str) -> str:
     data = page_data(sweep.results, sweep.domains, sweep.unit, best.trial)
     names = list(sweep.results.value_types)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(sweep.name)}: {escape(sweep.results.metric)} {_show(best.value)}</title>
-<link rel="icon" href="data:,">
-<style>{STYLE}</style>
-</head>
-<body>
-<main>
-<header>
-<h1>{escape(sweep.name)}</h1>
-<p>{_summary(sweep)}</p>
-</header>
-<section class="best">
-{_best(sweep, best)}
-</section>
-<section>
-<h2>Learning curves</h2>
-<p>{_curves_caption(sweep, data["curves"])}</p>
-<div id="curves" class="plot"></div>
-</section>
-<section>
-<h2>Best so far</h2>
-<p>The best {escape(sweep.results.metric)} at any rung, against all {escape(sweep.unit)}s spent until then.</p>
-<div id="progress" class="plot"></div>
-</section>
-<section>
-<h2>Hyperparameters</h2>
-<p>{_hyperparameters_caption(sweep, data["hyperparameters"]["panels"])}</p>
-<div id="hyperparameters" class="plot"></div>
-</section>
-<section>
-<h2>Trials</h2>
-{_table(sweep, names)}
-</section>
-<footer>Caviar {version("caviar")}, {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC</footer>
-</main>
-<script>{plotly_js}</script>
-<script id="data" type="application/json">{_json(data)}</script>
-<script>{SCRIPT}</script>
-</body>
-</html>
-"""
+    values = {
+        "policy": _POLICY,
+        "style": page_style(),
+        "script": page_script(),
+        "plotly": plotly_js,
+        "data": _json(data),
+        "name": escape(sweep.name),
+        "metric": escape(sweep.results.metric),
+        "value": _show(best.value),
+        "unit": escape(sweep.unit),
+        "summary": _summary(sweep),
+        "best": _best(sweep, best),
+        "curves": _curves_caption(sweep, data["curves"]),
+        "hyperparameters": _hyperparameters_caption(sweep, data["hyperparameters"]["panels"]),
+        "trials": _table(sweep, names),
+        "version": version("caviar"),
+        "time": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M}",
+    }
+    return page_html(values)
 
 
 def _summary(sweep: PageSweep) -> str:

@@ -1,240 +1,45 @@
-"""The style and the script of the page."""
+"""The page's HTML, style and script: files of their own beside this module."""
 
 import json
-
-_LIGHT = {
-    "paper": "#ffffff",
-    "text": "#1d2429",
-    "quiet": "#66727c",
-    "line": "#e3e7ea",
-    "near": "#ccd6de",
-    "far": "#175a8c",
-    "accent": "#d9480f",
-}
-_DARK = {
-    "paper": "#14181b",
-    "text": "#e4e8eb",
-    "quiet": "#98a3ac",
-    "line": "#2b3238",
-    "near": "#3c474f",
-    "far": "#7cc0f4",
-    "accent": "#ff9248",
-}
+from collections.abc import Mapping
+from importlib.resources import files
+from string import Template
+from typing import Any
 
 
-def _variables(colours: dict[str, str]) -> str:
+def page_html(values: Mapping[str, str]) -> str:
+    """The whole page.
+
+    Args:
+        values: The text in each place of `page.html`, escaped already.
+    """
+    return Template(_text("page.html")).substitute(values)
+
+
+def page_style() -> str:
+    """The style sheet: the colours by day, by night and on paper, and `page.css`."""
+    light, dark = (_variables(_colours()[theme]) for theme in ("light", "dark"))
+    return f"""
+:root {{ color-scheme: light dark; {light} }}
+@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}
+@media print {{ :root {{ color-scheme: light; {light} }} }}
+
+{_text("page.css")}"""
+
+
+def page_script() -> str:
+    """The script: the colours, which plots have no style sheet for, and `page.js`."""
+    return f"const COLOURS = {json.dumps(_colours())};\n{_text('page.js')}"
+
+
+def _colours() -> dict[str, dict[str, str]]:
+    colours: dict[str, Any] = json.loads(_text("colours.json"))
+    return colours
+
+
+def _variables(colours: Mapping[str, str]) -> str:
     return " ".join(f"--{name}: {colour};" for name, colour in colours.items())
 
 
-STYLE = f"""
-:root {{ color-scheme: light dark; {_variables(_LIGHT)} }}
-@media (prefers-color-scheme: dark) {{ :root {{ {_variables(_DARK)} }} }}
-@media print {{ :root {{ color-scheme: light; {_variables(_LIGHT)} }} }}
-""" + (
-    """
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--text);
-  font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 1140px; margin: 0 auto; padding: 56px 28px 40px; }
-h1 { font-size: 30px; line-height: 1.2; font-weight: 650; letter-spacing: -0.015em; margin: 0 0 8px;
-  overflow-wrap: anywhere; }
-h2 { font-size: 18px; font-weight: 650; letter-spacing: -0.005em; margin: 0 0 2px; }
-p { margin: 0; color: var(--quiet); max-width: 46em; overflow-wrap: anywhere; }
-section { margin-top: 48px; }
-.best { display: flex; flex-wrap: wrap; gap: 32px 72px; align-items: flex-start; padding: 28px 0;
-  border: solid var(--line); border-width: 1px 0; margin-top: 32px; }
-.figure { flex: 0 1 auto; min-width: 180px; }
-.figure .value { font-size: 48px; line-height: 1.1; font-weight: 650; letter-spacing: -0.02em; color: var(--accent);
-  font-variant-numeric: tabular-nums; }
-.figure ul { list-style: none; margin: 14px 0 0; padding: 0; color: var(--quiet); }
-.figure b { color: var(--text); font-weight: 600; font-variant-numeric: tabular-nums; margin-right: 4px; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.configuration { flex: 1 1 460px; }
-.configuration th { width: 10em; text-align: left; font-weight: 400; color: var(--quiet); padding: 3px 20px 3px 0; }
-.configuration td { padding: 3px 0; }
-.configuration .chosen { width: 9em; font-weight: 600; padding-right: 24px; }
-.configuration .end { color: var(--quiet); font-size: 12px; text-align: right; padding-right: 8px; }
-.configuration .high { text-align: left; padding: 3px 0 3px 8px; }
-.scale { display: block; position: relative; min-width: 110px; height: 2px; background: var(--line); }
-.scale span { position: absolute; top: -3px; width: 8px; height: 8px; margin-left: -4px; border-radius: 50%;
-  background: var(--accent); print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-.plot { margin-top: 14px; min-height: 240px; }
-#curves { height: 440px; }
-#progress { height: 260px; }
-.wide { overflow-x: auto; margin: 14px 0 10px; }
-.trials { font-size: 13px; width: 100%; }
-.trials th { text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; padding: 0 14px 0 0; }
-.trials td { padding: 5px 14px 5px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
-.trials button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0; padding: 6px 0;
-  cursor: pointer; }
-.trials th[aria-sort] button { color: var(--accent); }
-.trials th[aria-sort=ascending] button::after { content: " \\2191"; }
-.trials th[aria-sort=descending] button::after { content: " \\2193"; }
-footer { margin-top: 56px; font-size: 12px; color: var(--quiet); }
-@media print { main { padding: 0; max-width: none; } section { break-inside: avoid; margin-top: 28px; }
-  .trials button::after { content: none !important; } .wide { overflow: visible; } .trials { font-size: 9px; } }
-"""
-)
-
-SCRIPT = f"const COLOURS = {json.dumps({'light': _LIGHT, 'dark': _DARK})};" + (
-    r"""
-const data = JSON.parse(document.getElementById("data").textContent);
-const darkScheme = matchMedia("(prefers-color-scheme: dark)");
-let colours = darkScheme.matches ? COLOURS.dark : COLOURS.light;
-let paperWidth = null;
-const CONFIG = {displayModeBar: false, responsive: true};
-
-function shade(share) {
-  const part = (colour, at) => parseInt(colour.slice(at, at + 2), 16);
-  const mixed = [1, 3, 5].map(at => Math.round(part(colours.near, at) * (1 - share) + part(colours.far, at) * share));
-  return `rgb(${mixed.join()})`;
-}
-
-function axis(title, more) {
-  return {title: {text: title, standoff: 10, font: {size: 13}}, gridcolor: colours.line, linecolor: colours.line,
-    zeroline: false, automargin: true, tickformat: "~g", ...more};
-}
-
-function label(value) {
-  const size = Math.abs(value);
-  return size >= 1e-3 && size < 1e6 ? String(Number(value.toPrecision(6))) : value.toExponential().replace("e+", "e");
-}
-
-function logTicks(values) {
-  const known = values.filter(value => value !== null && value > 0);
-  const low = Math.log10(Math.min(...known)), high = Math.log10(Math.max(...known)), decades = high - low;
-  const parts = decades > 2.2 ? [1] : decades > 0.7 ? [1, 2, 5] : [1, 2, 3, 4, 5, 6, 8], ticks = [];
-  for (let power = Math.floor(low); power <= Math.ceil(high); power += Math.max(1, Math.round(decades / 5)))
-    for (const part of parts) ticks.push(Number(`${part}e${power}`));
-  return ticks;
-}
-
-function logAxis(values, more) {
-  const ticks = logTicks(values);
-  return {type: "log", tickvals: ticks, ticktext: ticks.map(label), ...more};
-}
-
-function valueAxis(more) {
-  const range = data.range ? {range: data.range} : {}, scale = data.log ? logAxis(data.log, range) : range;
-  return axis(data.metric, {...scale, ...more});
-}
-
-function layout(more) {
-  const sized = paperWidth === null ? {} : {width: paperWidth};
-  return {paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, hovermode: "closest",
-    font: {family: getComputedStyle(document.body).fontFamily, size: 12, color: colours.quiet},
-    margin: {l: 60, r: 8, t: 8, b: 48}, hoverlabel: {bgcolor: colours.paper, bordercolor: colours.line,
-      font: {color: colours.text}}, ...sized, ...more};
-}
-
-const HOVER = `trial %{customdata}<br>${data.unit} %{x}: %{y:.4g}<extra></extra>`;
-
-function drawCurves() {
-  const groups = data.curves.groups;
-  const many = groups.reduce((sum, group) => sum + group.x.length, 0) > 20000;
-  const traces = groups.map(group => ({type: many ? "scattergl" : "scatter", mode: "lines+markers", x: group.x,
-    y: group.y, customdata: group.trial, connectgaps: false, hovertemplate: HOVER,
-    line: {color: shade(group.shade), width: 1}, marker: {color: shade(group.shade), size: 3},
-    opacity: many ? 0.5 : 0.85}));
-  const best = {x: [], y: []};
-  for (const group of groups)
-    group.trial.forEach((trial, at) => {
-      if (trial === data.curves.best && group.y[at] !== null) { best.x.push(group.x[at]); best.y.push(group.y[at]); }
-    });
-  traces.push({type: many ? "scattergl" : "scatter", mode: "lines+markers", ...best,
-    customdata: best.x.map(() => data.curves.best), hovertemplate: HOVER, line: {color: colours.accent, width: 2.5},
-    marker: {color: colours.accent, size: 5}});
-  return Plotly.react("curves", traces, layout({xaxis: axis(data.unit, {rangemode: "tozero"}), yaxis: valueAxis({})}),
-    CONFIG);
-}
-
-function drawProgress() {
-  const {x, y} = data.progress;
-  const trace = {type: "scatter", mode: "lines", x, y, line: {shape: "hv", color: colours.accent, width: 2},
-    hovertemplate: `%{x:,} ${data.unit}s: %{y:.4g}<extra></extra>`};
-  const positive = y.length > 0 && Math.min(...y) > 0 && Math.max(...y) > 10 * Math.min(...y);
-  return Plotly.react("progress", [trace], layout({xaxis: axis(`${data.unit}s, all trials`, {rangemode: "tozero"}),
-    yaxis: axis(`best ${data.metric}`, positive ? logAxis(y) : {})}), CONFIG);
-}
-
-function panelAxis(panel) {
-  if (panel.scale === "log") return logAxis(panel.x);
-  if (panel.scale === "options")
-    return {tickvals: panel.labels.map((_, at) => at), ticktext: panel.labels, range: [-0.6, panel.labels.length - 0.4],
-      showgrid: false};
-  if (panel.scale !== "inverse_log") return {};
-  const ticks = logTicks(panel.x);
-  return {type: "log", autorange: "reversed", tickvals: ticks, ticktext: ticks.map(tick => label(1 - tick))};
-}
-
-function drawBands(panel, id) {
-  const last = panel.bands.length - 1;
-  return panel.bands.flatMap((bands, at) => bands.map(([low, high]) => ({type: "rect", layer: "below",
-    xref: "x" + id, x0: low, x1: high, yref: `y${id} domain`, y0: 0, y1: 1,
-    line: {width: at === last ? 1 : 0, color: colours.accent + "66"},
-    fillcolor: colours.accent + (at === last ? "29" : "0b")})));
-}
-
-function drawHyperparameters() {
-  const {panels, trial, value, shade: shares} = data.hyperparameters;
-  const element = document.getElementById("hyperparameters");
-  const width = paperWidth || element.clientWidth, columns = width < 560 ? 1 : width < 860 ? 2 : 3;
-  const rows = Math.ceil(panels.length / columns), height = 30 + 230 * rows;
-  const gapX = 36 / width, gapY = 62 / height, type = trial.length > 2000 ? "scattergl" : "scatter";
-  const traces = [], shapes = [], axes = {}, colour = shares.map(shade), best = trial.indexOf(data.curves.best);
-  panels.forEach((panel, at) => {
-    const id = at === 0 ? "" : String(at + 1), column = at % columns, row = Math.floor(at / columns);
-    const across = (1 - gapX * (columns - 1)) / columns, down = (1 - gapY * (rows - 1)) / rows;
-    const left = column * (across + gapX), top = 1 - row * (down + gapY);
-    const title = panel.importance ? `${panel.name} \u2014 ${panel.importance}` : panel.name;
-    shapes.push(...drawBands(panel, id));
-    axes["xaxis" + id] = axis(title, {domain: [left, left + across], anchor: "y" + id, ...panelAxis(panel)});
-    axes["yaxis" + id] = valueAxis({domain: [Math.max(0, top - down), top], anchor: "x" + id,
-      showticklabels: column === 0, title: {text: column === 0 ? data.metric : ""},
-      ...(at === 0 ? {} : {matches: "y"})});
-    const hover = `trial %{customdata}: %{y:.4g}<extra></extra>`, on = {xaxis: "x" + id, yaxis: "y" + id};
-    traces.push({type, mode: "markers", x: panel.x, y: value, customdata: trial, hovertemplate: hover, ...on,
-      marker: {color: colour, size: 5, line: {width: 0}}, opacity: 0.9});
-    if (best >= 0)
-      traces.push({type, mode: "markers", x: [panel.x[best]], y: [value[best]], customdata: [trial[best]],
-        hovertemplate: hover, ...on, marker: {color: colours.accent, size: 9, line: {color: colours.paper, width: 1}}});
-  });
-  return Plotly.react(element, traces, layout({...axes, shapes, height}), CONFIG);
-}
-
-function draw() { return Promise.all([drawCurves(), drawProgress(), drawHyperparameters()]); }
-
-function sortBy(head) {
-  const table = head.closest("table"), at = [...head.parentNode.children].indexOf(head), body = table.tBodies[0];
-  const way = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
-  const sign = way === "ascending" ? 1 : -1;
-  const keyed = [...body.rows].map(row => {
-    const cell = row.cells[at];
-    return {row, text: cell.textContent, number: cell.dataset.value};
-  });
-  keyed.sort((a, b) => {
-    if (!a.text || !b.text) return (a.text ? 0 : 1) - (b.text ? 0 : 1);
-    const numbers = a.number !== undefined && b.number !== undefined;
-    return sign * (numbers ? Number(a.number) - Number(b.number) : a.text.localeCompare(b.text));
-  });
-  [...head.parentNode.children].forEach(other => other.removeAttribute("aria-sort"));
-  head.setAttribute("aria-sort", way);
-  body.append(...keyed.map(item => item.row));
-}
-
-document.querySelectorAll(".trials th").forEach(head => head.addEventListener("click", () => sortBy(head)));
-function onScreen() {
-  colours = darkScheme.matches ? COLOURS.dark : COLOURS.light;
-  paperWidth = null;
-  draw();
-}
-darkScheme.addEventListener("change", onScreen);
-addEventListener("beforeprint", () => { colours = COLOURS.light; paperWidth = 680; draw(); });
-addEventListener("afterprint", onScreen);
-let columnsWidth = innerWidth;
-addEventListener("resize", () => {
-  if (paperWidth === null && innerWidth !== columnsWidth) { columnsWidth = innerWidth; drawHyperparameters(); }
-});
-draw().then(() => { document.body.dataset.drawn = "true"; });
-"""
-)
+def _text(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
