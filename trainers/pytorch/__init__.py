@@ -2,13 +2,17 @@
 
 `Lane` is the base of training code that can be fused; `classifier` is a lane over a person's own data, for a spec's
 `trainer: caviar.trainers.pytorch:classifier`; `join_processes` is for training code that several processes run
-together. The parts, such as schedules, initialisation or augmentation, stand in
-the modules of their names. Nothing is imported before it is asked for: checkpoints of any training code that uses torch
-come through this package, and should not wait for scikit-learn.
+together. The parts, such as schedules, initialisation or augmentation, stand in `parts`, one module each. Nothing is
+imported before it is asked for: checkpoints of any training code that uses torch come through this package, and should
+not wait for scikit-learn.
 """
 
 from importlib import import_module
 from typing import Any
+
+from .old_names import find_old_names
+
+find_old_names(__name__)
 
 _PLACES = {
     "Data": ("lanes.data", "Data"),
