@@ -287,12 +287,12 @@ def table(outcomes: Sequence[Outcome], where: dict[str, str], command: str) -> s
             "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
         ]
         for contestant in CONTESTANTS:
-            of = [one for one in outcomes if (one.tuner, one.victim) == (contestant.name, victim)]
-            if not of:
+            chosen = [one for one in outcomes if (one.tuner, one.victim) == (contestant.name, victim)]
+            if not chosen:
                 continue
             names = ("kills", "lost", "duplicated", "trained", "repeated", "rerun", "abandoned", "ended", "unreadable")
-            sums = [sum(getattr(one, name) for one in of) for name in names]
-            seconds = [number for one in of for number in one.seconds]
+            sums = [sum(getattr(one, name) for one in chosen) for name in names]
+            seconds = [number for one in chosen for number in one.seconds]
             middle = f"{statistics.median(seconds):.1f}" if seconds else ""
             lines.append(f"| {contestant.name} | {' | '.join(map(str, sums))} | {middle} |")
     lines += ["", "## What a person does", "", "| tuner | after its process was killed | after a worker was killed |"]

@@ -11,9 +11,9 @@ from quality_tasks import Curve, Task
 
 from caviar.scheduler import Sweep
 from caviar.scheduler.core.controllers.controller import Controller
-from caviar.scheduler.core.controllers.guide import DesignGuide, LearningGuide
 from caviar.scheduler.core.controllers.halving import HalvingController
-from caviar.scheduler.core.controllers.registry import PIPELINE, Search, bracket_schedule, make_controller
+from caviar.scheduler.core.controllers.registry import PIPELINE, SearchConfig, bracket_schedule, make_controller
+from caviar.scheduler.core.controllers.samplers import DesignSampler, ProposalSampler
 from caviar.scheduler.core.proposers.model import ModelProposer
 from caviar.scheduler.core.proposers.proposal import Proposal, Proposer, Request
 from caviar.scheduler.lifecycle.proposers import make_proposer
@@ -102,17 +102,17 @@ def controller_method(task: Task, controller: str, seed: int, cluster: Cluster) 
     return ControllerMethod(make_controller(spec.search), make_proposer(spec))
 
 
-def candidate_method(search: Search, candidates: Points) -> ControllerMethod:
+def candidate_method(search: SearchConfig, candidates: Points) -> ControllerMethod:
     """A controller where only some configurations can be evaluated, each once.
 
     Args:
         search: What the controller is made for.
         candidates: float64 [n, d] points in the unit cube.
     """
-    rows, learning = UnusedRows(candidates, search.seed), search.learning
+    rows, exploration = UnusedRows(candidates, search.seed), search.exploration
     pipeline = search.pipeline or PIPELINE
-    guide = DesignGuide(rows) if learning is None else LearningGuide(search.space, rows, learning, pipeline)
-    controller = HalvingController(search.space, bracket_schedule(search), guide)
+    sampler = DesignSampler(rows) if exploration is None else ProposalSampler(search.space, rows, exploration, pipeline)
+    controller = HalvingController(search.space, bracket_schedule(search), sampler)
     return ControllerMethod(controller, RowProposer(search, rows))
 
 
@@ -137,7 +137,7 @@ class UnusedRows:
         drawn, self._points = self._points[:n], self._points[n:]
         return drawn
 
-    def take(self, points: Points) -> None:
+    def remove(self, points: Points) -> None:
         """Takes points out."""
         taken = {tuple(point) for point in points.tolist()}
         self._points = self._points[[tuple(point) not in taken for point in self._points.tolist()]]
@@ -151,12 +151,12 @@ class RowProposer:
         rows: The rows.
     """
 
-    def __init__(self, search: Search, rows: UnusedRows) -> None:
+    def __init__(self, search: SearchConfig, rows: UnusedRows) -> None:
         self._model = ModelProposer(search.space, search.resource.max, search.seed, rows)
         self._rows = rows
 
     def propose(self, request: Request) -> Proposal:
         """The proposal that a request asks for; its rows are used from now on."""
         proposal = self._model.propose(request)
-        self._rows.take(proposal.points)
+        self._rows.remove(proposal.points)
         return proposal

@@ -55,7 +55,7 @@ class Board:
         """A method's regrets [seeds, budgets] on each task."""
         return [
             np.array(
-                [regret for (name, of, _), regret in self.regrets.items() if (name, of) == (method, task)]
+                [regret for (name, one, _), regret in self.regrets.items() if (name, one) == (method, task)]
             ).reshape(-1, len(self.trainings))
             for task in self.tasks
         ]

@@ -66,7 +66,7 @@ def _mean_regrets(board: Board, method: str, budgets: Regrets) -> Regrets:
     """The mean over tasks of the mean over seeds, at each budget."""
     runs = [run for run in board.runs if run.key.method == method]
     curves = {task: [_curve(run, budgets) for run in runs if run.key.task == task] for task in board.tasks}
-    means: Regrets = np.mean([np.mean(of, axis=0) for of in curves.values()], axis=0)
+    means: Regrets = np.mean([np.mean(curve, axis=0) for curve in curves.values()], axis=0)
     return means
 
 

@@ -24,10 +24,10 @@ from environment import environment, sentence
 from caviar.scheduler.analysis.progress import ProgressMeter
 from caviar.scheduler.execution.cluster.environment import configure_ray_environment
 from caviar.scheduler.execution.interrupts import Interrupts
-from caviar.scheduler.execution.loop import Moment, SweepLoop
+from caviar.scheduler.execution.loop import RunSnapshot, SweepLoop
 from caviar.scheduler.execution.record import DurableRecord
 from caviar.scheduler.execution.simulated import SimulatedExecutor
-from caviar.scheduler.execution.throttle import Pace
+from caviar.scheduler.execution.throttle import Throttle
 from caviar.scheduler.lifecycle.recorded import new_state
 from caviar.scheduler.results import ReportWriter
 from caviar.scheduler.spec.spec import SweepSpec
@@ -89,23 +89,23 @@ def alone(controller: str, workers: int, trials: int, steps: int) -> Measured:
 
     with tempfile.TemporaryDirectory(prefix="scaling-") as folder:
         spec = spec_of(controller, trials, steps, folder)
-        layout, types = SweepDirectory(spec.directory), spec.search_space.value_types
-        layout.create()
-        write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
-        journal = Journal.open(layout.journal)
+        directory, types = SweepDirectory(spec.directory), spec.search_space.value_types
+        directory.create()
+        write_file(directory.spec, spec.to_yaml().encode(), directory.staging)
+        journal = Journal.open(directory.journal)
         journal.append({"type": "opened", "time": 0.0, "versions": {}})
-        record = DurableRecord(layout, journal, ReportWriter(layout, types, spec.metric, spec.mode), types)
+        record = DurableRecord(directory, journal, ReportWriter(directory, types, spec.metric, spec.mode), types)
         executor, state = SimulatedExecutor(lambda *_: curve, spec.metric, workers, uneven), new_state(spec)
         meter = ProgressMeter(spec)
 
-        pace = Pace(0.5, 0.05)
+        throttle = Throttle(0.5, 0.05)
 
-        def observe(moment: Moment) -> None:
+        def observe(snapshot: RunSnapshot) -> None:
             """What the progress display does."""
-            if pace.due(moment.elapsed_s):
+            if throttle.due(snapshot.elapsed_s):
                 began = time.perf_counter()
-                meter.measure(moment.state.rows, moment.state.spent)
-                pace.done(moment.elapsed_s, time.perf_counter() - began)
+                meter.measure(snapshot.state.rows, snapshot.state.spent)
+                throttle.done(snapshot.elapsed_s, time.perf_counter() - began)
 
         began = time.process_time()
         SweepLoop(state, executor, record, Interrupts(), inf, observe).run()

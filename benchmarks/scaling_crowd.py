@@ -20,14 +20,14 @@ from ray.cluster_utils import Cluster
 
 from caviar.scheduler.core.trials.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.core.trials.reports import ReportBatch
-from caviar.scheduler.execution.pool.launcher import WorkerMaker
-from caviar.scheduler.execution.worker.ranks.actor import Answer
+from caviar.scheduler.execution.pool.launcher import WorkerLauncher
+from caviar.scheduler.execution.worker.ranks.actor import PollReply
 
 METRIC = "loss"
 MEMORY = 100 * 2**20
 
 
-class _Seat:
+class _Candidate:
     """What one worker has to do and how far it is."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Crowd:
     """
 
     def __init__(self, seats: int, step_s: float) -> None:
-        self._seats, self._step_s = [_Seat() for _ in range(seats)], step_s
+        self._seats, self._step_s = [_Candidate() for _ in range(seats)], step_s
         self._changed = [asyncio.Event() for _ in range(seats)]
         self._node = ray.get_runtime_context().get_node_id()
 
@@ -89,7 +89,7 @@ class Crowd:
         self._seats[seat].give(groups)
         self._changed[seat].set()
 
-    async def poll(self, seat: int, timeout: float) -> Answer:
+    async def poll(self, seat: int, timeout: float) -> PollReply:
         """What a worker's `poll` answers."""
         deadline = time.monotonic() + timeout
         stretches: list[tuple[Assignment, int, int]] = []
@@ -99,7 +99,7 @@ class Crowd:
             stretches += more
             left = deadline - time.monotonic()
             if outcomes or left <= 0:
-                return Answer(_batch(stretches), outcomes, self._node, frozenset([self._node]), False, None)
+                return PollReply(_batch(stretches), outcomes, self._node, frozenset([self._node]), False, None)
             try:
                 await asyncio.wait_for(self._changed[seat].wait(), min(left, self._seats[seat].left_s(self._step_s)))
             except asyncio.TimeoutError:
@@ -180,7 +180,10 @@ def seated(workers: int, raylets: int, step_s: float) -> Iterator[list[int]]:
         actor: Any = ray.remote(Crowd).options(num_cpus=0, scheduling_strategy="SPREAD", max_concurrency=4 * each)
         crowds.append(actor.remote(each, step_s))
     seats = iter([Seat(crowd, seat, polls) for seat in range(each) for crowd in crowds])
-    with patch.object(WorkerMaker, "make", lambda _: next(seats)), patch.object(WorkerMaker, "end", lambda *_: None):
+    with (
+        patch.object(WorkerLauncher, "make", lambda _: next(seats)),
+        patch.object(WorkerLauncher, "end", lambda *_: None),
+    ):
         yield polls
     ray.shutdown()
     cluster.shutdown()  # type: ignore[no-untyped-call]

@@ -19,8 +19,8 @@ import numpy.typing as npt
 import pandas as pd
 from environment import environment, sentence
 
-from caviar.scheduler.core.controllers.guide import DesignGuide
 from caviar.scheduler.core.controllers.halving import HalvingController
+from caviar.scheduler.core.controllers.samplers import DesignSampler
 from caviar.scheduler.core.controllers.schedule import (
     Budget,
     Resource,
@@ -71,7 +71,7 @@ def regrets(job: tuple[Path, str, int]) -> list[float]:
     space = SearchSpace({"row": Integer(0, len(curves) - 1)})
     budget = Budget(resource=RESOURCE.max * (max(FULL_TRAININGS) + 5))
     brackets = schedule(RESOURCE, METHODS[method](RESOURCE), budget)
-    controller = HalvingController(space, brackets, DesignGuide(uniform_design(space, seed)))
+    controller = HalvingController(space, brackets, DesignSampler(uniform_design(space, seed)))
     spent, seen = _run(controller, curves)
     best, median = curves.min(), float(np.median(curves[:, -1]))
     found = (seen[np.searchsorted(spent, full * RESOURCE.max, side="right") - 1] for full in FULL_TRAININGS)

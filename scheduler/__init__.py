@@ -12,7 +12,7 @@ _PLACES = {
     "Callback": "execution.callbacks",
     "InvalidSpecError": "errors",
     "JournalError": "errors",
-    "Moment": "execution.loop",
+    "RunSnapshot": "execution.loop",
     "Plan": "core.controllers.schedule",
     "Results": "results",
     "ResultsError": "errors",

@@ -12,7 +12,7 @@ from .errors import (
     WorkerError,
 )
 from .execution.callbacks import Callback, RunStart
-from .execution.loop import Moment, StopReason
+from .execution.loop import RunSnapshot, StopReason
 from .results import Best, Results
 from .spec.spec import SweepSpec
 from .sweep import Sweep
@@ -23,10 +23,10 @@ __all__ = [
     "Callback",
     "InvalidSpecError",
     "JournalError",
-    "Moment",
     "Plan",
     "Results",
     "ResultsError",
+    "RunSnapshot",
     "RunStart",
     "StopReason",
     "StorageError",

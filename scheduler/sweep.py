@@ -17,7 +17,7 @@ from .execution.callbacks import Callback
 from .execution.interrupts import Interrupts
 from .execution.loop import Observer, StopReason
 from .execution.simulated import Curve, SimulatedExecutor, StepCost, one_second
-from .lifecycle.edits import Edit
+from .lifecycle.edits import FieldEdit
 from .lifecycle.prepared import PreparedSweep, checked_proposer, prepare_sweep
 from .lifecycle.recorded import RecordedSweep
 from .lifecycle.resume import followed_fusing, resumed_spec
@@ -232,7 +232,7 @@ class Sweep:
         second one stops at once. Either way `Sweep.resume` goes on, as it does after a rule of `on_error` stopped it.
 
         Args:
-            observe: Called with a `Moment` about twice a second.
+            observe: Called with a `RunSnapshot` about twice a second.
             callbacks: Each a `Callback`, which is told what the run has made durable, in a thread of its own.
             preflight: Whether to look at the nodes of a cluster before the first trial.
 
@@ -297,7 +297,7 @@ class Sweep:
         return preview_resume(self._begun(), self.spec)
 
     @property
-    def edits(self) -> list[Edit]:
+    def edits(self) -> list[FieldEdit]:
         """The fields in which a sweep from `Sweep.resume` differs from what its last run had.
 
         Raises:

@@ -56,17 +56,17 @@ def recorded() -> Callable[..., Path]:
         }
         common = {"name": "recorded", "trainer": None, "metric": "loss", "resource": {"max": 9}, "space": space}
         spec = SweepSpec.parse({**common, "budget": {"trials": 40}, "storage": storage, **fields})
-        layout, types = SweepDirectory(spec.directory), spec.search_space.value_types
-        layout.create()
-        write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
-        journal = Journal.open(layout.journal)
+        directory, types = SweepDirectory(spec.directory), spec.search_space.value_types
+        directory.create()
+        write_file(directory.spec, spec.to_yaml().encode(), directory.staging)
+        journal = Journal.open(directory.journal)
         journal.append({"type": "opened", "time": 0.0, "versions": {}})
-        durable = DurableRecord(layout, journal, ReportWriter(layout, types, spec.metric, spec.mode), types)
+        durable = DurableRecord(directory, journal, ReportWriter(directory, types, spec.metric, spec.mode), types)
         executor = SimulatedExecutor(_falling, spec.metric, 1, proposer=make_proposer(spec))
         SweepLoop(new_state(spec), executor, durable, Interrupts(), seconds).run()
         durable.release()
-        assert isinstance(layout.path, Path)
-        return layout.path
+        assert isinstance(directory.path, Path)
+        return directory.path
 
     return record
 

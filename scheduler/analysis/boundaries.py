@@ -19,7 +19,7 @@ _NEAR = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class BoundaryWarning:
     """The best trials lie at an end of a range.
 
     Attributes:
@@ -39,9 +39,9 @@ class Edge:
         return f"{self.name}: the best {_BEST} {lie} the {self.end} end {self.bound}: consider a wider range"
 
 
-def edges(
+def boundary_warnings(
     space: SearchSpace, ranked: Sequence[Mapping[str, Value]], shares: Mapping[str, float] | None = None
-) -> list[Edge]:
+) -> list[BoundaryWarning]:
     """The ends at which the best trials lie, of ranges that could be wider; what matters most comes first.
 
     Args:
@@ -55,8 +55,8 @@ def edges(
         values = _inside(domain, [config[name] for config in ranked if name in config])
         movable = isinstance(domain, Uniform | Log | InverseLog | Integer)
         if movable and len(values) >= _ENOUGH and shares.get(name, 1.0) >= HARDLY:
-            found += _edges_of(name, domain, values[:_BEST])
-    return sorted(found, key=lambda edge: -shares.get(edge.name, 1.0))
+            found += _warnings_of(name, domain, values[:_BEST])
+    return sorted(found, key=lambda warning: -shares.get(warning.name, 1.0))
 
 
 def _inside(domain: Domain, values: list[Value]) -> list[Value]:
@@ -69,14 +69,18 @@ def _inside(domain: Domain, values: list[Value]) -> list[Value]:
     return values
 
 
-def _edges_of(name: str, domain: Domain, best: Sequence[Value]) -> list[Edge]:
+def _warnings_of(name: str, domain: Domain, best: Sequence[Value]) -> list[BoundaryWarning]:
     low, high = _open_ends(domain)
     units, found = domain.encode(best), []
     if low is not None:
-        found.append(Edge(name, "lower", show_value(domain, low), float(np.max(units - domain.encode([low])))))
+        found.append(
+            BoundaryWarning(name, "lower", show_value(domain, low), float(np.max(units - domain.encode([low]))))
+        )
     if high is not None:
-        found.append(Edge(name, "upper", show_value(domain, high), float(np.max(domain.encode([high]) - units))))
-    return [edge for edge in found if edge.distance <= _NEAR]
+        found.append(
+            BoundaryWarning(name, "upper", show_value(domain, high), float(np.max(domain.encode([high]) - units)))
+        )
+    return [warning for warning in found if warning.distance <= _NEAR]
 
 
 def _open_ends(domain: Domain) -> Ends:

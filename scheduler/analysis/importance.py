@@ -6,7 +6,7 @@ import numpy as np
 
 from ...search_spaces import SearchSpace
 from ...search_spaces.values import show
-from ..core.proposers.learning import ENOUGH_RESULTS
+from ..core.proposers.exploration import ENOUGH_RESULTS
 from ..core.proposers.observations import Observations
 from ..errors import ResultsError
 from ..lifecycle.recorded import RecordedSweep
@@ -45,19 +45,19 @@ def importance(path: str | Location, method: Method = "model") -> dict[str, floa
             f" and trials have come to {observations.finite} yet."
         )
     if method == "model":
-        shares = _total_effects(space, observations, spec.resource.max)
+        shares = _sensitivity(space, observations, spec.resource.max)
     else:
         shares = _by_optuna(space, _at_one_rung(observations), method)
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
-def _total_effects(space: SearchSpace, observations: Observations, full: int) -> dict[str, float]:
+def _sensitivity(space: SearchSpace, observations: Observations, full: int) -> dict[str, float]:
     # What models need takes a second to import, which nothing else should wait for.
-    from ..core.proposers.sensitivity import total_effects  # noqa: PLC0415
+    from ..core.proposers.sensitivity import sensitivity  # noqa: PLC0415
     from ..core.proposers.surrogate import Surrogate  # noqa: PLC0415
 
     surrogate = Surrogate(space, observations, full, np.random.default_rng(0))
-    return total_effects(space, lambda points: surrogate.believe(points).mean)
+    return sensitivity(space, lambda points: surrogate.posterior(points).mean)
 
 
 def _by_optuna(space: SearchSpace, observations: Observations, method: Method) -> dict[str, float]:

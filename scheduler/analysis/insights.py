@@ -6,17 +6,17 @@ from math import isfinite
 from typing import Any
 
 from ...search_spaces import SearchSpace
-from ..core.proposers.learning import ENOUGH_RESULTS
+from ..core.proposers.exploration import ENOUGH_RESULTS
 from ..core.proposers.proposal import Insight
 from ..core.state import SweepState
 from ..core.trials.goal import sign_of
 from ..spec.spec import SweepSpec
-from .boundaries import Edge, edges
+from .boundaries import BoundaryWarning, boundary_warnings
 from .wording import describe_region, describe_shares
 
 
 @dataclass(frozen=True, slots=True)
-class Lessons:
+class SearchSummary:
     """What the search has learnt by now.
 
     Attributes:
@@ -34,14 +34,14 @@ class Lessons:
     insight: Insight | None = None
 
 
-def lessons_of(spec: SweepSpec, state: SweepState) -> Lessons:
+def summarize_search(spec: SweepSpec, state: SweepState) -> SearchSummary:
     """What the search has learnt, by the last proposal of the state."""
     if not state.latest_insights:
-        return Lessons(_before_the_first(spec, state))
+        return SearchSummary(_before_the_first(spec, state))
     number = max(state.latest_insights)
     insight = state.latest_insights[number]
     kind = "bracket" if spec.controller.kind.waits else "proposal"
-    return Lessons(
+    return SearchSummary(
         describe_region(spec.search_space, insight.region),
         f"{kind} {number}: {insight.change}",
         describe_shares(insight.shares),
@@ -59,7 +59,7 @@ def state_warnings(spec: SweepSpec, state: SweepState) -> tuple[str, ...]:
         if row.best_value is not None and isfinite(row.best_value)
     )
     shares = state.latest_insights[max(state.latest_insights)].shares if state.latest_insights else None
-    return _warnings(edges(spec.search_space, [config for _, _, config in ranked], shares))
+    return _warnings(boundary_warnings(spec.search_space, [config for _, _, config in ranked], shares))
 
 
 def results_warnings(
@@ -74,10 +74,10 @@ def results_warnings(
     """
     shares = {row["hyperparameter"]: row["importance"] for row in regions}
     ranked = [row["config"] for row in trials if row["best_value"] is not None]
-    return _warnings(edges(space, ranked, shares))
+    return _warnings(boundary_warnings(space, ranked, shares))
 
 
-def _warnings(found: Sequence[Edge]) -> tuple[str, ...]:
+def _warnings(found: Sequence[BoundaryWarning]) -> tuple[str, ...]:
     return tuple(map(str, found))
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from ..core.controllers.schedule import BracketPlan
 from ..core.state import SweepState
 from ..core.trials.trial import TrialState
-from ..lifecycle.edits import Edit
+from ..lifecycle.edits import FieldEdit
 from ..lifecycle.recorded import RecordedSweep
-from ..results.restating import merged_types
+from ..results.migration import merged_types
 from ..spec.spec import SweepSpec
 
 _DONE = (TrialState.STOPPED, TrialState.COMPLETED, TrialState.DIVERGED, TrialState.FAILED)
@@ -34,7 +34,7 @@ class ResumePreview:
         planned: All brackets of the sweep, those that were opened first; endless where only the time is limited.
     """
 
-    edits: Sequence[Edit]
+    edits: Sequence[FieldEdit]
     states: Mapping[str, int]
     done: int
     pending: int
@@ -66,7 +66,7 @@ def preview_resume(recorded: RecordedSweep, spec: SweepSpec) -> ResumePreview:
     return _previewed(spec, state, edits, history.seconds)
 
 
-def _previewed(spec: SweepSpec, state: SweepState, edits: Sequence[Edit], earlier_s: float) -> ResumePreview:
+def _previewed(spec: SweepSpec, state: SweepState, edits: Sequence[FieldEdit], earlier_s: float) -> ResumePreview:
     rows = state.rows
     states = Counter(row.state.value for row in rows)
     done = sum(states[ended.value] for ended in _DONE)

@@ -8,7 +8,7 @@ from itertools import islice
 from ..core.controllers.registry import bracket_schedule
 from ..core.controllers.schedule import BracketPlan
 from ..core.trials.trial import TrialRow, TrialState
-from ..execution.loop import Moment
+from ..execution.loop import RunSnapshot
 from ..spec.spec import SweepSpec
 
 _OPEN = (TrialState.PENDING, TrialState.RUNNING, TrialState.PAUSED)
@@ -123,18 +123,18 @@ class ProgressMeter:
         self._states[row.state.value] += 1
         self._trials[row.bracket][row.trial] = row
 
-    def seconds_left(self, moment: Moment, progress: Progress) -> float | None:
+    def seconds_left(self, snapshot: RunSnapshot, progress: Progress) -> float | None:
         """Estimated seconds to the end of a run that is observed, at the pace so far; None while it is not known."""
         limits = []
         if self._hours is not None:
-            limits.append(self._hours * 3600 - self._earlier_s - moment.elapsed_s)
-        if self._began is None and moment.workers:
-            self._began = moment.elapsed_s, progress.resource
+            limits.append(self._hours * 3600 - self._earlier_s - snapshot.elapsed_s)
+        if self._began is None and snapshot.workers:
+            self._began = snapshot.elapsed_s, progress.resource
         if self._began is not None and progress.planned_resource is not None:
             began_s, before = self._began
             trained = progress.resource - before
             if trained > 0:
-                pace = (moment.elapsed_s - began_s) / trained
+                pace = (snapshot.elapsed_s - began_s) / trained
                 limits.append(pace * (progress.planned_resource - progress.resource))
         return max(0.0, min(limits)) if limits else None
 

@@ -9,7 +9,7 @@ from ..lifecycle.recorded import RecordedSweep
 from ..lifecycle.replay import History
 from ..spec.spec import SweepSpec
 from ..storage import Holder, Location, SweepDirectory, holder, is_full, locate
-from .insights import Lessons, lessons_of, state_warnings
+from .insights import SearchSummary, state_warnings, summarize_search
 from .progress import Progress, ProgressMeter
 
 
@@ -45,7 +45,7 @@ class SweepStatus:
         seconds: Time that its runs took, up to what was recorded last.
         progress: How far it is.
         best: The trial with the best value at any rung; None before the first rung.
-        lessons: What the search has learnt.
+        summary: What the search has learnt.
         warnings: What a person should know of the ranges that were given, a sentence each.
     """
 
@@ -57,7 +57,7 @@ class SweepStatus:
     seconds: float
     progress: Progress
     best: TrialRow | None
-    lessons: Lessons
+    summary: SearchSummary
     warnings: tuple[str, ...]
 
 
@@ -94,16 +94,16 @@ def status_of(recorded: RecordedSweep) -> SweepStatus:
         seconds=history.seconds,
         progress=ProgressMeter(spec, schedule=state.schedule()).measure(state.rows, state.spent),
         best=state.best,
-        lessons=lessons_of(spec, state),
+        summary=summarize_search(spec, state),
         warnings=(*state_warnings(spec, state), *_storage_warnings(recorded.directory, held_by)),
     )
 
 
-def _storage_warnings(layout: SweepDirectory, held_by: Holder | None) -> list[str]:
+def _storage_warnings(directory: SweepDirectory, held_by: Holder | None) -> list[str]:
     """A sweep on a full disk cannot write that it waits."""
-    if held_by is None or not is_full(layout.path):
+    if held_by is None or not is_full(directory.path):
         return []
-    return [f"the disk of {layout.path} is full: the sweep is paused, or will be soon, until there is space"]
+    return [f"the disk of {directory.path} is full: the sweep is paused, or will be soon, until there is space"]
 
 
 def _condition(history: History) -> SweepCondition:

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SweepError
+from ..remote.export import export_sweep
 from ..remote.frames import Message, write_message
 from ..remote.kept_code import keep_code, package_here
-from ..remote.moving import moved_fields
-from ..remote.sending import send_sweep
+from ..remote.relocate import relocated_fields
 from ..storage import Location, SweepDirectory, in_home, is_uri, locate
 from ..storage.durable import list_folder
 from .actions.doctor_command import is_spec_file
@@ -55,7 +55,7 @@ def _run(options: argparse.Namespace, send: "_Outlet") -> None:
         return
     directory = located(options.sweep)
     if command == "send":
-        send_sweep(directory, arguments[0], send)
+        export_sweep(directory, arguments[0], send)
         return
     if command == "run":
         arguments += ["--storage", str(directory.parent)]
@@ -64,7 +64,7 @@ def _run(options: argparse.Namespace, send: "_Outlet") -> None:
     else:
         arguments = [str(directory), *arguments]
     if command == "resume" and "--spec" not in arguments:
-        arguments += moved_fields(directory, Path.cwd())
+        arguments += relocated_fields(directory, Path.cwd())
     with _announced(directory, send) if options.stream else nullcontext():
         _caviar([command, *arguments])
 

@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 
-from .controllers.bracket import Verdict
-from .controllers.controller import Controller, Start
-from .controllers.revision import Revision
+from .controllers.bracket import RungDecision
+from .controllers.controller import Controller, Suggestion
+from .controllers.handover import hand_over
+from .controllers.revision import SpecRevision
 from .controllers.schedule import BracketPlan
-from .controllers.successor import succeed
 from .proposers.observations import Observations
 from .proposers.proposal import Insight, Proposal, Request
 from .trials.assignment import Assignment, ErrorAction, Outcome, OutcomeStatus
@@ -145,22 +145,22 @@ class SweepState:
         """Numbers of the brackets that have been opened and are not finished."""
         return self._controller.unfinished
 
-    def revise(self, revision: Revision) -> None:
+    def revise(self, revision: SpecRevision) -> None:
         """Goes on with another search, metric or number of failures; nothing may be outstanding."""
         rows, change = self.rows, revision.change
         proposal = 1 + max(self._insights, default=-1)
-        successor = succeed(self._controller, change, rows, proposal)
-        self._controller = successor.controller
+        handover = hand_over(self._controller, change, rows, proposal)
+        self._controller = handover.controller
         self._sign, self._max_failures = sign_of(revision.mode), revision.max_failures
         if change.restated is not None or change.before.space != change.after.space:
             self._current = max(proposal, len(self._controller.plans))
         for row in rows:
             self._rows[row.trial] = replace(
-                revision.restated(row), config={**successor.assumed.get(row.trial, {}), **row.config}
+                revision.restated(row), config={**handover.assumed.get(row.trial, {}), **row.config}
             )
-        self._stop(successor.ended)
-        self._states.update(dict.fromkeys(successor.waiting, TrialState.PAUSED))
-        self._states.update(dict.fromkeys(successor.stopped, TrialState.STOPPED))
+        self._stop(handover.ended)
+        self._states.update(dict.fromkeys(handover.waiting, TrialState.PAUSED))
+        self._states.update(dict.fromkeys(handover.stopped, TrialState.STOPPED))
         self._find_best()
 
     def _stop(self, ended: Collection[int]) -> None:
@@ -202,7 +202,7 @@ class SweepState:
         """
         again = [self._again.popitem(last=False)[1] for _ in range(min(free, len(self._again)))]
         assignments = [assignment for members in again for assignment in _grouped(members)]
-        assignments += [self._assignment(start) for start in self._controller.decide(free - len(again))]
+        assignments += [self._assignment(suggestion) for suggestion in self._controller.decide(free - len(again))]
         group = None
         for assignment in assignments:
             trial = assignment.trial
@@ -247,30 +247,30 @@ class SweepState:
         """For each trial, the step up to which its reports are part of the sweep."""
         return {trial: self._reported.get(trial, row.begin) for trial, row in self._rows.items()}
 
-    def _assignment(self, start: Start) -> Assignment:
-        row = self._rows.get(start.trial) or self._new_row(start)
+    def _assignment(self, suggestion: Suggestion) -> Assignment:
+        row = self._rows.get(suggestion.trial) or self._new_row(suggestion)
         return Assignment(
-            start.trial,
+            suggestion.trial,
             row.config,
             row.seed,
             row.bracket,
-            start.rung,
+            suggestion.rung,
             start=row.step,
-            stop=start.level,
-            group=start.group,
+            stop=suggestion.level,
+            group=suggestion.group,
             attempt=row.attempt,
-            reported=self._reported.get(start.trial, row.begin),
+            reported=self._reported.get(suggestion.trial, row.begin),
             elapsed_s=row.elapsed_s,
             parent=row.parent,
         )
 
-    def _new_row(self, start: Start) -> TrialRow:
-        parent = None if start.parent is None else self._found(start.parent)
-        seed = derived_seed(self._seed, start.trial)
-        row = TrialRow(start.trial, start.config, seed, TrialState.PENDING, start.bracket, parent=parent)
+    def _new_row(self, suggestion: Suggestion) -> TrialRow:
+        parent = None if suggestion.parent is None else self._found(suggestion.parent)
+        seed = derived_seed(self._seed, suggestion.trial)
+        row = TrialRow(suggestion.trial, suggestion.config, seed, TrialState.PENDING, suggestion.bracket, parent=parent)
         if parent is not None:
             row = replace(row, step=parent.step)
-        self._rows[start.trial], self._states[start.trial] = row, row.state
+        self._rows[suggestion.trial], self._states[suggestion.trial] = row, row.state
         return row
 
     def _found(self, parent: Parent) -> Parent:
@@ -366,12 +366,12 @@ class SweepState:
         )
         self._states[row.trial] = state
 
-    def _apply(self, verdict: Verdict) -> None:
-        for trial, _ in verdict.promoted:
+    def _apply(self, decision: RungDecision) -> None:
+        for trial, _ in decision.promoted:
             self._states[trial] = TrialState.PENDING
-        for trial in verdict.stopped:
+        for trial in decision.stopped:
             self._states[trial] = TrialState.STOPPED
-        for trial in verdict.completed:
+        for trial in decision.completed:
             self._states[trial] = TrialState.COMPLETED
 
 

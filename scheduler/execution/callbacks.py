@@ -12,7 +12,7 @@ from ..core.proposers.proposal import Proposal
 from ..core.trials.assignment import Assignment, Outcome
 from ..core.trials.reports import ReportBatch
 from ..storage import Location
-from .executor import Arrivals
+from .executor import Updates
 from .loop import StopReason
 
 _logger = logging.getLogger(__name__)
@@ -110,11 +110,11 @@ class Callbacks:
         if self._deliveries:
             self._noted.append(_Event(lambda callback: callback.on_proposal(proposal), 1, decision=True))
 
-    def received(self, arrivals: Arrivals) -> None:
+    def received(self, updates: Updates) -> None:
         """Notes reports and outcomes."""
         if not self._deliveries:
             return
-        reports, outcomes = arrivals.reports, arrivals.outcomes
+        reports, outcomes = updates.reports, updates.outcomes
         if len(reports):
             self._noted.append(_Event(lambda callback: callback.on_reports(reports), len(reports)))
         if outcomes:

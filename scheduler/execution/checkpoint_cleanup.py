@@ -15,7 +15,7 @@ from ..storage import Checkpoints
 _logger = logging.getLogger(__name__)
 
 
-class Housekeeping:
+class CheckpointCleanup:
     """Keeps the checkpoints of a sweep down to what a person wants to keep and what its trials go on from.
 
     It acts on states whose outcomes are durable: what they no longer need no recovery needs either. A deletion that is
@@ -37,7 +37,7 @@ class Housekeeping:
         self._stored: dict[int, list[Stored]] = {}
         self._seen: dict[int, tuple[TrialState, int]] = {}
         """Where each trial stood when its folder was read last."""
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="housekeeping")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint cleanup")
         self._pass: Future[None] | None = None
         self._warned = False
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from ..core.proposers.proposal import Proposal, Request
 from ..core.trials.assignment import Assignment, Outcome
-from ..core.trials.reports import ReportBatch, Stretch
+from ..core.trials.reports import CurveSegment, ReportBatch
 
 
 class ReportSink(Protocol):
@@ -15,12 +15,12 @@ class ReportSink(Protocol):
     def append(self, batch: ReportBatch) -> None:
         """Add reports in columns; the batch's arrays must not change afterwards."""
 
-    def extend(self, stretches: Iterable[Stretch]) -> None:
+    def extend(self, segments: Iterable[CurveSegment]) -> None:
         """Add reports at equal distances in time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Arrivals:
+class Updates:
     """What has arrived since the last `wait`.
 
     Attributes:
@@ -80,7 +80,7 @@ class Executor(Protocol):
     def ask(self, request: Request) -> None:
         """Begins to make a proposal, beside the training."""
 
-    def wait(self, timeout: float) -> Arrivals:
+    def wait(self, timeout: float) -> Updates:
         """Waits until something arrives, at most `timeout` seconds.
 
         Raises:

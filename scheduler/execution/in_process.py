@@ -21,11 +21,11 @@ from ..core.trials.assignment import Assignment, Outcome, split_groups
 from ..core.trials.reports import ReportBatch
 from ..errors import WorkerError
 from .echoed_output import EchoedOutput
-from .executor import Arrivals
+from .executor import Updates
 from .proposals import make_proposal
 from .worker.engine import Engine
 from .worker.report_queue import MANY_REPORTS, ReportQueue
-from .worker.settings import EngineSettings
+from .worker.settings import TrainingSettings
 from .worker.storage_wait import Turns
 
 
@@ -40,7 +40,7 @@ class InProcessExecutor:
         proposer: Makes the proposals, between two steps of training; None leaves all points to the controller's design.
     """
 
-    def __init__(self, settings: EngineSettings, proposer: Proposer | None = None) -> None:
+    def __init__(self, settings: TrainingSettings, proposer: Proposer | None = None) -> None:
         self._proposer = proposer or DesignProposer()
         self._requests: list[Request] = []
         self._reports = ReportQueue()
@@ -89,7 +89,7 @@ class InProcessExecutor:
         """Notes a request; the next `wait` makes its proposal before it trains on."""
         self._requests.append(request)
 
-    def wait(self, timeout: float) -> Arrivals:
+    def wait(self, timeout: float) -> Updates:
         """Makes the proposals that were asked for, or trains until a group ends or the time is over.
 
         A step is never cut off: one that takes longer than `timeout` makes this take longer too.
@@ -97,9 +97,9 @@ class InProcessExecutor:
         requests, self._requests = self._requests, []
         if requests:
             proposals = [make_proposal(self._proposer, request) for request in requests]
-            return Arrivals(ReportBatch.empty(), [], proposals)
+            return Updates(ReportBatch.empty(), [], proposals)
         outcomes = self._train(time.monotonic() + timeout)
-        return Arrivals(self._reports.take(), outcomes, waiting=self._engine.waiting)
+        return Updates(self._reports.drain(), outcomes, waiting=self._engine.waiting)
 
     def group_size(self, assignments: Sequence[Assignment]) -> int:
         """How many trials of a lane to train together on this process's device, of which they may have all.

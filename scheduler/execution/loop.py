@@ -17,9 +17,9 @@ from typing import Protocol
 from ..core.proposers.proposal import Proposal
 from ..core.state import SweepState
 from ..core.trials.assignment import Assignment, ErrorAction, Outcome
-from .executor import Arrivals, Executor
+from .executor import Executor, Updates
 from .interrupts import Interrupts
-from .throttle import Pace
+from .throttle import Throttle
 
 _logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Record(Protocol):
     def proposed(self, proposal: Proposal) -> None:
         """Notes a proposal, before it is acted on."""
 
-    def received(self, arrivals: Arrivals, now: float) -> None:
+    def received(self, updates: Updates, now: float) -> None:
         """Notes reports and outcomes; they need not be durable yet."""
 
     def due(self, now: float, *, idle: bool) -> bool:
@@ -84,7 +84,7 @@ class Record(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class RunSnapshot:
     """What an observer sees while a sweep runs.
 
     Attributes:
@@ -102,7 +102,7 @@ class Moment:
     waiting: str | None = None
 
 
-Observer = Callable[[Moment], None]
+Observer = Callable[[RunSnapshot], None]
 
 
 class SweepLoop:
@@ -129,7 +129,7 @@ class SweepLoop:
         self._state, self._executor, self._record = state, executor, record
         self._interrupts, self._seconds, self._observe = interrupts, seconds, observe
         self._began = executor.now()
-        self._tables, self._observed = Pace(_TABLE_EVERY_S, _TABLE_SHARE), -inf
+        self._tables, self._observed = Throttle(_TABLE_EVERY_S, _TABLE_SHARE), -inf
         self._stopping: StopReason | None = None
         self._ended: set[int] = set()
         """Trials whose outcomes have arrived and are not handled yet."""
@@ -163,10 +163,10 @@ class SweepLoop:
         if self._record.full and self._stopping is None:
             time.sleep(timeout)  # workers that nobody asks end up waiting too
             return
-        arrivals = self._executor.wait(timeout)
-        self._ended.update(outcome.trial for outcome in arrivals.outcomes)
-        self._record.received(arrivals, self._executor.now())
-        self._accept(arrivals.proposals)
+        updates = self._executor.wait(timeout)
+        self._ended.update(outcome.trial for outcome in updates.outcomes)
+        self._record.received(updates, self._executor.now())
+        self._accept(updates.proposals)
 
     def _close(self) -> StopReason:
         """Records the end; while the storage cannot be written, a request to stop ends the wait for it."""
@@ -252,7 +252,7 @@ class SweepLoop:
         elapsed = self._executor.now() - self._began
         try:
             stopping = self._stopping is not None
-            self._observe(Moment(self._state, self._executor.workers, elapsed, stopping, self._record.waiting))
+            self._observe(RunSnapshot(self._state, self._executor.workers, elapsed, stopping, self._record.waiting))
         except Exception:
             _logger.exception("The observer of the sweep failed: the sweep goes on unobserved.")
             self._observe = None

@@ -32,7 +32,7 @@ class Proposals:
 
     Args:
         proposer: Makes them; None makes proposals without points.
-        at_once: Whether `take` waits for what was asked for.
+        at_once: Whether `drain` waits for what was asked for.
     """
 
     def __init__(self, proposer: Proposer | None, *, at_once: bool = False) -> None:
@@ -44,7 +44,7 @@ class Proposals:
         """Begins to make a proposal."""
         self._asked.append(self._thread.submit(make_proposal, self._proposer, request))
 
-    def take(self) -> Sequence[Proposal]:
+    def drain(self) -> Sequence[Proposal]:
         """The proposals that have been made since the last call."""
         if self._at_once:
             wait(self._asked)

@@ -14,8 +14,8 @@ from ..errors import ObjectStoreError, StorageError, SweepLockedError
 from ..results import ReportTable, ReportWriter, write_regions, write_trials
 from ..storage import STORAGE_TIMEOUT_S, Journal, Outage, SweepDirectory
 from .callbacks import Callbacks
-from .checkpoint_cleanup import Housekeeping
-from .executor import Arrivals
+from .checkpoint_cleanup import CheckpointCleanup
+from .executor import Updates
 from .loop import StopReason
 
 _logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class DurableRecord:
         journal: The journal, open.
         writer: The writer of the parts.
         value_types: The value type of each hyperparameter.
-        housekeeping: Deletes checkpoints that are not needed any more; None keeps them all.
+        cleanup: Deletes checkpoints that are not needed any more; None keeps them all.
         storage_timeout: Seconds to wait for storage that cannot be written, at least 0.
         callbacks: Told what has become durable; closed with the record.
     """
@@ -65,13 +65,13 @@ class DurableRecord:
         journal: Journal,
         writer: ReportWriter,
         value_types: Mapping[str, str],
-        housekeeping: Housekeeping | None = None,
+        cleanup: CheckpointCleanup | None = None,
         storage_timeout: float = STORAGE_TIMEOUT_S,
         *,
         callbacks: Callbacks | None = None,
     ) -> None:
         self._directory, self._journal, self._writer = directory, journal, writer
-        self._value_types, self._housekeeping = value_types, housekeeping
+        self._value_types, self._cleanup = value_types, cleanup
         self._callbacks = callbacks or Callbacks()
         self._pending = _Pending()
         self._journaled: list[Outcome] = []
@@ -114,27 +114,27 @@ class DurableRecord:
         self._journal.append({"type": "proposed", "proposal": proposal.to_json()})
         self._callbacks.proposed(proposal)
 
-    def received(self, arrivals: Arrivals, now: float) -> None:
+    def received(self, updates: Updates, now: float) -> None:
         """Buffers reports and outcomes; decisions become durable soon, so that others see what is being trained."""
         if self.writable and self._journal.pending and now - self._committed > _DECISION_S:
             with self._trying():
                 self._journal.commit()
                 self._committed = now
                 self._callbacks.decisions_are_durable()
-        if arrivals.waiting is not None:
-            self._workers_outage.waits(arrivals.waiting)
+        if updates.waiting is not None:
+            self._workers_outage.waits(updates.waiting)
         else:
             self._workers_outage.worked()
         self._say()
-        self._callbacks.received(arrivals)
+        self._callbacks.received(updates)
         pending = self._pending
-        if len(arrivals.reports):
-            self._writer.append(arrivals.reports)
-            if self._housekeeping is not None:
-                self._housekeeping.received(arrivals.reports)
+        if len(updates.reports):
+            self._writer.append(updates.reports)
+            if self._cleanup is not None:
+                self._cleanup.received(updates.reports)
             pending.rows_since = now if pending.rows_since is None else pending.rows_since
-        if arrivals.outcomes:
-            pending.outcomes += arrivals.outcomes
+        if updates.outcomes:
+            pending.outcomes += updates.outcomes
             pending.outcome_since = now if pending.outcome_since is None else pending.outcome_since
 
     def due(self, now: float, *, idle: bool) -> bool:
@@ -181,8 +181,8 @@ class DurableRecord:
                 if not self._stale_tables:
                     _logger.warning("The table of trials stays as it is for now: %s", error)
                 self._stale_tables = True
-        if self._housekeeping is not None and self._may_write():
-            self._housekeeping.tidy(state)
+        if self._cleanup is not None and self._may_write():
+            self._cleanup.tidy(state)
 
     def _write_tables(self, state: SweepState) -> None:
         write_trials(self._directory.trials, state.rows, self._value_types, self._directory.staging)
@@ -207,17 +207,17 @@ class DurableRecord:
             self._journal.commit()
             self._callbacks.all_is_durable()
         if self.writable:
-            if self._housekeeping is not None:
-                self._housekeeping.finish(state)
+            if self._cleanup is not None:
+                self._cleanup.finish(state)
             self._callbacks.close(reason)
 
     def _flush(self) -> None:
         """Writes the part and notes what was written, by which a part that is lost or changed is noticed."""
         self._writer.flush()
-        if marks := self._writer.take_marks():
+        if marks := self._writer.drain_marks():
             self._journal.append({"type": "flushed", "parts": [mark.to_json() for mark in marks]})
-        if self._housekeeping is not None:
-            self._housekeeping.flushed()
+        if self._cleanup is not None:
+            self._cleanup.flushed()
 
     def release(self) -> None:
         """Closes the journal; what was decided last need not be in it."""
@@ -225,8 +225,8 @@ class DurableRecord:
             self._journal.close()
         except (OSError, StorageError, SweepLockedError) as error:
             _logger.warning("What happened last is not recorded and will be done again: %s", error)
-        if self._housekeeping is not None:
-            self._housekeeping.close()
+        if self._cleanup is not None:
+            self._cleanup.close()
         self._callbacks.close()
 
     @contextmanager
@@ -311,11 +311,11 @@ class MemoryRecord:
         """Tells the callbacks; the state has it."""
         self._callbacks.proposed(proposal)
 
-    def received(self, arrivals: Arrivals, now: float) -> None:
+    def received(self, updates: Updates, now: float) -> None:
         """Keeps reports and outcomes."""
-        arrivals.add_to(self._reports)
-        self._outcomes += arrivals.outcomes
-        self._callbacks.received(arrivals)
+        updates.add_to(self._reports)
+        self._outcomes += updates.outcomes
+        self._callbacks.received(updates)
 
     def due(self, now: float, *, idle: bool) -> bool:
         """Whether there are outcomes."""

@@ -20,9 +20,9 @@ from ...search_spaces.bounds import is_finite, is_whole
 from ...search_spaces.values import show
 from ..core.proposers.proposal import Proposer, Request
 from ..core.trials.assignment import Assignment, Outcome, OutcomeStatus, split_groups, unbegun
-from ..core.trials.reports import ReportBatch, Stretch, Stretches
+from ..core.trials.reports import CurveSegment, CurveSegments, ReportBatch
 from ..errors import InvalidSpecError
-from .executor import IDLE_SHARE, Arrivals, ReportSink
+from .executor import IDLE_SHARE, ReportSink, Updates
 from .proposals import Proposals
 
 Config = Mapping[str, Value]
@@ -67,22 +67,22 @@ class _Work(NamedTuple):
     begin: float
 
 
-class SimulatedArrivals(Arrivals):
+class SimulatedUpdates(Updates):
     """What has arrived in a simulation; its reports become columns when somebody asks for them.
 
     Args:
         metric: The metric's name.
-        stretches: The reports, an assignment's as one.
+        segments: The reports, an assignment's as one.
         outcomes: The assignments that have ended.
     """
 
-    __slots__ = ("_metric", "_stretches")
-    _stretches: Sequence[Stretch]
+    __slots__ = ("_metric", "_segments")
+    _segments: Sequence[CurveSegment]
     _metric: str
 
-    def __init__(self, metric: str, stretches: Sequence[Stretch], outcomes: Sequence[Outcome]) -> None:
+    def __init__(self, metric: str, segments: Sequence[CurveSegment], outcomes: Sequence[Outcome]) -> None:
         object.__setattr__(self, "_metric", metric)
-        object.__setattr__(self, "_stretches", stretches)
+        object.__setattr__(self, "_segments", segments)
         object.__setattr__(self, "outcomes", outcomes)
         object.__setattr__(self, "proposals", ())
         object.__setattr__(self, "waiting", None)
@@ -90,14 +90,14 @@ class SimulatedArrivals(Arrivals):
     @property
     def reports(self) -> ReportBatch:
         """All reports of the assignments that have ended."""
-        gathered = Stretches()
-        for stretch in self._stretches:
-            gathered.append(stretch)
+        gathered = CurveSegments()
+        for segment in self._segments:
+            gathered.append(segment)
         return gathered.batch(self._metric)
 
     def add_to(self, reports: ReportSink) -> None:
-        """Adds the reports to others, as stretches."""
-        reports.extend(self._stretches)
+        """Adds the reports to others, as segments."""
+        reports.extend(self._segments)
 
 
 class SimulatedExecutor:
@@ -172,21 +172,21 @@ class SimulatedExecutor:
         """Begins to make a proposal."""
         self._proposals.ask(request)
 
-    def wait(self, timeout: float) -> Arrivals:
+    def wait(self, timeout: float) -> Updates:
         """Gives the proposals that were asked for, or advances the clock to the next end of a group."""
-        if proposals := self._proposals.take():
-            return Arrivals(ReportBatch.empty(), [], proposals)
+        if proposals := self._proposals.drain():
+            return Updates(ReportBatch.empty(), [], proposals)
         if self._cancelled:
             stopped, self._cancelled = self._cancelled, []
-            return Arrivals(ReportBatch.empty(), [unbegun(assignment) for assignment in stopped])
+            return Updates(ReportBatch.empty(), [unbegun(assignment) for assignment in stopped])
         if not self._ends:
             self._clock += timeout
-            return Arrivals(ReportBatch.empty(), [])
+            return Updates(ReportBatch.empty(), [])
         self._clock, _, works = heappop(self._ends)
         curves = [self._trained(work.assignment) for work in works]
-        stretches = [_stretch(work, curve) for work, curve in zip(works, curves, strict=True)]
+        segments = [_segment(work, curve) for work, curve in zip(works, curves, strict=True)]
         outcomes = [_outcome(work, curve) for work, curve in zip(works, curves, strict=True)]
-        return SimulatedArrivals(self._metric, stretches, outcomes)
+        return SimulatedUpdates(self._metric, segments, outcomes)
 
     def cancel(self) -> None:
         """Takes everything that runs off the calendar."""
@@ -236,10 +236,10 @@ def _numbers(curve: object) -> npt.NDArray[np.float64]:
     return numbers
 
 
-def _stretch(piece: _Work, curve: npt.NDArray[np.float64]) -> Stretch:
+def _segment(piece: _Work, curve: npt.NDArray[np.float64]) -> CurveSegment:
     """The reports of an assignment, but for those that an earlier attempt has made."""
     work = piece.assignment
-    return Stretch(work, piece.begin, piece.cost, curve[max(work.start, work.reported) :])
+    return CurveSegment(work, piece.begin, piece.cost, curve[max(work.start, work.reported) :])
 
 
 def _outcome(piece: _Work, curve: npt.NDArray[np.float64]) -> Outcome:

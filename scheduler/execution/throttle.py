@@ -3,7 +3,7 @@
 from math import inf
 
 
-class Pace:
+class Throttle:
     """Says when something is due again: after an interval, but so that it never takes more than a share of the time.
 
     Args:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.state import SweepState
 from ..errors import InvalidSpecError
-from ..results.restating import values_at_rungs
+from ..results.migration import values_at_rungs
 from ..spec.spec import SweepSpec, read_fields
 from ..storage import SweepDirectory
 
@@ -23,7 +23,7 @@ _WHOLE = ("trainer", "space", "assume")
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class FieldEdit:
     """One field of a spec that is not what it was.
 
     Attributes:
@@ -37,17 +37,17 @@ class Edit:
     new: Any
 
 
-def edits_between(old: SweepSpec, new: SweepSpec) -> list[Edit]:
+def edits_between(old: SweepSpec, new: SweepSpec) -> list[FieldEdit]:
     """The fields in which two specs of a sweep differ, in the order of the spec."""
     if old is new:
         return []
     # As they are written: a spec that was made in Python may have other numbers and sequences for the same text.
     before, after = (dict(_flat(read_fields(spec.to_yaml(), "the spec"))) for spec in (old, new))
     names = dict.fromkeys([*before, *after])
-    return [Edit(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)]
+    return [FieldEdit(name, before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)]
 
 
-def check_edits(old: SweepSpec, new: SweepSpec, directory: SweepDirectory) -> list[Edit]:
+def check_edits(old: SweepSpec, new: SweepSpec, directory: SweepDirectory) -> list[FieldEdit]:
     """The fields in which two specs of a sweep differ, none of which keeps it from going on.
 
     Raises:
@@ -73,7 +73,7 @@ def check_edits(old: SweepSpec, new: SweepSpec, directory: SweepDirectory) -> li
     return edits
 
 
-def _moved(edit: Edit) -> bool:
+def _moved(edit: FieldEdit) -> bool:
     """Whether the training code has the same file's name and its own, or is the same command, in another folder."""
     if isinstance(edit.old, Mapping) and isinstance(edit.new, Mapping):
         return {**edit.old, "directory": None} == {**edit.new, "directory": None}
@@ -97,7 +97,7 @@ def edited_event(old: SweepSpec, new: SweepSpec, state: SweepState, directory: S
     if (old.metric, old.mode) != (new.metric, new.mode):
         values = values_at_rungs(directory, new.metric, new.mode, state.rows)
         event["values"] = {
-            str(trial): [[at.rung, at.step, at.value, at.best] for at in of] for trial, of in values.items()
+            str(trial): [[one.rung, one.step, one.value, one.best] for one in rungs] for trial, rungs in values.items()
         }
     return event
 

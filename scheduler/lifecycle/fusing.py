@@ -115,4 +115,5 @@ def _static(space: SearchSpace, fusing: Fusing, free: Set[str]) -> tuple[str, ..
 
 def _widest(spec: SweepSpec, group: list[Assignment]) -> tuple[float, ...]:
     widths = [[work.config[name] for work in group if name in work.config] for name in spec.fuse.padded or ()]
-    return tuple(max((float(width) for width in of if isinstance(width, int | float)), default=0.0) for of in widths)
+    numbers = ([float(width) for width in given if isinstance(width, int | float)] for given in widths)
+    return tuple(max(found, default=0.0) for found in numbers)

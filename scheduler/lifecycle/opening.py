@@ -8,7 +8,7 @@ from typing import Any
 from ..core.state import SweepState
 from ..errors import JournalError
 from ..execution.callbacks import Callback, Callbacks, RunStart
-from ..execution.checkpoint_cleanup import Housekeeping
+from ..execution.checkpoint_cleanup import CheckpointCleanup
 from ..execution.record import DurableRecord
 from ..results import (
     ReportWriter,
@@ -20,15 +20,15 @@ from ..results import (
     write_trials,
 )
 from ..results.found_parts import FoundPart
+from ..results.migration import merged_types, migrate_reports
 from ..results.part_marks import PartMark
-from ..results.restating import conform_reports, merged_types
 from ..spec.spec import SweepSpec
 from ..storage import Checkpoints, Journal, SweepDirectory, SweepLock, write_file
 from .recorded import RecordedSweep
 from .warm_start import check_prior, prior_mark
 
 
-def recover_checkpoints(layout: SweepDirectory, parts: Sequence[FoundPart], state: SweepState) -> None:
+def recover_checkpoints(directory: SweepDirectory, parts: Sequence[FoundPart], state: SweepState) -> None:
     """Lets work that was cut off go on between two rungs where it can; later checkpoints are deleted.
 
     It can go on from the newest checkpoint before which none of its reports is missing: whatever was trained after that
@@ -36,11 +36,11 @@ def recover_checkpoints(layout: SweepDirectory, parts: Sequence[FoundPart], stat
     might give the same number to another configuration.
 
     Args:
-        layout: The sweep's directory; only for the process that holds the lock.
+        directory: The sweep's directory; only for the process that holds the lock.
         parts: Its report parts.
         state: The state that the journal leads to.
     """
-    checkpoints = Checkpoints.of(layout)
+    checkpoints = Checkpoints.of(directory)
     covered = state.covered()
     later = {
         work.trial: covered[work.trial]
@@ -62,7 +62,7 @@ def recover_checkpoints(layout: SweepDirectory, parts: Sequence[FoundPart], stat
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered:
+class RecoveredFiles:
     """What a run finds to go on from.
 
     Attributes:
@@ -76,23 +76,23 @@ class Recovered:
     marks: Sequence[PartMark]
 
 
-def recover(recorded: RecordedSweep, state: SweepState) -> Recovered:
+def recover(recorded: RecordedSweep, state: SweepState) -> RecoveredFiles:
     """Looks whether the files are those that the journal knows, and finds what is left to go on from."""
-    layout, events = recorded.directory, recorded.events
+    directory, events = recorded.directory, recorded.events
     known = recorded_parts(events)
-    parts = find_parts(layout, known)
-    check_prior(layout, recorded.spec, events)
+    parts = find_parts(directory, known)
+    check_prior(directory, recorded.spec, events)
     if not events and any(part.mark.rows for part in parts):
         raise JournalError(
-            f"{layout.journal} is empty, although there are reports in {layout.results}: put it back from a copy, or"
-            f" see what can be repaired with caviar doctor {layout.path}"
+            f"{directory.journal} is empty, although there are reports in {directory.results}: put it back from a copy,"
+            f" or see what can be repaired with caviar doctor {directory.path}"
         )
-    recover_checkpoints(layout, parts, state)
-    return Recovered(recorded.runs, parts, marks_to_note(parts, state.covered(), known))
+    recover_checkpoints(directory, parts, state)
+    return RecoveredFiles(recorded.runs, parts, marks_to_note(parts, state.covered(), known))
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class RunHeader:
     """What a run's first lines in the journal say.
 
     Attributes:
@@ -104,39 +104,39 @@ class Opening:
     """
 
     began: SweepSpec
-    found: Recovered
+    found: RecoveredFiles
     edited: Mapping[str, Any] | None
     lock: SweepLock
     callbacks: Sequence[Callback] = ()
 
 
-def open_record(layout: SweepDirectory, spec: SweepSpec, state: SweepState, opening: Opening) -> DurableRecord:
+def open_record(directory: SweepDirectory, spec: SweepSpec, state: SweepState, header: RunHeader) -> DurableRecord:
     """Opens journal and parts for this run; reports that no recorded outcome covers are dropped first."""
-    value_types = merged_types(layout, spec.search_space.value_types)
-    found = opening.found
-    journal = Journal.open(layout.journal, opening.lock.check, found.runs)
-    opened = {"type": "opened", "time": time.time(), "versions": spec.versions, "spec": opening.began.to_yaml()}
+    value_types = merged_types(directory, spec.search_space.value_types)
+    found = header.found
+    journal = Journal.open(directory.journal, header.lock.check, found.runs)
+    opened = {"type": "opened", "time": time.time(), "versions": spec.versions, "spec": header.began.to_yaml()}
     opened |= {"parts": [mark.to_json() for mark in found.marks]}
-    journal.append(opened | prior_mark(layout, opening.began))
+    journal.append(opened | prior_mark(directory, header.began))
     journal.commit()
-    drop_uncovered(layout, found.parts, state.covered())
-    if opening.edited is not None:
-        write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
-        write_trials(layout.trials, state.rows, value_types, layout.staging)
-    conform_reports(layout, found.parts, value_types, (spec.metric, spec.mode), state.rows, _noting(journal))
-    if opening.edited is not None:
+    drop_uncovered(directory, found.parts, state.covered())
+    if header.edited is not None:
+        write_file(directory.spec, spec.to_yaml().encode(), directory.staging)
+        write_trials(directory.trials, state.rows, value_types, directory.staging)
+    migrate_reports(directory, found.parts, value_types, (spec.metric, spec.mode), state.rows, _noting(journal))
+    if header.edited is not None:
         # Last: what a crash leaves half done before this line is an edit of sweep.yaml, which the next run finds.
-        journal.append({**opening.edited, "time": time.time()})
+        journal.append({**header.edited, "time": time.time()})
         journal.commit()
-    run = RunStart(layout.path, spec.model_dump(mode="json"), resumed=bool(found.runs))
+    run = RunStart(directory.path, spec.model_dump(mode="json"), resumed=bool(found.runs))
     return DurableRecord(
-        layout,
+        directory,
         journal,
-        _writer(layout, spec, state, value_types),
+        _writer(directory, spec, state, value_types),
         value_types,
-        _housekeeping(layout, spec),
+        _cleanup(directory, spec),
         spec.storage_timeout,
-        callbacks=Callbacks(opening.callbacks, run),
+        callbacks=Callbacks(header.callbacks, run),
     )
 
 
@@ -148,13 +148,15 @@ def _noting(journal: Journal) -> Callable[[Sequence[PartMark]], None]:
     return note
 
 
-def _writer(layout: SweepDirectory, spec: SweepSpec, state: SweepState, value_types: Mapping[str, str]) -> ReportWriter:
-    writer = ReportWriter(layout, value_types, spec.metric, spec.mode)
+def _writer(
+    directory: SweepDirectory, spec: SweepSpec, state: SweepState, value_types: Mapping[str, str]
+) -> ReportWriter:
+    writer = ReportWriter(directory, value_types, spec.metric, spec.mode)
     for row in state.rows:
         writer.register(row.trial, row.config)
     return writer
 
 
-def _housekeeping(layout: SweepDirectory, spec: SweepSpec) -> Housekeeping:
+def _cleanup(directory: SweepDirectory, spec: SweepSpec) -> CheckpointCleanup:
     between = spec.checkpoints.every is not None
-    return Housekeeping(Checkpoints.of(layout), spec.checkpoints.retention, spec.mode, between=between)
+    return CheckpointCleanup(Checkpoints.of(directory), spec.checkpoints.retention, spec.mode, between=between)

@@ -7,13 +7,13 @@ from typing import Any
 from ...search_spaces import CaviarError
 from ...search_spaces.values import show
 from ..core.controllers.registry import make_controller
-from ..core.controllers.revision import Change, Revision, RungValue, results_of
+from ..core.controllers.revision import RungValue, SearchChange, SpecRevision, results_of
 from ..core.proposers.observations import Observations
 from ..core.state import SweepState
 from ..errors import JournalError, ReplayError
 from ..spec.spec import SweepSpec
 from ..storage import JournalReader, Location, SweepDirectory
-from .edits import Edit, check_edits, edited_event
+from .edits import FieldEdit, check_edits, edited_event
 from .replay import Events, History, Replayer
 from .warm_start import carried_prior, saved_prior
 
@@ -32,13 +32,13 @@ def new_state(spec: SweepSpec, prior: Observations | None = None) -> SweepState:
     return SweepState(make_controller(search), spec.mode, spec.seed, spec.max_failures, spec.max_preemptions)
 
 
-def load_spec(path: Location) -> SweepSpec:
+def load_spec(directory: Location) -> SweepSpec:
     """The spec in a sweep's directory.
 
     Raises:
         SweepError: There is no sweep.
     """
-    return RecordedSweep(SweepDirectory(path)).written
+    return RecordedSweep(SweepDirectory(directory)).written
 
 
 class RecordedSweep:
@@ -183,16 +183,16 @@ class RecordedSweep:
             self._follow(new)
         return new
 
-    def put_in_order(self) -> None:
+    def repair_tail(self) -> None:
         """Puts the end of the journal in order, as only the process that holds the lock may."""
         if self._reader is not None:
-            self._reader.put_in_order()
+            self._reader.repair_tail()
 
     def begin_with(self, spec: SweepSpec) -> None:
         """Takes the spec that a sweep is to begin with whose journal does not tell of any."""
         self._written, self._state = spec, None
 
-    def check_edits(self, spec: SweepSpec) -> list[Edit]:
+    def check_edits(self, spec: SweepSpec) -> list[FieldEdit]:
         """The fields in which a spec differs from that of the last run, none of which keeps the sweep from going on.
 
         Raises:
@@ -282,6 +282,6 @@ class _Reviser:
             values = {int(trial): [RungValue(*at) for at in found] for trial, found in event["values"].items()}
         after = replace(new.search, prior=carried_prior(self._sweep.directory, self._first, new))
         restated = None if values is None else results_of(values, new.mode)
-        change = Change(self._spec.search, after, new.assume, restated)
-        self._state.revise(Revision(change, new.mode, new.max_failures, values))
+        change = SearchChange(self._spec.search, after, new.assume, restated)
+        self._state.revise(SpecRevision(change, new.mode, new.max_failures, values))
         self._spec = new

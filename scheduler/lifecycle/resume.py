@@ -39,8 +39,8 @@ def edited_fields(
         return _fields_of(spec_file, values or {})
     if not values:
         return {}
-    layout = SweepDirectory(directory)
-    changed = override(read_fields(layout.spec_text(), str(layout.spec)), values)
+    directory = SweepDirectory(directory)
+    changed = override(read_fields(directory.spec_text(), str(directory.spec)), values)
     return {name: changed[name] for name in {path.partition(".")[0] for path in values} if name in changed}
 
 
@@ -81,15 +81,15 @@ def followed_fusing(spec: SweepSpec, last: SweepSpec | None, trainer: Trainer) -
     return resolve_fusing(with_fusing(spec, FuseSpec(size=last.fuse.size, static=static, padded=padded)), trainer)
 
 
-def _check_place(layout: SweepDirectory, fields: Mapping[str, Any]) -> None:
-    if "name" in fields and fields["name"] != layout.path.name:
+def _check_place(directory: SweepDirectory, fields: Mapping[str, Any]) -> None:
+    if "name" in fields and fields["name"] != directory.path.name:
         raise InvalidSpecError(
-            f"name: the sweep's is that of its directory, {layout.path.name!r}, got {fields['name']!r}; rename the"
+            f"name: the sweep's is that of its directory, {directory.path.name!r}, got {fields['name']!r}; rename the"
             " directory instead."
         )
-    if "storage" in fields and _resolved(fields["storage"]) != layout.path.parent:
+    if "storage" in fields and _resolved(fields["storage"]) != directory.path.parent:
         raise InvalidSpecError(
-            f"storage: the sweep lies in {str(layout.path.parent)!r}, got {str(fields['storage'])!r}; move its"
+            f"storage: the sweep lies in {str(directory.path.parent)!r}, got {str(fields['storage'])!r}; move its"
             " directory instead."
         )
 

@@ -13,7 +13,7 @@ from ..execution.loop import Observer, StopReason, SweepLoop
 from ..spec.spec import SweepSpec
 from ..storage import SweepDirectory, SweepLock, write_file
 from .fusing import fusing_sentence, sample_group, with_group_size
-from .opening import Opening, open_record, recover
+from .opening import RunHeader, open_record, recover
 from .prepared import PreparedSweep
 from .recorded import RecordedSweep
 from .warm_start import save_prior
@@ -96,7 +96,7 @@ def _run(
     state, history = recorded.replay(), recorded.history
     found = recover(recorded, state)
     state, edited = recorded.edit(spec)
-    record = open_record(directory, spec, state, Opening(ran or spec, found, edited, lock, options.callbacks))
+    record = open_record(directory, spec, state, RunHeader(ran or spec, found, edited, lock, options.callbacks))
     try:
         if state.finished:
             record.close(state, StopReason.FINISHED)
@@ -140,7 +140,7 @@ def _go_on(directory: SweepDirectory, recorded: RecordedSweep) -> RecordedSweep:
     directory.clear_staging()
     directory.stop.unlink(missing_ok=True)
     recorded.advance()
-    recorded.put_in_order()
+    recorded.repair_tail()
     return recorded
 
 

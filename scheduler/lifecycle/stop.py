@@ -26,26 +26,26 @@ def stop_sweep(path: str | Location, timeout: float | None = None) -> Holder | N
         SweepError: There is no sweep.
         TimeoutError: It is still running after the timeout; it stops all the same.
     """
-    layout = SweepDirectory(locate(path))
+    directory = SweepDirectory(locate(path))
     if timeout is not None and not (is_number(timeout) and timeout >= 0):
         raise SweepError(f"timeout: must be a number of seconds of at least 0, got {show(timeout)}.")
-    layout.spec_text()
-    asked = holder(layout.lock)
+    directory.spec_text()
+    asked = holder(directory.lock)
     if asked is None:
         return None
-    layout.stop.touch()
+    directory.stop.touch()
     deadline = time.monotonic() + (inf if timeout is None else timeout)
-    while _runs(layout, asked):
+    while _runs(directory, asked):
         if time.monotonic() >= deadline:
             raise TimeoutError(
-                f"{layout.path}: {asked} was asked to stop and is still training after {timeout:g} s;"
+                f"{directory.path}: {asked} was asked to stop and is still training after {timeout:g} s;"
                 " it stops when the steps that are being trained end."
             )
-        time.sleep(_LOOK_OBJECT_S if isinstance(layout.path, ObjectPath) else _LOOK_S)
-    layout.stop.unlink(missing_ok=True)
+        time.sleep(_LOOK_OBJECT_S if isinstance(directory.path, ObjectPath) else _LOOK_S)
+    directory.stop.unlink(missing_ok=True)
     return asked
 
 
-def _runs(layout: SweepDirectory, asked: Holder) -> bool:
+def _runs(directory: SweepDirectory, asked: Holder) -> bool:
     """Whether the process that was asked still holds the lock; another one may have resumed the sweep since."""
-    return holder(layout.lock) == asked
+    return holder(directory.lock) == asked

@@ -18,7 +18,7 @@ from ..errors import InvalidSpecError, ResultsError
 from ..results import Results
 from ..results.prior import read_prior, write_prior
 from ..results.rungs import TrialResults, trial_results
-from ..results.schema import Header
+from ..results.schema import SweepMetadata
 from ..spec.parts import WarmStartSpec
 from ..spec.spec import SweepSpec
 from ..storage import Location, SweepDirectory, is_uri, locate
@@ -43,8 +43,8 @@ class WarmStart:
     def __str__(self) -> str:
         results = {(trial.trial, step) for trial in self.trials for step in trial.values}
         trials = {trial for trial, _ in results}
-        of = f"{len(results):,} results of {len(trials):,} trials" if len(trials) > 1 else "the results of one trial"
-        used = f"Warm start from {self.path}: {of}"
+        what = f"{len(results):,} results of {len(trials):,} trials" if len(trials) > 1 else "the results of one trial"
+        used = f"Warm start from {self.path}: {what}"
         others = sum(self.left_out.values())
         return f"{used}; {others:,} other trials are left out: {self.reasons}." if others else f"{used}."
 
@@ -116,24 +116,24 @@ def prior_of(spec: SweepSpec, found: WarmStart | None) -> Observations | None:
     return None if found is None else _observations(found.trials, spec)
 
 
-def save_prior(layout: SweepDirectory, spec: SweepSpec, found: WarmStart) -> None:
+def save_prior(directory: SweepDirectory, spec: SweepSpec, found: WarmStart) -> None:
     """Copies what a new sweep uses of the earlier one into its own directory, so that it needs no other again."""
-    header = Header.of(spec.metric, spec.mode, spec.search_space.value_types)
-    write_prior(layout.prior, found.trials, header, layout.staging)
+    metadata = SweepMetadata.of(spec.metric, spec.mode, spec.search_space.value_types)
+    write_prior(directory.prior, found.trials, metadata, directory.staging)
 
 
-def saved_prior(layout: SweepDirectory, spec: SweepSpec) -> Observations | None:
+def saved_prior(directory: SweepDirectory, spec: SweepSpec) -> Observations | None:
     """What `save_prior` copied; None where the sweep starts from no other.
 
     Raises:
         ResultsError: The copy is not there or cannot be read.
     """
-    return None if spec.warm_start is None else _observations(read_prior(layout.prior), spec)
+    return None if spec.warm_start is None else _observations(read_prior(directory.prior), spec)
 
 
-def prior_mark(layout: SweepDirectory, spec: SweepSpec) -> dict[str, str]:
+def prior_mark(directory: SweepDirectory, spec: SweepSpec) -> dict[str, str]:
     """What a run notes of `prior.parquet` in the journal, so that a change is noticed; nothing where there is none."""
-    return {} if spec.warm_start is None else {"prior": f"{zlib.crc32(layout.prior.read_bytes()):08x}"}
+    return {} if spec.warm_start is None else {"prior": f"{zlib.crc32(directory.prior.read_bytes()):08x}"}
 
 
 def recorded_prior(events: Sequence[Mapping[str, Any]]) -> str | None:
@@ -141,25 +141,25 @@ def recorded_prior(events: Sequence[Mapping[str, Any]]) -> str | None:
     return next((event["prior"] for event in events if "prior" in event), None)
 
 
-def check_prior(layout: SweepDirectory, spec: SweepSpec, events: Sequence[Mapping[str, Any]]) -> None:
+def check_prior(directory: SweepDirectory, spec: SweepSpec, events: Sequence[Mapping[str, Any]]) -> None:
     """Looks whether `prior.parquet` is the file with which the sweep began.
 
     Raises:
         ResultsError: It is not.
     """
     recorded = recorded_prior(events)
-    if recorded is not None and prior_mark(layout, spec).get("prior") != recorded:
+    if recorded is not None and prior_mark(directory, spec).get("prior") != recorded:
         raise ResultsError(
-            f"{layout.prior} is not the file that the sweep began with: put it back from a copy, or see what can be"
-            f" repaired with caviar doctor {layout.path}"
+            f"{directory.prior} is not the file that the sweep began with: put it back from a copy, or see what can be"
+            f" repaired with caviar doctor {directory.path}"
         )
 
 
-def carried_prior(layout: SweepDirectory, first: SweepSpec, spec: SweepSpec) -> Observations | None:
+def carried_prior(directory: SweepDirectory, first: SweepSpec, spec: SweepSpec) -> Observations | None:
     """What `save_prior` copied, as a sweep sees it whose spec was edited since; None where there is nothing to use.
 
     Args:
-        layout: The sweep's directory.
+        directory: The sweep's directory.
         first: The spec that the sweep began with.
         spec: The spec that it goes on with.
 
@@ -169,12 +169,12 @@ def carried_prior(layout: SweepDirectory, first: SweepSpec, spec: SweepSpec) -> 
     if first.warm_start is None or first.metric != spec.metric:
         return None
     transfer = Transfer(spec.search_space, first.search_space.names, _unknown(first, spec), spec.seed)
-    trials = read_prior(layout.prior)
+    trials = read_prior(directory.prior)
     kept = [
         TrialResults(trial.trial, config, values)
-        for trial, there in zip(trials, transfer([trial.config for trial in trials]), strict=True)
+        for trial, transferred in zip(trials, transfer([trial.config for trial in trials]), strict=True)
         if (values := {step: value for step, value in trial.values.items() if step <= spec.resource.max})
-        for config in there.configs
+        for config in transferred.configs
     ]
     return _observations(kept, spec) if kept else None
 

@@ -9,9 +9,9 @@ from ...trainers import Trainer
 from ..core.placement.kinds import WorkerKind
 from ..execution.cluster.environment import configure_ray_environment
 from ..execution.executor import MeasuringExecutor
-from ..execution.worker.settings import EngineSettings
+from ..execution.worker.settings import TrainingSettings
 from ..spec.spec import SweepSpec
-from ..spec.workers import WorkersSpec
+from ..spec.workers import WorkerKindSpec
 from .prepared import PreparedSweep
 
 NodeCheck = Callable[[SweepSpec, Trainer], None]
@@ -58,7 +58,7 @@ def _workers(sweep: PreparedSweep, check: NodeCheck | None) -> Iterator[Measurin
             executor.close()
 
 
-def worker_kind(kind: WorkersSpec) -> WorkerKind:
+def worker_kind(kind: WorkerKindSpec) -> WorkerKind:
     """A kind of worker as the executor places it."""
     return WorkerKind(
         cpu=kind.cpu,
@@ -81,9 +81,9 @@ def _selector(value: str | tuple[str, ...]) -> str:
     return value if isinstance(value, str) else f"in({','.join(value)})"
 
 
-def _settings(sweep: PreparedSweep) -> EngineSettings:
+def _settings(sweep: PreparedSweep) -> TrainingSettings:
     spec = sweep.spec
-    return EngineSettings(
+    return TrainingSettings(
         trainer=sweep.trainer,
         metric=spec.metric,
         resource_max=spec.resource.max,

@@ -9,8 +9,8 @@ import orjson
 
 from .client import Job
 
-_ERRAND = "caviar~"
-_SWEEP, _PLACE, _DIGEST = "caviar_sweep", "caviar_place", "caviar_digest"
+_QUERY_JOB = "caviar~"
+_SWEEP, _DIRECTORY, _DIGEST = "caviar_sweep", "caviar_place", "caviar_digest"
 
 
 def run_id(name: str, number: int) -> str:
@@ -23,25 +23,25 @@ def run_id(name: str, number: int) -> str:
     return f"caviar-{name}" if number == 1 else f"caviar-{name}~{number}"
 
 
-def errand_id(command: str) -> str:
+def query_job_id(command: str) -> str:
     """An id that no other job has, for a command that asks about a sweep."""
-    return f"{_ERRAND}{command}~{secrets.token_hex(6)}"
+    return f"{_QUERY_JOB}{command}~{secrets.token_hex(6)}"
 
 
-def is_errand(submission_id: str) -> bool:
-    """Whether an id is one of `errand_id`."""
-    return submission_id.startswith(_ERRAND)
+def is_query_job(submission_id: str) -> bool:
+    """Whether an id is one of `query_job_id`."""
+    return submission_id.startswith(_QUERY_JOB)
 
 
-def run_metadata(name: str, place: str, digest: str) -> dict[str, str]:
+def run_metadata(name: str, directory: str, digest: str) -> dict[str, str]:
     """What a sweep's job remembers.
 
     Args:
         name: The sweep's name.
-        place: Its directory as `on_cluster` reads it: relative to the cluster's storage, absolute, or a URI.
+        directory: Its directory as `on_cluster` reads it: relative to the cluster's storage, absolute, or a URI.
         digest: That of what was submitted.
     """
-    return {_SWEEP: name, _PLACE: place, _DIGEST: digest}
+    return {_SWEEP: name, _DIRECTORY: directory, _DIGEST: digest}
 
 
 def name_of(job: Job) -> str:
@@ -49,9 +49,9 @@ def name_of(job: Job) -> str:
     return job.metadata.get(_SWEEP, "")
 
 
-def place_of(job: Job) -> str:
+def directory_of(job: Job) -> str:
     """The directory of a job's sweep, as `on_cluster` reads it."""
-    return job.metadata.get(_PLACE, "")
+    return job.metadata.get(_DIRECTORY, "")
 
 
 def digest_of(job: Job) -> str:
@@ -73,13 +73,13 @@ def names_of(jobs: Iterable[Job]) -> Sequence[str]:
     return sorted({job.metadata[_SWEEP] for job in jobs if job.metadata.get(_SWEEP)})
 
 
-def submission_digest(arguments: Sequence[str], place: str, runtime_env: Mapping[str, Any]) -> str:
+def submission_digest(arguments: Sequence[str], directory: str, runtime_env: Mapping[str, Any]) -> str:
     """Tells submissions apart: equal for the same spec, settings, code and requirements.
 
     Args:
         arguments: The command's.
-        place: Where the sweep lies.
+        directory: Where the sweep lies.
         runtime_env: With packages whose names follow from their content.
     """
-    content = orjson.dumps([list(arguments), place, dict(runtime_env)], option=orjson.OPT_SORT_KEYS)
+    content = orjson.dumps([list(arguments), directory, dict(runtime_env)], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(content).hexdigest()[:32]

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import ClusterError, SweepError
 from .client import Job, JobsClient, Package
 from .frames import Output, as_output, messages_of
-from .naming import errand_id, is_errand, name_of, names_of, place_of, runs_of
+from .naming import directory_of, is_query_job, name_of, names_of, query_job_id, runs_of
 from .submission import as_settings, environment, prepare_run
 
 _LOOKS_S = (0.1, 0.2, 0.4)
@@ -20,26 +20,26 @@ _LISTED_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class SweepPlace:
+class RemoteSweep:
     """A sweep on a cluster.
 
     Attributes:
-        place: Its directory: relative to the cluster's storage, absolute, or a URI.
+        directory: Its directory: relative to the cluster's storage, absolute, or a URI.
         job: The last job that ran it; None where it was named by its directory.
         jobs: All jobs of the cluster when it was looked for; None where nobody asked.
     """
 
-    place: str
+    directory: str
     job: Job | None
     jobs: Sequence[Job] | None = None
 
     @property
     def name(self) -> str:
         """What a person may call it: its name where it was submitted, else its directory."""
-        return self.place if self.job is None else name_of(self.job)
+        return self.directory if self.job is None else name_of(self.job)
 
 
-def find_sweep(client: JobsClient, sweep: str) -> SweepPlace:
+def find_sweep(client: JobsClient, sweep: str) -> RemoteSweep:
     """The sweep that a person names.
 
     Args:
@@ -51,10 +51,10 @@ def find_sweep(client: JobsClient, sweep: str) -> SweepPlace:
     """
     jobs = client.jobs()
     if runs := runs_of(sweep, jobs):
-        return SweepPlace(place_of(runs[-1]), runs[-1], jobs)
+        return RemoteSweep(directory_of(runs[-1]), runs[-1], jobs)
     if "/" in sweep:
         known = [run for name in names_of(jobs) for run in runs_of(name, jobs)]
-        return SweepPlace(sweep, next((job for job in reversed(known) if place_of(job) == sweep), None), jobs)
+        return RemoteSweep(sweep, next((job for job in reversed(known) if directory_of(job) == sweep), None), jobs)
     others = ", ".join(names_of(jobs)) or "none at all"
     raise SweepError(
         f"{sweep}: no sweep of this name was submitted to {client.address} since its head was started ({others}); one"
@@ -79,7 +79,7 @@ def run_remotely(
         SweepError: The token is missing or another's, or there is no such sweep.
     """
     client = JobsClient(address)
-    return run_errand(client, arguments, None if sweep is None else find_sweep(client, sweep), code)
+    return run_query_job(client, arguments, None if sweep is None else find_sweep(client, sweep), code)
 
 
 def check_remotely(
@@ -99,51 +99,51 @@ def check_remotely(
     """
     client = JobsClient(address)
     if spec_file is None:
-        return run_errand(client, ["doctor", *options], None)
+        return run_query_job(client, ["doctor", *options], None)
     run = prepare_run(spec_file, values)
     arguments = ["doctor", spec_file.name, *as_settings(run.settings), *options]
-    return run_errand(client, arguments, SweepPlace(run.place, None), run.packages[-1])
+    return run_query_job(client, arguments, RemoteSweep(run.directory, None), run.packages[-1])
 
 
-def run_errand(
-    client: JobsClient, arguments: Sequence[str], place: SweepPlace | None, code: Package | None = None
+def run_query_job(
+    client: JobsClient, arguments: Sequence[str], sweep: RemoteSweep | None, code: Package | None = None
 ) -> Output:
     """Runs a command of Caviar as a short job and waits for its end.
 
     Args:
         client: The cluster.
         arguments: The command and its options, without the sweep's directory.
-        place: The sweep that it is about; None where it is about none.
+        sweep: The sweep that it is about; None where it is about none.
         code: A folder with files that the command reads; the one that the sweep was submitted with if None.
 
     Raises:
         ClusterError: The cluster does not answer, or cannot run the command.
     """
-    job = start_errand(client, arguments, place, code)
+    job = start_query_job(client, arguments, sweep, code)
     try:
         job = wait_for_end(client, job)
         result = result_of(client, job)
     finally:
-        end_errand(client, job)
+        end_query_job(client, job)
     return result
 
 
-def start_errand(
-    client: JobsClient, arguments: Sequence[str], place: SweepPlace | None, code: Package | None = None
+def start_query_job(
+    client: JobsClient, arguments: Sequence[str], sweep: RemoteSweep | None, code: Package | None = None
 ) -> Job:
     """Submits a short job with the code that ran the sweep, or with that of here where the cluster has it no more."""
-    runtime_env = {} if place is None or place.job is None else dict(place.job.runtime_env)
+    runtime_env = {} if sweep is None or sweep.job is None else dict(sweep.job.runtime_env)
     runtime_env.pop("env_vars", None)
     if code is not None or not runtime_env or not all(client.has(uri) for uri in packages_in(runtime_env)):
         runtime_env, packages = environment(code)
         for package in packages:
             client.upload(package)
-    _tidy(client, client.jobs() if place is None or place.jobs is None else place.jobs)
-    name = errand_id(arguments[0])
-    if place is None:
+    _tidy(client, client.jobs() if sweep is None or sweep.jobs is None else sweep.jobs)
+    name = query_job_id(arguments[0])
+    if sweep is None:
         line = entrypoint(arguments, None)
     else:
-        line = entrypoint(arguments, place.place, known_as(client, place.name))
+        line = entrypoint(arguments, sweep.directory, known_as(client, sweep.name))
     client.submit(name, line, runtime_env, {})
     job = client.job(name)
     assert job is not None, "it has just been submitted"
@@ -163,19 +163,19 @@ def known_as(client: JobsClient, name: str) -> str:
 
 
 def entrypoint(
-    arguments: Sequence[str], place: str | None, known_as: str | None = None, *, stream: bool = False
+    arguments: Sequence[str], directory: str | None, known_as: str | None = None, *, stream: bool = False
 ) -> str:
     """The line for the cluster's shell that runs a command.
 
     Args:
         arguments: The command and its options.
-        place: The sweep's directory there; None where the command is about none.
+        directory: The sweep's directory there; None where the command is about none.
         known_as: What the person's side calls the sweep, with the options to reach it.
         stream: Whether standard error goes into the log as it comes.
     """
     words = ["python", "-m", "caviar.scheduler.cli.on_cluster"]
     words += [] if known_as is None else ["--known-as", known_as]
-    words += ["--stream"] * stream + ([] if place is None else ["--sweep", place])
+    words += ["--stream"] * stream + ([] if directory is None else ["--sweep", directory])
     return shlex.join([*words, "--", *arguments])
 
 
@@ -222,7 +222,7 @@ def wait_for_end(client: JobsClient, job: Job) -> Job:
     return job
 
 
-def end_errand(client: JobsClient, job: Job) -> None:
+def end_query_job(client: JobsClient, job: Job) -> None:
     """Ends a short job that still runs."""
     with suppress(SweepError):
         if not job.ended:
@@ -233,5 +233,5 @@ def _tidy(client: JobsClient, jobs: Sequence[Job]) -> None:
     """Takes the short jobs of a while ago out of the cluster's list."""
     before = (time.time() - _LISTED_S) * 1000
     for job in jobs:
-        if is_errand(job.id) and job.ended and job.end is not None and job.end < before:
+        if is_query_job(job.id) and job.ended and job.end is not None and job.end < before:
             client.forget(job.id)

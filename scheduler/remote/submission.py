@@ -28,7 +28,7 @@ class Submission:
 
     Attributes:
         name: The sweep's name.
-        place: Its directory: relative to the cluster's storage, absolute, or a URI.
+        directory: Its directory: relative to the cluster's storage, absolute, or a URI.
         arguments: Those of `caviar`, without the place.
         settings: The fields among them that replace those of the spec, by dotted path.
         runtime_env: Ray's, with the packages by their URIs.
@@ -36,7 +36,7 @@ class Submission:
     """
 
     name: str
-    place: str
+    directory: str
     arguments: Sequence[str]
     settings: Mapping[str, Any]
     runtime_env: Mapping[str, Any]
@@ -45,7 +45,7 @@ class Submission:
     @property
     def digest(self) -> str:
         """Equal for the same spec, settings, code and requirements."""
-        return submission_digest(self.arguments, self.place, self.runtime_env)
+        return submission_digest(self.arguments, self.directory, self.runtime_env)
 
 
 def prepare_run(spec_file: Path, values: Mapping[str, Any], requirements: Path | None = None) -> Submission:
@@ -64,12 +64,12 @@ def prepare_run(spec_file: Path, values: Mapping[str, Any], requirements: Path |
     relative, _ = _named(fields, spec_file.parent)
     values = {**values, **relative}
     spec = validate_spec(spec_file, {**values, **_unseen(fields)})
-    place = _place(fields, spec)
+    directory = _directory(fields, spec)
     settings = {path: value for path, value in values.items() if path != "storage"}
     code = spec_folder(spec_file, values)
     runtime_env, packages = environment(code, requirements)
     arguments = ["run", spec_file.name, *as_settings(settings), "--json"]
-    return Submission(spec.name, place, arguments, settings, runtime_env, packages)
+    return Submission(spec.name, directory, arguments, settings, runtime_env, packages)
 
 
 def spec_folder(spec_file: Path, values: Mapping[str, Any]) -> Package:
@@ -133,7 +133,7 @@ def as_settings(values: Mapping[str, Any]) -> list[str]:
     return [word for path, value in values.items() for word in ("--set", f"{path}={json.dumps(value)}")]
 
 
-def _place(fields: Mapping[str, Any], spec: SweepSpec) -> str:
+def _directory(fields: Mapping[str, Any], spec: SweepSpec) -> str:
     """Where the sweep lies: what `~` and a relative path mean is for the cluster to say."""
     storage = str(fields.get("storage", _STORAGE))
     return str(locate(storage) / spec.name) if is_uri(storage) else f"{storage.rstrip('/')}/{spec.name}"

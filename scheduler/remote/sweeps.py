@@ -10,18 +10,18 @@ import orjson
 
 from ..errors import ClusterError, SweepError
 from .client import Job, JobsClient, Package
-from .fetching import copy_from
-from .following import follow
+from .fetch import copy_from
 from .frames import Output, as_output
 from .kept_code import kept_package
-from .naming import digest_of, place_of, run_id, run_metadata, runs_of
+from .log_stream import follow
+from .naming import digest_of, directory_of, run_id, run_metadata, runs_of
 from .remote import (
-    SweepPlace,
+    RemoteSweep,
     entrypoint,
     find_sweep,
     known_as,
     packages_in,
-    run_errand,
+    run_query_job,
     wait_for_end,
 )
 from .submission import Submission, environment
@@ -81,7 +81,7 @@ def submit_sweep(client: JobsClient, submission: Submission) -> Submitted:
             f" --address {client.address} --spec FILE)."
         )
     if runs:
-        _check_is_new(client, SweepPlace(place_of(runs[-1]), runs[-1], jobs))
+        _check_is_new(client, RemoteSweep(directory_of(runs[-1]), runs[-1], jobs))
     return _submit(client, submission, len(runs) + 1, submission.digest)
 
 
@@ -102,7 +102,7 @@ def resume_sweep(
         SweepError: There is no such sweep, it runs, or its code is no longer there.
     """
     found = find_sweep(client, sweep)
-    name = Path(found.place.partition("?")[0]).name
+    name = Path(found.directory.partition("?")[0]).name
     if found.job is not None and not found.job.ended:
         raise SweepError(f"{name} is running: follow it with caviar follow {name} --address {client.address}.")
     runtime_env, packages = environment(code, requirements)
@@ -112,7 +112,7 @@ def resume_sweep(
     if code is None:
         runtime_env |= _submitted_code(client, found, kept)
         packages = [package for package in packages if package.uri in packages_in(runtime_env)]
-    submission = Submission(name, found.place, ["resume", *arguments, "--json"], {}, runtime_env, packages)
+    submission = Submission(name, found.directory, ["resume", *arguments, "--json"], {}, runtime_env, packages)
     digest = submission.digest
     if found.job is not None and code is None and requirements is None and not arguments:
         digest = digest_of(found.job)  # so that submitting the spec again finds that it runs
@@ -149,7 +149,7 @@ def stop_sweep_there(client: JobsClient, sweep: str, arguments: Sequence[str]) -
         SweepError: There is no such sweep.
     """
     found = find_sweep(client, sweep)
-    output = run_errand(client, ["stop", *arguments], found)
+    output = run_query_job(client, ["stop", *arguments], found)
     if found.job is not None and output.code == 0:
         wait_for_end(client, found.job)
     return output
@@ -188,8 +188,8 @@ def _submit(client: JobsClient, submission: Submission, number: int, digest: str
     for package in submission.packages:
         client.upload(package)
     job = run_id(submission.name, number)
-    line = entrypoint(submission.arguments, submission.place, known_as(client, submission.name), stream=True)
-    metadata = run_metadata(submission.name, submission.place, digest)
+    line = entrypoint(submission.arguments, submission.directory, known_as(client, submission.name), stream=True)
+    metadata = run_metadata(submission.name, submission.directory, digest)
     if client.submit(job, line, submission.runtime_env, metadata):
         return Submitted(submission.name, job, new=True)
     # Somebody was faster by an instant.
@@ -199,9 +199,9 @@ def _submit(client: JobsClient, submission: Submission, number: int, digest: str
     raise SweepError(f"{submission.name} was submitted by somebody else this moment; look at it with caviar status.")
 
 
-def _check_is_new(client: JobsClient, found: SweepPlace) -> None:
+def _check_is_new(client: JobsClient, found: RemoteSweep) -> None:
     """Refuses a sweep that has begun: a job that ended before it did is no hindrance."""
-    name, output = found.name, run_errand(client, ["status", "--json"], found)
+    name, output = found.name, run_query_job(client, ["status", "--json"], found)
     if output.code == 1:
         raise ClusterError(output.stderr.strip().removeprefix("error: "))
     if output.code != 0:
@@ -217,7 +217,7 @@ def _check_is_new(client: JobsClient, found: SweepPlace) -> None:
         raise SweepError(f"{name} was stopped on {client.address}: go on with it by caviar resume {there}.")
 
 
-def _submitted_code(client: JobsClient, found: SweepPlace, kept: Mapping[str, Any]) -> dict[str, Any]:
+def _submitted_code(client: JobsClient, found: RemoteSweep, kept: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a runtime environment with the code that a sweep was submitted with, as far as that can be had.
 
     Args:
@@ -236,12 +236,12 @@ def _submitted_code(client: JobsClient, found: SweepPlace, kept: Mapping[str, An
         return {**code, "working_dir": package.uri}
     if folder is not None:
         raise SweepError(
-            f"{client.address} no longer has the training code of {found.place}: give its folder with --code DIR."
+            f"{client.address} no longer has the training code of {found.directory}: give its folder with --code DIR."
         )
     return code
 
 
-def _code_beside_results(client: JobsClient, found: SweepPlace) -> Package | None:
+def _code_beside_results(client: JobsClient, found: RemoteSweep) -> Package | None:
     with tempfile.TemporaryDirectory() as folder:
         copy_from(client, found, Path(folder), "code")
         return kept_package(Path(folder))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ...search_spaces import Value
 from ..storage.checkpoints import Checkpoints
-from ..storage.layout import SweepDirectory
+from ..storage.directory import SweepDirectory
 from ..storage.location import Location
 
 
@@ -28,10 +28,9 @@ class Best:
     checkpoint: Location | None
 
 
-def kept_checkpoint(path: Location | None, trial: int, step: int) -> Location | None:
-    """The directory of a trial's saved state at a step, if there is one; `path` is the sweep's directory."""
-    if path is None:
+def kept_checkpoint(directory: Location | None, trial: int, step: int) -> Location | None:
+    """The directory of a trial's saved state at a step, if there is one; `directory` is the sweep's."""
+    if directory is None:
         return None
-    directory = SweepDirectory(path)
-    checkpoints = Checkpoints.of(directory)
+    checkpoints = Checkpoints.of(SweepDirectory(directory))
     return checkpoints.path(trial, step) if checkpoints.exists(trial, step) else None

@@ -10,43 +10,43 @@ import pyarrow as pa
 from ...search_spaces import Value
 from .configurations import configuration_of
 from .ranking import find_best, ranked
-from .schema import Header
+from .schema import SweepMetadata
 from .source import Source
 
 _SHOWN = 10
 
 
-def results_as_text(source: Source, header: Header) -> str:
+def results_as_text(source: Source, metadata: SweepMetadata) -> str:
     """A few lines: where, how many trials in which state, and the best configuration."""
     lines = [f"Results({str(source.path)!r})" if source.path else "Results(in memory)", f"  {_states(source.trials())}"]
-    best = find_best(source, header)
+    best = find_best(source, metadata)
     if best is None:
-        return "\n".join([*lines, f"  no {header.metric} yet"])
-    lines.append(f"  best {header.metric} {_show(best.value)} at step {best.step} of trial {best.trial}")
+        return "\n".join([*lines, f"  no {metadata.metric} yet"])
+    lines.append(f"  best {metadata.metric} {_show(best.value)} at step {best.step} of trial {best.trial}")
     lines += [f"    {name} = {_show(value)}" for name, value in best.config.items()]
     return "\n".join(lines)
 
 
-def results_as_html(source: Source, header: Header) -> str:
+def results_as_html(source: Source, metadata: SweepMetadata) -> str:
     """A small table that needs nothing else: the best configuration and the ten best trials."""
     trials = source.trials()
-    best = find_best(source, header)
+    best = find_best(source, metadata)
     title = f"<p><b>{escape(str(source.path or 'Results in memory'))}</b>: {escape(_states(trials))}</p>"
     if best is None:
-        return f"<div>{title}<p>no {escape(header.metric)} yet</p></div>"
-    summary = f"best {header.metric} {_show(best.value)} at step {best.step} of trial {best.trial}: "
+        return f"<div>{title}<p>no {escape(metadata.metric)} yet</p></div>"
+    summary = f"best {metadata.metric} {_show(best.value)} at step {best.step} of trial {best.trial}: "
     summary += ", ".join(f"{name} = {_show(value)}" for name, value in best.config.items())
-    rows = ranked(trials, "best_value", "best_step", header.mode).slice(0, _SHOWN).to_pylist()
-    return f"<div>{title}<p>{escape(summary)}</p>{_html_table(rows, header)}</div>"
+    rows = ranked(trials, "best_value", "best_step", metadata.mode).slice(0, _SHOWN).to_pylist()
+    return f"<div>{title}<p>{escape(summary)}</p>{_html_table(rows, metadata)}</div>"
 
 
-def _html_table(rows: list[dict[str, Any]], header: Header) -> str:
-    heads = ["trial", "state", header.metric, "step", *header.value_types]
+def _html_table(rows: list[dict[str, Any]], metadata: SweepMetadata) -> str:
+    heads = ["trial", "state", metadata.metric, "step", *metadata.value_types]
     lines = [_html_row("th", heads)]
     for row in rows:
-        config = configuration_of(row, header.value_types)
+        config = configuration_of(row, metadata.value_types)
         cells = [row["trial"], row["state"], row["best_value"], row["best_step"]]
-        lines.append(_html_row("td", [*map(_show, cells), *_config_cells(config, header.value_types)]))
+        lines.append(_html_row("td", [*map(_show, cells), *_config_cells(config, metadata.value_types)]))
     return f"<table>{''.join(lines)}</table>" if rows else ""
 
 

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ..errors import ResultsError
+from ..storage.directory import SweepDirectory
 from ..storage.durable import write_file
-from ..storage.layout import SweepDirectory
 from ..storage.location import Location, read_several
 from .part_marks import PartMark, part_number, part_path, read_marked
 from .schema import to_parquet
@@ -44,11 +44,11 @@ class FoundPart:
         return all(last <= covered.get(trial, -1) for trial, last in zip(self.trials.tolist(), self.last, strict=True))
 
 
-def find_parts(layout: SweepDirectory, known: Mapping[int, Sequence[PartMark]]) -> list[FoundPart]:
+def find_parts(directory: SweepDirectory, known: Mapping[int, Sequence[PartMark]]) -> list[FoundPart]:
     """Reads every part of a sweep once, and looks whether those that the journal knows are as they were written.
 
     Args:
-        layout: The sweep's directory.
+        directory: The sweep's directory.
         known: The marks that each part may have by the journal, by number.
 
     Returns:
@@ -57,11 +57,11 @@ def find_parts(layout: SweepDirectory, known: Mapping[int, Sequence[PartMark]]) 
     Raises:
         ResultsError: One is not there, was changed or cannot be read; the message names it and says what to do.
     """
-    there = {part_number(path) or 0 for path in report_parts(layout.results)}
-    paths = [part_path(layout.results, number) for number in sorted(there | set(known))]
+    there = {part_number(path) or 0 for path in report_parts(directory.results)}
+    paths = [part_path(directory.results, number) for number in sorted(there | set(known))]
     found: list[FoundPart] = []
     for begin in range(0, len(paths), _AT_ONCE):
-        found += read_several(paths[begin : begin + _AT_ONCE], lambda path: _found(path, known, layout))
+        found += read_several(paths[begin : begin + _AT_ONCE], lambda path: _found(path, known, directory))
     return found
 
 
@@ -85,13 +85,13 @@ def marks_to_note(
     return [*open_ones, *changed.values()]
 
 
-def drop_uncovered(layout: SweepDirectory, parts: Sequence[FoundPart], covered: Mapping[int, int]) -> int:
+def drop_uncovered(directory: SweepDirectory, parts: Sequence[FoundPart], covered: Mapping[int, int]) -> int:
     """Recovery: drop the reports of work that was never acknowledged, which will be done again.
 
     Only parts that hold such reports are rewritten, each atomically; a part that loses all its rows stays, empty.
 
     Args:
-        layout: The sweep's directory.
+        directory: The sweep's directory.
         parts: All parts, as they were found.
         covered: The last acknowledged step of each trial; of a trial that is absent nothing is kept.
 
@@ -101,7 +101,7 @@ def drop_uncovered(layout: SweepDirectory, parts: Sequence[FoundPart], covered: 
     dropped = 0
     for part, table, rows in _rewritten(parts, covered):
         dropped += rows
-        write_file(part.path, to_parquet(table), layout.staging)
+        write_file(part.path, to_parquet(table), directory.staging)
     return dropped
 
 
@@ -125,13 +125,14 @@ def reported_through(parts: Sequence[FoundPart], after: Mapping[int, int]) -> di
     return through
 
 
-def _found(path: Location, known: Mapping[int, Sequence[PartMark]], layout: SweepDirectory) -> FoundPart:
+def _found(path: Location, known: Mapping[int, Sequence[PartMark]], directory: SweepDirectory) -> FoundPart:
     number = part_number(path) or 0
     if number in known:
         data, fault = read_marked(path, known[number])
         if fault is not None:
             raise ResultsError(
-                f"{path} {fault}: put it back from a copy, or see what can be repaired with caviar doctor {layout.path}"
+                f"{path} {fault}: put it back from a copy, or see what can be repaired with"
+                f" caviar doctor {directory.path}"
             )
     else:
         data = sealed_bytes(path)

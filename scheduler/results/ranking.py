@@ -5,31 +5,31 @@ import pyarrow.compute as pc
 
 from .best import Best, kept_checkpoint
 from .configurations import configuration_of
-from .schema import Header
+from .schema import SweepMetadata
 from .source import Source
 
 
-def find_best(source: Source, header: Header) -> Best | None:
+def find_best(source: Source, metadata: SweepMetadata) -> Best | None:
     """The trial with the best value at any rung; before the first rung, the one with the best report.
 
     Of equal values the lower trial counts, and of one trial's the lower step.
 
     Args:
         source: The sweep's tables.
-        header: The sweep's header.
+        metadata: The sweep's metadata.
 
     Returns:
         None when nothing finite was reported yet.
     """
-    found = ranked(source.trials(), "best_value", "best_step", header.mode)
+    found = ranked(source.trials(), "best_value", "best_step", metadata.mode)
     value, step = "best_value", "best_step"
     if not len(found):
-        found = ranked(source.reports(), header.metric, "step", header.mode)
-        value, step = header.metric, "step"
+        found = ranked(source.reports(), metadata.metric, "step", metadata.mode)
+        value, step = metadata.metric, "step"
     if not len(found):
         return None
     row = found.slice(0, 1).to_pylist()[0]
-    config = configuration_of(row, header.value_types)
+    config = configuration_of(row, metadata.value_types)
     return Best(row["trial"], config, row[value], row[step], kept_checkpoint(source.path, row["trial"], row[step]))
 
 

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from ...search_spaces import Value
 from ..core.trials.columns import EXTRA, is_reserved
-from ..core.trials.reports import ReportBatch, Stretch, Stretches
+from ..core.trials.reports import CurveSegment, CurveSegments, ReportBatch
 from .configurations import Configurations
-from .schema import EXTRA_TYPE, Header, metric_names, reports_schema
+from .schema import EXTRA_TYPE, SweepMetadata, metric_names, reports_schema
 
 _logger = logging.getLogger(__name__)
 
@@ -21,12 +21,12 @@ class ReportBuffer:
     """Reports waiting to become a table, and the configurations that are joined to them. For one thread.
 
     Args:
-        header: The sweep's header.
+        metadata: The sweep's metadata.
     """
 
-    def __init__(self, header: Header) -> None:
-        self.header = header
-        self._configurations = Configurations(header.value_types)
+    def __init__(self, metadata: SweepMetadata) -> None:
+        self.metadata = metadata
+        self._configurations = Configurations(metadata.value_types)
         self._batches: list[ReportBatch] = []
         self._rows = 0
         self._warned: set[str] = set()
@@ -92,8 +92,8 @@ class ReportTable:
     """
 
     def __init__(self, value_types: Mapping[str, str], metric: str, mode: str) -> None:
-        self._buffer = ReportBuffer(Header.of(metric, mode, value_types))
-        self._stretches = Stretches()
+        self._buffer = ReportBuffer(SweepMetadata.of(metric, mode, value_types))
+        self._segments = CurveSegments()
 
     def register(self, trial: int, config: Mapping[str, Value]) -> None:
         """Note a trial's configuration, before its first report."""
@@ -103,18 +103,18 @@ class ReportTable:
         """Add reports; the batch's arrays must not change afterwards."""
         self._buffer.append(batch)
 
-    def extend(self, stretches: Iterable[Stretch]) -> None:
+    def extend(self, segments: Iterable[CurveSegment]) -> None:
         """Add reports of the metric that trials are compared by."""
-        for stretch in stretches:
-            self._stretches.append(stretch)
+        for segment in segments:
+            self._segments.append(segment)
 
     def table(self) -> pa.Table:
         """All reports by trial and step, in the columns of the Parquet parts."""
-        header = self._buffer.header
-        if len(self._stretches):
-            self._buffer.append(self._stretches.batch(header.metric))
-            self._stretches = Stretches()
-        return self._buffer.table(reports_schema(header, dict.fromkeys([header.metric, *self._buffer.metrics()])))
+        metadata = self._buffer.metadata
+        if len(self._segments):
+            self._buffer.append(self._segments.batch(metadata.metric))
+            self._segments = CurveSegments()
+        return self._buffer.table(reports_schema(metadata, dict.fromkeys([metadata.metric, *self._buffer.metrics()])))
 
 
 def expand_extra(table: pa.Table) -> pa.Table:

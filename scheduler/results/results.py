@@ -13,7 +13,7 @@ from ..storage.location import Location, locate
 from .best import Best
 from .display import results_as_html, results_as_text
 from .ranking import find_best
-from .schema import REGIONS_SCHEMA, Header, metric_names
+from .schema import REGIONS_SCHEMA, SweepMetadata, metric_names
 from .source import DirectorySource, Source, TableSource
 
 
@@ -23,9 +23,9 @@ class Results:
     Nothing is cached: each call reads the files as they are then. `Results.open` and `Results.from_tables` make one.
     """
 
-    def __init__(self, source: Source, header: Header) -> None:
+    def __init__(self, source: Source, metadata: SweepMetadata) -> None:
         self._source = source
-        self._header = header
+        self._metadata = metadata
 
     @classmethod
     def open(cls, path: str | Location) -> "Results":
@@ -41,7 +41,7 @@ class Results:
             source = DirectorySource(locate(path))
         except (SweepError, OSError) as error:
             raise error if isinstance(error, ResultsError | StorageError) else ResultsError(str(error)) from None
-        return cls(source, source.header)
+        return cls(source, source.metadata)
 
     @classmethod
     def from_tables(
@@ -64,7 +64,7 @@ class Results:
             regions: In the columns of `regions.parquet`; none if None.
         """
         regions = REGIONS_SCHEMA.empty_table() if regions is None else regions
-        return cls(TableSource(trials, reports, regions), Header.of(metric, mode, value_types))
+        return cls(TableSource(trials, reports, regions), SweepMetadata.of(metric, mode, value_types))
 
     @property
     def path(self) -> Location | None:
@@ -74,17 +74,17 @@ class Results:
     @property
     def metric(self) -> str:
         """The metric that trials are compared by."""
-        return self._header.metric
+        return self._metadata.metric
 
     @property
     def mode(self) -> str:
         """Whether the metric is to be small ("min") or large ("max")."""
-        return self._header.mode
+        return self._metadata.mode
 
     @property
     def value_types(self) -> Mapping[str, str]:
         """Of each hyperparameter: "float", "integer", "boolean", "string" or "json" (a column of JSON texts)."""
-        return self._header.value_types
+        return self._metadata.value_types
 
     @property
     def best(self) -> Best:
@@ -95,7 +95,7 @@ class Results:
         Raises:
             ResultsError: Nothing has been reported yet.
         """
-        best = find_best(self._source, self._header)
+        best = find_best(self._source, self._metadata)
         if best is None:
             raise ResultsError(f"No trial has reported a finite {self.metric} yet: there is no best configuration.")
         return best
@@ -181,10 +181,10 @@ class Results:
         return tables[name]()
 
     def __repr__(self) -> str:
-        return results_as_text(self._source, self._header)
+        return results_as_text(self._source, self._metadata)
 
     def _repr_html_(self) -> str:
-        return results_as_html(self._source, self._header)
+        return results_as_html(self._source, self._metadata)
 
 
 def _require(library: str) -> Any:

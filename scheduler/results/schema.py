@@ -60,7 +60,7 @@ REGIONS_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class SweepMetadata:
     """What one must know of a sweep to read its tables; it stands in the metadata of every report part.
 
     Attributes:
@@ -76,8 +76,8 @@ class Header:
     version: str
 
     @classmethod
-    def of(cls, metric: str, mode: str, value_types: Mapping[str, str]) -> "Header":
-        """A header in this Caviar's name.
+    def of(cls, metric: str, mode: str, value_types: Mapping[str, str]) -> "SweepMetadata":
+        """The metadata in this Caviar's name.
 
         Raises:
             InvalidSpecError: `mode` is neither "min" nor "max", or the metric has the name of another column.
@@ -92,8 +92,8 @@ class Header:
         return cls(metric, mode, dict(value_types), version("caviar"))
 
     @classmethod
-    def from_schema(cls, schema: pa.Schema, source: str) -> "Header":
-        """The header in a report part's metadata.
+    def from_schema(cls, schema: pa.Schema, source: str) -> "SweepMetadata":
+        """The metadata in a report part's schema.
 
         Raises:
             ResultsError: The metadata is not Caviar's.
@@ -112,8 +112,8 @@ class Header:
             raise ResultsError(f"{source} was not written by Caviar: its metadata does not fit its columns.")
         return cls(metric, mode, value_types, written_by)
 
-    def to_metadata(self) -> dict[str, str]:
-        """The header as key-value metadata of an Arrow schema."""
+    def to_schema_metadata(self) -> dict[str, str]:
+        """The metadata as keys and values of an Arrow schema."""
         return {
             "caviar.version": self.version,
             "caviar.metric": self.metric,
@@ -144,17 +144,17 @@ def config_fields(value_types: Mapping[str, str]) -> list[pa.Field]:
     return [pa.field(CONFIG_PREFIX + name, _ARROW_TYPES[kind]) for name, kind in value_types.items()]
 
 
-def reports_schema(header: Header, metrics: Iterable[str]) -> pa.Schema:
+def reports_schema(metadata: SweepMetadata, metrics: Iterable[str]) -> pa.Schema:
     """The columns of the report parts.
 
     Args:
-        header: The sweep's header.
+        metadata: The sweep's metadata.
         metrics: Names of the metrics that get a column of their own.
     """
     metric_fields = [pa.field(name, pa.float64()) for name in metrics]
     extra = pa.field(EXTRA, EXTRA_TYPE)
-    fields = [*_REPORT_FIELDS, *config_fields(header.value_types), *metric_fields, extra]
-    return pa.schema(fields, metadata=header.to_metadata())
+    fields = [*_REPORT_FIELDS, *config_fields(metadata.value_types), *metric_fields, extra]
+    return pa.schema(fields, metadata=metadata.to_schema_metadata())
 
 
 def trials_schema(value_types: Mapping[str, str]) -> pa.Schema:

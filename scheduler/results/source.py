@@ -7,11 +7,19 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import ResultsError
-from ..storage.layout import SweepDirectory
+from ..storage.directory import SweepDirectory
 from ..storage.location import Location, read_several
 from ..storage.object_path import ObjectPath
 from .reports import expand_extra
-from .schema import REGIONS_SCHEMA, Header, check_columns, metric_names, reports_schema, trials_schema, with_parents
+from .schema import (
+    REGIONS_SCHEMA,
+    SweepMetadata,
+    check_columns,
+    metric_names,
+    reports_schema,
+    trials_schema,
+    with_parents,
+)
 from .sealed import read_sealed, sealed_bytes, sealed_schema, table_of
 from .writer import report_parts
 
@@ -54,7 +62,7 @@ class DirectorySource:
     def __init__(self, path: Location) -> None:
         self._directory = SweepDirectory(path)
         first = self._parts()[0]
-        self.header = Header.from_schema(sealed_schema(first), str(first))
+        self.metadata = SweepMetadata.from_schema(sealed_schema(first), str(first))
 
     @property
     def path(self) -> Location:
@@ -64,8 +72,8 @@ class DirectorySource:
     def trials(self) -> pa.Table:
         """`trials.parquet`; a table without rows if the file is not there."""
         if not self._directory.trials.is_file():
-            return trials_schema(self.header.value_types).empty_table()
-        path, expected = self._directory.trials, trials_schema(self.header.value_types)
+            return trials_schema(self.metadata.value_types).empty_table()
+        path, expected = self._directory.trials, trials_schema(self.metadata.value_types)
         return check_columns(with_parents(read_sealed(path)), expected, str(path)).sort_by("trial")
 
     def reports(self) -> pa.Table:
@@ -125,8 +133,8 @@ class DirectorySource:
         return self._checked_part(path, read_sealed(path))
 
     def _checked_part(self, path: Location, table: pa.Table) -> pa.Table:
-        header = Header.from_schema(table.schema, str(path))
-        return check_columns(table, reports_schema(header, metric_names(table.schema)), str(path))
+        metadata = SweepMetadata.from_schema(table.schema, str(path))
+        return check_columns(table, reports_schema(metadata, metric_names(table.schema)), str(path))
 
     def _parts(self) -> list[Location]:
         parts = report_parts(self._directory.results)

@@ -7,12 +7,12 @@ import pyarrow as pa
 from ...search_spaces import Value
 from ..core.trials.reports import ReportBatch
 from ..errors import ResultsError
+from ..storage.directory import SweepDirectory
 from ..storage.durable import list_files, write_file
-from ..storage.layout import SweepDirectory
 from ..storage.location import Location
 from .part_marks import PartMark, part_number, part_path
 from .reports import ReportBuffer
-from .schema import Header, metric_names, reports_schema, to_parquet
+from .schema import SweepMetadata, metric_names, reports_schema, to_parquet
 from .sealed import sealed_schema
 
 
@@ -37,15 +37,15 @@ class ReportWriter:
         self, directory: SweepDirectory, value_types: Mapping[str, str], metric: str, mode: str = "min"
     ) -> None:
         self._directory = directory
-        header = Header.of(metric, mode, value_types)
-        self._buffer = ReportBuffer(header)
+        metadata = SweepMetadata.of(metric, mode, value_types)
+        self._buffer = ReportBuffer(metadata)
         self._marks: list[PartMark] = []
         parts = report_parts(directory.results)
         if parts:
-            self._schema = _continued(parts[0], header)
+            self._schema = _continued(parts[0], metadata)
             self._next = _number(parts[-1]) + 1
         else:
-            self._schema = reports_schema(header, [metric])
+            self._schema = reports_schema(metadata, [metric])
             self._write_part(0, self._schema.empty_table())
             self._next = 1
 
@@ -77,7 +77,7 @@ class ReportWriter:
         self._buffer.clear()
         return path
 
-    def take_marks(self) -> list[PartMark]:
+    def drain_marks(self) -> list[PartMark]:
         """The marks of the parts written since the last call, for the journal."""
         marks, self._marks = self._marks, []
         return marks
@@ -85,7 +85,7 @@ class ReportWriter:
     def _widen(self) -> None:
         """Give every metric seen so far a column, in the part without rows before any other part can be seen."""
         metrics = dict.fromkeys([*metric_names(self._schema), *self._buffer.metrics()])
-        schema = reports_schema(self._buffer.header, metrics)
+        schema = reports_schema(self._buffer.metadata, metrics)
         if not schema.equals(self._schema):
             self._write_part(0, schema.empty_table())
             self._schema = schema
@@ -107,14 +107,14 @@ def mark_as(path: Location, table: pa.Table) -> PartMark:
     return PartMark.of(_number(path), len(table), to_parquet(table))
 
 
-def _continued(first: Location, header: Header) -> pa.Schema:
+def _continued(first: Location, metadata: SweepMetadata) -> pa.Schema:
     """The schema of an existing ledger, if it is one that this sweep can go on with."""
     schema = sealed_schema(first)
-    found = Header.from_schema(schema, str(first))
+    found = SweepMetadata.from_schema(schema, str(first))
     for name in ("metric", "mode", "value_types"):
-        if getattr(found, name) != getattr(header, name):
+        if getattr(found, name) != getattr(metadata, name):
             raise ResultsError(
-                f"{first.parent} holds results with {name} {getattr(found, name)!r}, not {getattr(header, name)!r}: "
+                f"{first.parent} holds results with {name} {getattr(found, name)!r}, not {getattr(metadata, name)!r}: "
                 f"give the changed sweep a directory of its own."
             )
     return schema

@@ -12,7 +12,7 @@ from ..core.controllers.initial import complete
 from ..core.proposers.design import uniform_design
 from ..errors import InvalidSpecError
 from .parts import FuseSpec, check_assumed
-from .workers import WorkersSpec
+from .workers import WorkerKindSpec
 
 
 def check_command(trainer: object, names: Collection[str]) -> None:
@@ -50,7 +50,7 @@ def check_fused_names(fuse: FuseSpec, space: SearchSpace) -> None:
         raise InvalidSpecError(f"fuse.padded: {wrong[0]} has values that are no numbers, so it is no width.")
 
 
-def check_processes(kinds: Sequence[WorkersSpec], trainer: object, fuse: FuseSpec) -> None:
+def check_processes(kinds: Sequence[WorkerKindSpec], trainer: object, fuse: FuseSpec) -> None:
     """Refuses several processes a worker for what they cannot train.
 
     Args:

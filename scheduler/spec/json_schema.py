@@ -25,7 +25,7 @@ def spec_schema() -> dict[str, Any]:
         {"$ref": "#/$defs/FuseSpec"},
     ]
     schema["properties"]["fuse"].pop("$ref", None)
-    for part, field in (("CheckpointsSpec", "disk"), ("WorkersSpec", "memory")):
+    for part, field in (("CheckpointsSpec", "disk"), ("WorkerKindSpec", "memory")):
         schema["$defs"][part]["properties"][field]["anyOf"].append(
             {"type": "string", "pattern": f"^ *{SIZE_PATTERN} *$"}
         )

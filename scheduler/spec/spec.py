@@ -14,7 +14,7 @@ from ...search_spaces.strict_yaml import dump_yaml, load_yaml
 from ...search_spaces.values import plain, show
 from ..core.controllers.grouping import ALONE, Grouping
 from ..core.controllers.initial import complete
-from ..core.controllers.registry import GRID_POINTS, Search, bracket_schedule
+from ..core.controllers.registry import GRID_POINTS, SearchConfig, bracket_schedule
 from ..core.controllers.schedule import Budget, Resource
 from ..core.placement.kinds import suits
 from ..core.proposers.design import uniform_design
@@ -42,7 +42,7 @@ from .parts import (
     location_text,
     one_line,
 )
-from .workers import Kinds, WorkersSpec
+from .workers import Kinds, WorkerKindSpec
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What a name that becomes a path looks like."""
@@ -96,7 +96,7 @@ class SweepSpec(SpecPart):
     constraints: tuple[Annotated[str, Field(strict=True)], ...] = ()
     resource: ResourceSpec
     budget: BudgetSpec = BudgetSpec()
-    workers: Kinds = WorkersSpec()
+    workers: Kinds = WorkerKindSpec()
     controller: ControllerSpec = ControllerSpec()
     proposer: ProposerSpec | None = None
     warm_start: WarmStartSpec | None = None
@@ -150,10 +150,10 @@ class SweepSpec(SpecPart):
         return SearchSpace.from_dict(self.space, self.constraints)
 
     @property
-    def search(self) -> Search:
+    def search(self) -> SearchConfig:
         """What the controller is made for."""
         resource = self.resource
-        return Search(
+        return SearchConfig(
             space=self.search_space,
             resource=Resource(resource.min, resource.max, resource.eta, resource.unit),
             budget=Budget(self.budget.trials, self.budget.resource),
@@ -179,7 +179,7 @@ class SweepSpec(SpecPart):
         return "model" if self.controller.kind.learns else "design"
 
     @property
-    def worker_kinds(self) -> tuple[WorkersSpec, ...]:
+    def worker_kinds(self) -> tuple[WorkerKindSpec, ...]:
         """The kinds of workers, in the order in which they are preferred."""
         return self.workers if isinstance(self.workers, tuple) else (self.workers,)
 
@@ -264,7 +264,7 @@ class SweepSpec(SpecPart):
         if not isinstance(value, Mapping):
             return value
         # What is no domain stays as it is, for the space's own check to read or refuse.
-        return {name: write_domain(of) if isinstance(of, Domain) else plain(of) for name, of in value.items()}
+        return {name: write_domain(one) if isinstance(one, Domain) else plain(one) for name, one in value.items()}
 
     @field_validator("metric")
     @classmethod

@@ -11,7 +11,7 @@ from ..errors import InvalidSpecError
 from .parts import MOST, Bytes, Number, PositiveInt, SpecPart, Text, json_value, parsed_bytes, word_or_count
 
 
-class WorkersSpec(SpecPart):
+class WorkerKindSpec(SpecPart):
     """One kind of worker: what each may use, what it trains, and how many there are.
 
     Attributes:
@@ -111,7 +111,7 @@ def _one_or_several(value: object) -> str:
     return SEVERAL if isinstance(value, list | tuple) else ONE
 
 
-def _not_empty(kinds: tuple[WorkersSpec, ...]) -> tuple[WorkersSpec, ...]:
+def _not_empty(kinds: tuple[WorkerKindSpec, ...]) -> tuple[WorkerKindSpec, ...]:
     if not kinds:
         raise ValueError("must name at least one kind of worker")
     return kinds
@@ -120,7 +120,8 @@ def _not_empty(kinds: tuple[WorkersSpec, ...]) -> tuple[WorkersSpec, ...]:
 ONE, SEVERAL = "kind[one]", "kind[several]"
 """How pydantic's places name the ways in which workers are written."""
 Kinds = Annotated[
-    Annotated[WorkersSpec, Tag(ONE)] | Annotated[tuple[WorkersSpec, ...], AfterValidator(_not_empty), Tag(SEVERAL)],
+    Annotated[WorkerKindSpec, Tag(ONE)]
+    | Annotated[tuple[WorkerKindSpec, ...], AfterValidator(_not_empty), Tag(SEVERAL)],
     Discriminator(_one_or_several),
 ]
 """One kind of worker, or a list of kinds."""

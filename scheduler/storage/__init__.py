@@ -1,12 +1,12 @@
-"""The sweep directory: its layout, the journal, the lock and the checkpoints."""
+"""A sweep's directory: its paths, the journal, the lock and the checkpoints."""
 
 from .checkpoints import Checkpoint, Checkpoints, StagedCheckpoint
+from .directory import SweepDirectory
 from .durable import write_file
 from .journal import Journal, read_journal
 from .journal_files import file_name, folder_name, joined_file, journal_files, read_file, run_bytes
 from .journal_lines import Event, JournalFault, JournalFile
 from .journal_reader import JournalReader
-from .layout import SweepDirectory
 from .location import Location, exists, given_path, in_home, is_uri, locate, uri_problem, without_secrets
 from .lock import SweepLock, holder
 from .object_path import ObjectPath

@@ -21,8 +21,8 @@ from typing import Any
 import orjson
 
 from ..errors import SweepError
+from .directory import SweepDirectory
 from .durable import list_folder, make_directory, publish, staged_path, sync
-from .layout import SweepDirectory
 from .location import Location
 from .object_path import ObjectPath
 from .outages import is_full, is_outage
@@ -89,9 +89,9 @@ class Checkpoints:
     staging: Location
 
     @classmethod
-    def of(cls, layout: SweepDirectory) -> "Checkpoints":
+    def of(cls, directory: SweepDirectory) -> "Checkpoints":
         """Those of the sweep in a directory."""
-        return cls(layout.checkpoints, layout.staging)
+        return cls(directory.checkpoints, directory.staging)
 
     def path(self, trial: int, step: int) -> Location:
         """Where a trial's checkpoint at a step lies, whether or not it exists."""

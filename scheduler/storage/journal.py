@@ -20,7 +20,7 @@ import orjson
 
 from ..errors import JournalError
 from .durable import make_directory
-from .journal_files import settle
+from .journal_files import repair_last_run
 from .journal_lines import Event, line_of
 from .journal_reader import JournalReader
 from .journal_sink import Position, Sink, open_sink
@@ -49,7 +49,7 @@ class Journal:
             runs: How many runs it has, where a `JournalReader` has just put them in order; looked up if None.
         """
         make_directory(directory)
-        number = 1 + (settle(directory) if runs is None else runs)
+        number = 1 + (repair_last_run(directory) if runs is None else runs)
         return cls(open_sink(directory, number), number, check)
 
     @property

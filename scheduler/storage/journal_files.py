@@ -109,7 +109,7 @@ def trusted(file: JournalFile, *, is_last: bool) -> JournalFile:
     return file
 
 
-def settle(directory: Location) -> int:
+def repair_last_run(directory: Location) -> int:
     """Puts the last run in order, as only the process that holds the lock may; the number of runs.
 
     Raises:
@@ -117,11 +117,11 @@ def settle(directory: Location) -> int:
     """
     found = trusted_files(directory)
     if found:
-        put_in_order(trusted(read_file(found[-1]), is_last=True))
+        repair_tail(trusted(read_file(found[-1]), is_last=True))
     return len(found)
 
 
-def put_in_order(last: JournalFile) -> None:
+def repair_tail(last: JournalFile) -> None:
     """Cuts off a torn last line of the last run, or joins its objects where it did not end."""
     if not last.path.name.endswith(_SUFFIX):
         join(last.path, run_bytes(last.path))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..errors import JournalError
-from .journal_files import put_in_order, read_file, trusted, trusted_files
+from .journal_files import read_file, repair_tail, trusted, trusted_files
 from .journal_lines import Event, JournalFile
 from .location import Location
 
@@ -58,13 +58,13 @@ class JournalReader:
             new += file.events[start:]
         return new
 
-    def put_in_order(self) -> None:
+    def repair_tail(self) -> None:
         """Puts the last run in order, as only the process that holds the lock may.
 
         A torn last line is cut off, and objects of a run that did not end are joined.
         """
         for last in self._runs[-1:]:
-            put_in_order(last)
+            repair_tail(last)
 
     def place(self, index: int) -> tuple[Location, int]:
         """The file and the line, from 1, of an event by its index among all."""

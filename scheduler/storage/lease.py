@@ -92,7 +92,7 @@ class Lease:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Takes the lease and keeps it until `release`.
 
         Raises:

@@ -40,7 +40,7 @@ class SweepLock:
         """
         if isinstance(self._path, ObjectPath):
             lease = Lease(self._path)
-            lease.take()
+            lease.acquire()
             self._lease = lease
             return self
         if self._path.is_symlink():

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from caviar.scheduler.analysis.boundaries import edges
+from caviar.scheduler.analysis.boundaries import boundary_warnings
 from caviar.search_spaces import (
     Choice,
     Constant,
@@ -29,7 +29,7 @@ def ranked(domain: Domain, best: Sequence[float], trials: int = 20) -> list[dict
 
 
 def warnings(domain: Domain, best: Sequence[float], trials: int = 20) -> list[str]:
-    return [str(edge) for edge in edges(SearchSpace({"x": domain}), ranked(domain, best, trials))]
+    return [str(warning) for warning in boundary_warnings(SearchSpace({"x": domain}), ranked(domain, best, trials))]
 
 
 def test_the_best_five_near_the_upper_end_are_a_warning() -> None:
@@ -58,13 +58,13 @@ def test_one_of_the_five_elsewhere_is_none(best: list[float]) -> None:
 @pytest.mark.parametrize(("share", "count"), [(0.5, 1), (0.006, 1), (0.004, 0)])
 def test_where_a_hyperparameter_hardly_matters_an_end_is_none(share: float, count: int) -> None:
     space = SearchSpace({"x": Log(1e-4, 1.0)})
-    assert len(edges(space, ranked(Log(1e-4, 1.0), [1.0] * 5), {"x": share})) == count
+    assert len(boundary_warnings(space, ranked(Log(1e-4, 1.0), [1.0] * 5), {"x": share})) == count
 
 
 def test_what_matters_most_comes_first() -> None:
     space = SearchSpace({"x": Log(1e-4, 1.0), "y": Log(1e-4, 1.0)})
     both: list[dict[str, Value]] = [{"x": 1.0, "y": 1.0}] * 20
-    assert [edge.name for edge in edges(space, both, {"x": 0.2, "y": 0.8})] == ["y", "x"]
+    assert [warning.name for warning in boundary_warnings(space, both, {"x": 0.2, "y": 0.8})] == ["y", "x"]
 
 
 def test_few_trials_say_nothing() -> None:
@@ -97,5 +97,5 @@ def test_trials_in_which_a_hyperparameter_is_inactive_do_not_count() -> None:
     space = SearchSpace({"kind": Choice(["a", "b"]), "x": Log(1e-4, 1.0, when={"kind": ["a"]})})
     with_x: list[dict[str, Value]] = [{"kind": "a", **config} for config in ranked(Log(1e-4, 1.0), [1.0] * 5)]
     without: list[dict[str, Value]] = [{"kind": "b"}] * 10
-    assert len(edges(space, [*without, *with_x])) == 1
-    assert edges(space, [*without, *with_x[:19]]) == []
+    assert len(boundary_warnings(space, [*without, *with_x])) == 1
+    assert boundary_warnings(space, [*without, *with_x[:19]]) == []

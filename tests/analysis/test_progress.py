@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from caviar.scheduler import Moment
+from caviar.scheduler import RunSnapshot
 from caviar.scheduler.analysis.progress import ProgressMeter
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trials.assignment import Outcome, OutcomeStatus
@@ -92,14 +92,14 @@ def test_a_budget_of_hours_has_no_planned_numbers_but_a_time_left() -> None:
     progress = meter.measure(state.rows, state.spent)
     assert progress.trials == 30
     assert (progress.planned_trials, progress.planned_resource, progress.planned_brackets) == (None, None, None)
-    assert meter.seconds_left(Moment(state, 1, 1000.0, False), progress) == 7200 - 600 - 1000
+    assert meter.seconds_left(RunSnapshot(state, 1, 1000.0, False), progress) == 7200 - 600 - 1000
 
 
 def test_the_time_left_follows_the_pace_since_the_first_worker_was_ready() -> None:
     spec = make_spec()
     meter, state = ProgressMeter(spec), new_state(spec)
-    assert meter.seconds_left(Moment(state, 0, 1.0, False), meter.measure(state.rows, state.spent)) is None
-    assert meter.seconds_left(Moment(state, 2, 4.0, False), meter.measure(state.rows, state.spent)) is None
+    assert meter.seconds_left(RunSnapshot(state, 0, 1.0, False), meter.measure(state.rows, state.spent)) is None
+    assert meter.seconds_left(RunSnapshot(state, 2, 4.0, False), meter.measure(state.rows, state.spent)) is None
     train(state, 9)
-    left = meter.seconds_left(Moment(state, 2, 13.0, False), meter.measure(state.rows, state.spent))
+    left = meter.seconds_left(RunSnapshot(state, 2, 13.0, False), meter.measure(state.rows, state.spent))
     assert left == pytest.approx((13.0 - 4.0) / 9 * 12)

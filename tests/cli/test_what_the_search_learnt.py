@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from caviar.scheduler import Moment
+from caviar.scheduler import RunSnapshot
 from caviar.scheduler.analysis.importance import importance
 from caviar.scheduler.analysis.progress import ProgressMeter
 from caviar.scheduler.analysis.status import sweep_status
@@ -33,24 +33,24 @@ def from_json(run: subprocess.CompletedProcess[str]) -> Any:
 def test_status_tells_where_the_search_looks_why_what_matters_and_what_is_wrong(storage: Path, caviar: Any) -> None:
     status = sweep_status(storage / "recorded")
     lines = [line.rstrip() for line in caviar("status", "recorded", cwd=storage).stdout.splitlines()]
-    assert f"looking   {status.lessons.looking}" in lines
-    assert f"why       {status.lessons.why}" in lines
-    assert f"matters   {status.lessons.matters}" in lines
+    assert f"looking   {status.summary.looking}" in lines
+    assert f"why       {status.summary.why}" in lines
+    assert f"matters   {status.summary.matters}" in lines
     assert status.warnings
     assert [line for line in lines if line.startswith("warning")] == [f"warning   {text}" for text in status.warnings]
 
 
 def test_status_as_json_has_the_region_the_shares_and_the_warnings(storage: Path, caviar: Any) -> None:
     status, found = sweep_status(storage / "recorded"), from_json(caviar("status", "recorded", "--json", cwd=storage))
-    insight = status.lessons.insight
+    insight = status.summary.insight
     assert insight is not None
     assert found["insight"] == {
-        "proposal": status.lessons.proposal,
+        "proposal": status.summary.proposal,
         "region": insight.region.to_json(),
         "change": insight.change,
         "shares": insight.shares,
     }
-    assert (found["looking"], found["warnings"]) == (status.lessons.looking, list(status.warnings))
+    assert (found["looking"], found["warnings"]) == (status.summary.looking, list(status.warnings))
 
 
 def test_status_of_a_sweep_without_a_model_has_one_line_for_it(
@@ -100,27 +100,27 @@ def test_a_run_ends_with_the_warnings_on_standard_error_and_in_its_json(
 
 
 @pytest.fixture
-def moment(storage: Path) -> Moment:
+def snapshot(storage: Path) -> RunSnapshot:
     """The end of the sweep, as an observer sees it."""
     state = RecordedSweep(SweepDirectory(storage / "recorded")).state
-    return Moment(state, workers=1, elapsed_s=1.0, stopping=False)
+    return RunSnapshot(state, workers=1, elapsed_s=1.0, stopping=False)
 
 
-def test_the_live_view_tells_where_the_search_looks_and_what_matters(storage: Path, moment: Moment) -> None:
-    spec, lessons = load_spec(storage / "recorded"), sweep_status(storage / "recorded").lessons
-    progress = ProgressMeter(spec).measure(moment.state.rows, moment.state.spent)
+def test_the_live_view_tells_where_the_search_looks_and_what_matters(storage: Path, snapshot: RunSnapshot) -> None:
+    spec, summary = load_spec(storage / "recorded"), sweep_status(storage / "recorded").summary
+    progress = ProgressMeter(spec).measure(snapshot.state.rows, snapshot.state.spent)
     console = Console(width=200)
     with console.capture() as shown:
-        console.print(live_view(spec, moment, progress, None))
-    assert lessons.looking in shown.get()
-    assert str(lessons.matters) in shown.get()
+        console.print(live_view(spec, snapshot, progress, None))
+    assert summary.looking in shown.get()
+    assert str(summary.matters) in shown.get()
 
 
 def test_where_progress_is_lines_a_proposal_is_told_once(
-    storage: Path, moment: Moment, capsys: pytest.CaptureFixture[str]
+    storage: Path, snapshot: RunSnapshot, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lessons = sweep_status(storage / "recorded").lessons
+    summary = sweep_status(storage / "recorded").summary
     with RunProgress(load_spec(storage / "recorded")) as progress:
-        progress(moment)
-        progress(Moment(moment.state, 1, 100.0, False))
-    assert capsys.readouterr().err.count(f"{lessons.why}; looking: {lessons.looking}") == 1
+        progress(snapshot)
+        progress(RunSnapshot(snapshot.state, 1, 100.0, False))
+    assert capsys.readouterr().err.count(f"{summary.why}; looking: {summary.looking}") == 1

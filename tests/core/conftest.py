@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from caviar.scheduler.core.controllers.revision import Revision
+from caviar.scheduler.core.controllers.revision import SpecRevision
 from caviar.scheduler.core.proposers.proposal import Proposal, Proposer, Request
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trials.assignment import Assignment, Outcome, OutcomeStatus, split_groups
@@ -118,7 +118,7 @@ def states(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[SweepState]]:
         made.append(state)
         modes[id(state)] = mode
 
-    def revise_and_note(state: SweepState, revision: Revision) -> None:
+    def revise_and_note(state: SweepState, revision: SpecRevision) -> None:
         revise(state, revision)
         modes[id(state)] = revision.mode
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caviar.scheduler.core.controllers.registry import Search
-from caviar.scheduler.core.controllers.revision import Change, Revision
+from caviar.scheduler.core.controllers.handover import _come_of
+from caviar.scheduler.core.controllers.registry import SearchConfig
+from caviar.scheduler.core.controllers.revision import SearchChange, SpecRevision
 from caviar.scheduler.core.controllers.schedule import BracketPlan, Budget, Resource
-from caviar.scheduler.core.controllers.successor import _come_of
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trials.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.core.trials.retention import Retention, Standing, Stored, expendable
@@ -166,9 +166,9 @@ def test_an_edited_spec_keeps_the_parents_and_lets_their_children_go_on(
     child = at_the_child(state, check)
     state.requeue()
     space = SearchSpace({"x": Uniform(0.0, 1.0)})
-    before = Search(space, Resource(1, 9, 3), Budget(trials=99), 3, "random")
+    before = SearchConfig(space, Resource(1, 9, 3), Budget(trials=99), 3, "random")
     after = replace(before, space=SearchSpace({"x": Uniform(0.0, 0.5)}), budget=Budget(trials=9))
-    state.revise(Revision(Change(before, after, {}), "min", 0))
+    state.revise(SpecRevision(SearchChange(before, after, {}), "min", 0))
     check()
     assert state.row(4).parent == Parent(0, 1)
     starts = {work.trial: work for work in state.decide(20)}

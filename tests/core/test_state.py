@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caviar.scheduler.core.controllers.registry import Search, make_controller
+from caviar.scheduler.core.controllers.registry import SearchConfig, make_controller
 from caviar.scheduler.core.controllers.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trials.assignment import Assignment, ErrorAction, Outcome, OutcomeStatus
 from caviar.scheduler.core.trials.trial import TrialRow, TrialState
 from caviar.search_spaces import SearchSpace, Uniform
 
-SEARCH = Search(SearchSpace({"x": Uniform(0.0, 1.0)}), Resource(1, 9, 3), Budget(trials=9), 1, "hyperband")
+SEARCH = SearchConfig(SearchSpace({"x": Uniform(0.0, 1.0)}), Resource(1, 9, 3), Budget(trials=9), 1, "hyperband")
 """One bracket: nine trials at step 1, three at step 3, one at step 9."""
 
 

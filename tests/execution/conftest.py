@@ -8,7 +8,7 @@ from ray.cluster_utils import Cluster
 
 from caviar.scheduler.core.trials.assignment import Assignment
 from caviar.scheduler.execution.cluster.environment import configure_ray_environment
-from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.execution.worker.settings import TrainingSettings
 from caviar.scheduler.storage import SweepDirectory
 from caviar.trainers import load_trainer
 
@@ -17,10 +17,10 @@ CODE = Path(__file__).with_name("training_code.py")
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> SweepDirectory:
-    layout = SweepDirectory(tmp_path / "sweep")
-    layout.create()
-    return layout
+def directory(tmp_path: Path) -> SweepDirectory:
+    directory = SweepDirectory(tmp_path / "sweep")
+    directory.create()
+    return directory
 
 
 @pytest.fixture(scope="session")
@@ -36,11 +36,11 @@ def work() -> Callable[..., Assignment]:
 
 
 @pytest.fixture
-def settings(layout: SweepDirectory) -> Callable[..., EngineSettings]:
+def settings(directory: SweepDirectory) -> Callable[..., TrainingSettings]:
     """What workers are told about a function of `training_code.py`."""
 
-    def make(function: str, resource_max: int = 9, **facts: Any) -> EngineSettings:
-        return EngineSettings(load_trainer(f"{CODE}:{function}"), "loss", resource_max, layout.path, **facts)
+    def make(function: str, resource_max: int = 9, **facts: Any) -> TrainingSettings:
+        return TrainingSettings(load_trainer(f"{CODE}:{function}"), "loss", resource_max, directory.path, **facts)
 
     return make
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from caviar.scheduler.core.controllers.registry import Search, make_controller
+from caviar.scheduler.core.controllers.registry import SearchConfig, make_controller
 from caviar.scheduler.core.controllers.schedule import Budget, Resource
 from caviar.scheduler.core.proposers.proposal import Proposal
 from caviar.scheduler.core.state import SweepState
@@ -20,7 +20,7 @@ from caviar.scheduler.core.trials.assignment import Assignment, Outcome, Outcome
 from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.execution import callbacks
 from caviar.scheduler.execution.callbacks import Callback, Callbacks, RunStart
-from caviar.scheduler.execution.executor import Arrivals
+from caviar.scheduler.execution.executor import Updates
 from caviar.scheduler.execution.interrupts import Interrupts
 from caviar.scheduler.execution.loop import StopReason, SweepLoop
 from caviar.scheduler.execution.record import DurableRecord, MemoryRecord
@@ -34,7 +34,7 @@ SPACE = SearchSpace({"x": Uniform(0.0, 1.0)})
 
 
 def new_state(trials: int = 12) -> SweepState:
-    search = Search(SPACE, Resource(1, 9, 3), Budget(trials=trials), 0, "hyperband")
+    search = SearchConfig(SPACE, Resource(1, 9, 3), Budget(trials=trials), 0, "hyperband")
     return SweepState(make_controller(search), "min", 0)
 
 
@@ -42,15 +42,15 @@ def curve(config: Config, seed: int) -> list[float]:
     return [float(str(config["x"])) / step for step in range(1, 10)]
 
 
-def record_of(layout: SweepDirectory, told: Callbacks) -> DurableRecord:
-    journal, types = Journal.open(layout.journal), SPACE.value_types
+def record_of(directory: SweepDirectory, told: Callbacks) -> DurableRecord:
+    journal, types = Journal.open(directory.journal), SPACE.value_types
     journal.append({"type": "opened", "time": 0.0, "versions": {}})
-    return DurableRecord(layout, journal, ReportWriter(layout, types, "loss"), types, callbacks=told)
+    return DurableRecord(directory, journal, ReportWriter(directory, types, "loss"), types, callbacks=told)
 
 
-def run(layout: SweepDirectory, *told: Callback, most: int = 10**6) -> SweepState:
+def run(directory: SweepDirectory, *told: Callback, most: int = 10**6) -> SweepState:
     """Runs a sweep of 12 trials with a real record on the disk."""
-    state, record = new_state(), record_of(layout, Callbacks(told, RunStart(layout.path), most))
+    state, record = new_state(), record_of(directory, Callbacks(told, RunStart(directory.path), most))
     try:
         reason = SweepLoop(state, SimulatedExecutor(curve, "loss", 2), record, Interrupts()).run()
         assert reason is StopReason.FINISHED
@@ -141,22 +141,22 @@ def completed(work: Assignment) -> Outcome:
     return Outcome(work.trial, work.rung, work.attempt, OutcomeStatus.COMPLETED, work.stop, 0.5, 1.0)
 
 
-def durable_rows(layout: SweepDirectory) -> set[tuple[int, int]]:
+def durable_rows(directory: SweepDirectory) -> set[tuple[int, int]]:
     """Trial and step of each report that stands in a closed part."""
-    tables = [pq.read_table(path, columns=["trial", "step"]) for path in sorted(layout.results.iterdir())]
+    tables = [pq.read_table(path, columns=["trial", "step"]) for path in sorted(directory.results.iterdir())]
     return {(row["trial"], row["step"]) for table in tables for row in table.to_pylist()}
 
 
 class Witness(Callback):
     """Looks at the disk whenever it is told something, and keeps what is not there."""
 
-    def __init__(self, layout: SweepDirectory) -> None:
-        self.layout, self.looked = layout, 0
+    def __init__(self, directory: SweepDirectory) -> None:
+        self.directory, self.looked = directory, 0
         self.missing: list[object] = []
 
     def _events(self, kind: str) -> list[dict[str, Any]]:
         self.looked += 1
-        return [dict(event) for event in read_journal(self.layout.journal) if event["type"] == kind]
+        return [dict(event) for event in read_journal(self.directory.journal) if event["type"] == kind]
 
     def on_run_start(self, run: RunStart) -> None:
         if not self._events("opened"):
@@ -168,7 +168,7 @@ class Witness(Callback):
 
     def on_reports(self, reports: ReportBatch) -> None:
         rows = zip(reports.trial.tolist(), reports.step.tolist(), strict=True)
-        self.missing += set(rows) - durable_rows(self.layout)
+        self.missing += set(rows) - durable_rows(self.directory)
 
     def on_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         ended = {(one["trial"], one["rung"]) for event in self._events("ended") for one in event["outcomes"]}
@@ -179,18 +179,18 @@ class Witness(Callback):
             self.missing.append(reason)
 
 
-def test_whatever_a_callback_is_told_is_on_the_disk_by_then(layout: SweepDirectory) -> None:
-    witness = Witness(layout)
-    run(layout, witness)
+def test_whatever_a_callback_is_told_is_on_the_disk_by_then(directory: SweepDirectory) -> None:
+    witness = Witness(directory)
+    run(directory, witness)
     assert witness.looked > 4
     assert witness.missing == []
 
 
 def test_each_report_is_told_once_between_the_assignment_and_the_outcome_that_it_belongs_to(
-    layout: SweepDirectory,
+    directory: SweepDirectory,
 ) -> None:
     listener = Listener()
-    state = run(layout, listener)
+    state = run(directory, listener)
     steps: dict[int, list[int]] = {}
     open_trials = set[int]()
     for name, what in listener.told:
@@ -208,28 +208,28 @@ def test_each_report_is_told_once_between_the_assignment_and_the_outcome_that_it
     assert steps == {row.trial: list(range(1, row.step + 1)) for row in state.rows}
 
 
-def test_a_run_begins_with_its_facts_and_ends_with_the_reason(layout: SweepDirectory) -> None:
+def test_a_run_begins_with_its_facts_and_ends_with_the_reason(directory: SweepDirectory) -> None:
     listener = Listener()
-    run(layout, listener)
+    run(directory, listener)
     assert listener.names[0] == "start"
-    assert listener.told[0][1].directory == layout.path
+    assert listener.told[0][1].directory == directory.path
     assert listener.names.count("start") == listener.names.count("end") == 1
     assert listener.told[-1] == ("end", StopReason.FINISHED)
 
 
 def test_decisions_are_told_as_soon_as_the_journal_has_them_and_reports_with_their_part(
-    layout: SweepDirectory, work: Work
+    directory: SweepDirectory, work: Work
 ) -> None:
     listener = Listener()
-    record = record_of(layout, Callbacks([listener]))
+    record = record_of(directory, Callbacks([listener]))
     record.decided(1, [work()])
     record.proposed(Proposal(0, np.empty((0, 1))))
-    record.received(Arrivals(batch(0, [1, 2]), []), now=5.0)
-    record.received(Arrivals(ReportBatch.empty(), []), now=6.0)
+    record.received(Updates(batch(0, [1, 2]), []), now=5.0)
+    record.received(Updates(ReportBatch.empty(), []), now=6.0)
     while len(listener.told) < 3:
         listener.heard.wait()
     assert listener.names == ["start", "assignments", "proposal"]
-    record.received(Arrivals(batch(0, [3]), [completed(work())]), now=6.5)
+    record.received(Updates(batch(0, [3]), [completed(work())]), now=6.5)
     record.commit(7.0)
     record.close(new_state(), StopReason.INTERRUPTED)
     record.release()
@@ -237,15 +237,15 @@ def test_decisions_are_told_as_soon_as_the_journal_has_them_and_reports_with_the
 
 
 def test_while_the_disk_is_full_nothing_is_told_and_afterwards_everything_once(
-    layout: SweepDirectory, work: Work, monkeypatch: pytest.MonkeyPatch
+    directory: SweepDirectory, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     listener, fsync = Listener(), os.fsync
-    record = record_of(layout, Callbacks([listener]))
+    record = record_of(directory, Callbacks([listener]))
     record.decided(1, [work()])
-    record.received(Arrivals(batch(0, [1, 2, 3]), [completed(work())]), now=0.5)
+    record.received(Updates(batch(0, [1, 2, 3]), [completed(work())]), now=0.5)
     monkeypatch.setattr(os, "fsync", refuse)
     assert record.commit(1.0) == []
     assert record.commit(2.0) == []
@@ -258,18 +258,18 @@ def test_while_the_disk_is_full_nothing_is_told_and_afterwards_everything_once(
 
 
 def test_a_run_that_breaks_off_ends_without_a_reason_and_tells_nothing_that_is_not_durable(
-    layout: SweepDirectory, work: Work
+    directory: SweepDirectory, work: Work
 ) -> None:
     listener = Listener()
-    record = record_of(layout, Callbacks([listener]))
+    record = record_of(directory, Callbacks([listener]))
     record.commit(0.0)
-    record.received(Arrivals(batch(0, [1]), [completed(work())]), now=0.5)
+    record.received(Updates(batch(0, [1]), [completed(work())]), now=0.5)
     record.release()
     assert listener.names == ["start", "end"]
     assert listener.told[-1] == ("end", None)
 
 
-def test_a_run_of_which_nothing_is_durable_is_not_told_at_all(layout: SweepDirectory) -> None:
+def test_a_run_of_which_nothing_is_durable_is_not_told_at_all(directory: SweepDirectory) -> None:
     listener = Listener()
     told = Callbacks([listener])
     told.decided([])
@@ -278,11 +278,11 @@ def test_a_run_of_which_nothing_is_durable_is_not_told_at_all(layout: SweepDirec
 
 
 def test_a_callback_that_raises_is_named_once_and_left_out_and_the_sweep_and_the_others_go_on(
-    layout: SweepDirectory, caplog: pytest.LogCaptureFixture
+    directory: SweepDirectory, caplog: pytest.LogCaptureFixture
 ) -> None:
     raising, listener = Raising(), Listener()
     with caplog.at_level(logging.WARNING, "caviar"):
-        state = run(layout, raising, listener)
+        state = run(directory, raising, listener)
     assert state.finished
     (warning,) = caplog.records
     assert (
@@ -298,11 +298,11 @@ def test_a_callback_that_raises_is_named_once_and_left_out_and_the_sweep_and_the
 
 @pytest.mark.usefixtures("impatient")
 def test_a_callback_that_never_comes_back_holds_up_neither_the_sweep_nor_the_others(
-    layout: SweepDirectory, blocked: Blocked, caplog: pytest.LogCaptureFixture
+    directory: SweepDirectory, blocked: Blocked, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener = Listener()
     with caplog.at_level(logging.WARNING, "caviar"):
-        state = run(layout, blocked, listener)
+        state = run(directory, blocked, listener)
     assert state.finished
     assert listener.told[-1] == ("end", StopReason.FINISHED)
     (warning,) = caplog.records
@@ -318,7 +318,7 @@ def test_a_callback_that_falls_behind_is_left_out_and_what_waited_for_it_is_forg
     alive = [weakref.ref(one.trial) for one in reports]
     with caplog.at_level(logging.WARNING, "caviar"):
         while reports:
-            told.received(Arrivals(reports.pop(0), []))
+            told.received(Updates(reports.pop(0), []))
             told.all_is_durable()
             blocked.reached.wait()
     (warning,) = caplog.records
@@ -345,7 +345,7 @@ def test_a_callback_that_raises_after_it_was_left_out_says_nothing_more(
 
     monkeypatch.setattr(blocked, "on_reports", wait_and_raise)
     for _ in range(3):
-        told.received(Arrivals(batch(0, [1]), []))
+        told.received(Updates(batch(0, [1]), []))
         told.all_is_durable()
         blocked.reached.wait()
     told.close(StopReason.FINISHED)
@@ -360,7 +360,7 @@ def test_a_large_batch_is_told_to_a_callback_that_keeps_up() -> None:
     told.all_is_durable()
     while not listener.told:
         listener.heard.wait()
-    told.received(Arrivals(batch(0, range(1, 1001)), []))
+    told.received(Updates(batch(0, range(1, 1001)), []))
     told.all_is_durable()
     while len(listener.told) < 2:
         listener.heard.wait()
@@ -378,7 +378,7 @@ def test_a_simulation_tells_the_same() -> None:
 
 
 def test_without_callbacks_nothing_is_kept_and_no_report_is_looked_at(work: Work) -> None:
-    class Sealed(Arrivals):
+    class Sealed(Updates):
         @property
         def reports(self) -> ReportBatch:
             raise AssertionError("nobody is told of them")
@@ -390,10 +390,10 @@ def test_without_callbacks_nothing_is_kept_and_no_report_is_looked_at(work: Work
     told.close(StopReason.FINISHED)
 
 
-def test_a_callback_replaces_only_the_methods_that_it_needs(layout: SweepDirectory, tmp_path: Path) -> None:
+def test_a_callback_replaces_only_the_methods_that_it_needs(directory: SweepDirectory, tmp_path: Path) -> None:
     class Ends(Callback):
         def on_run_end(self, reason: StopReason | None) -> None:
             (tmp_path / "ended").write_text(str(reason and reason.value))
 
-    run(layout, Ends())
+    run(directory, Ends())
     assert (tmp_path / "ended").read_text() == "finished"

@@ -8,34 +8,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caviar.scheduler.core.controllers.registry import Search, make_controller
+from caviar.scheduler.core.controllers.registry import SearchConfig, make_controller
 from caviar.scheduler.core.controllers.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trials.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.core.trials.retention import Retention
-from caviar.scheduler.execution.checkpoint_cleanup import Housekeeping
+from caviar.scheduler.execution.checkpoint_cleanup import CheckpointCleanup
 from caviar.scheduler.storage import Checkpoints, SweepDirectory
 from caviar.search_spaces import SearchSpace, Uniform
 
 from ..exploiting import exploiting_state
 
 SPACE = SearchSpace({"x": Uniform(0.0, 1.0)})
-SEARCH = Search(SPACE, Resource(1, 9, 3), Budget(trials=9), 1, "hyperband")
-Keep = Callable[..., Housekeeping]
+SEARCH = SearchConfig(SPACE, Resource(1, 9, 3), Budget(trials=9), 1, "hyperband")
+Keep = Callable[..., CheckpointCleanup]
 
 
 @pytest.fixture
-def checkpoints(layout: SweepDirectory) -> Checkpoints:
-    return Checkpoints(layout.checkpoints, layout.staging)
+def checkpoints(directory: SweepDirectory) -> Checkpoints:
+    return Checkpoints(directory.checkpoints, directory.staging)
 
 
 @pytest.fixture
 def keep(checkpoints: Checkpoints) -> Iterator[Keep]:
-    made: list[Housekeeping] = []
+    made: list[CheckpointCleanup] = []
 
-    def make(keep: int | None = 1, disk: int | None = None, *, between: bool = False) -> Housekeeping:
-        made.append(Housekeeping(checkpoints, Retention(keep, disk), "min", between=between))
+    def make(keep: int | None = 1, disk: int | None = None, *, between: bool = False) -> CheckpointCleanup:
+        made.append(CheckpointCleanup(checkpoints, Retention(keep, disk), "min", between=between))
         return made[-1]
 
     yield make
@@ -103,11 +103,11 @@ def test_a_limit_that_cannot_be_kept_is_told_once(
     first, _, _ = state.decide(3)
     save(checkpoints, first.trial, 1)
     state.handle(completed(first))
-    housekeeping = keep(disk=10)
+    cleanup = keep(disk=10)
     for _ in range(2):
-        housekeeping.tidy(state)
-        housekeeping.tidy(state)
-    housekeeping.finish(state)
+        cleanup.tidy(state)
+        cleanup.tidy(state)
+    cleanup.finish(state)
     assert left(checkpoints) == [(0, 1)]
     assert [record.message.split(" take ")[0] for record in caplog.records] == [
         "checkpoints.disk: the checkpoints that trials go on from and the best one"
@@ -117,7 +117,7 @@ def test_a_limit_that_cannot_be_kept_is_told_once(
 def test_between_two_rungs_an_older_checkpoint_goes_once_the_reports_up_to_a_newer_one_are_on_the_disk(
     checkpoints: Checkpoints, keep: Keep
 ) -> None:
-    state = SweepState(make_controller(Search(SPACE, Resource(9, 9), Budget(trials=1), 1, "random")), "min", 0)
+    state = SweepState(make_controller(SearchConfig(SPACE, Resource(9, 9), Budget(trials=1), 1, "random")), "min", 0)
     state.decide(1)
     for step in (2, 4, 6):
         save(checkpoints, 0, step)
@@ -172,13 +172,13 @@ def test_a_sweep_goes_on_when_nothing_can_be_deleted(
 
 
 def test_a_process_killed_in_the_middle_of_a_deletion_leaves_no_half_of_a_checkpoint(
-    checkpoints: Checkpoints, keep: Keep, layout: SweepDirectory, monkeypatch: pytest.MonkeyPatch
+    checkpoints: Checkpoints, keep: Keep, directory: SweepDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = finished(checkpoints)
     with monkeypatch.context() as patch:
         patch.setattr("shutil.rmtree", lambda *_, **__: None)  # killed after the rename
         keep().finish(state)
-    assert len(list(layout.staging.iterdir())) == 12
+    assert len(list(directory.staging.iterdir())) == 12
     assert left(checkpoints) == [(0, 1)]
-    layout.clear_staging()
-    assert list(layout.staging.iterdir()) == []
+    directory.clear_staging()
+    assert list(directory.staging.iterdir()) == []

@@ -13,7 +13,7 @@ from caviar.scheduler.execution.executor import Executor
 from caviar.scheduler.execution.in_process import InProcessExecutor
 from caviar.scheduler.execution.pool.executor import RayExecutor
 from caviar.scheduler.execution.simulated import Config, SimulatedExecutor
-from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.execution.worker.settings import TrainingSettings
 from caviar.scheduler.storage import SweepDirectory
 from caviar.trainers import load_trainer
 
@@ -51,11 +51,11 @@ def executors(
     """Makes executors of one kind."""
     made: list[Executor] = []
 
-    def settings() -> EngineSettings:
-        layout = SweepDirectory(tmp_path_factory.mktemp("sweep"))
-        layout.create()
+    def settings() -> TrainingSettings:
+        directory = SweepDirectory(tmp_path_factory.mktemp("sweep"))
+        directory.create()
         trainer = load_trainer(f"{Path(__file__).with_name('training_code.py')}:fated")
-        return EngineSettings(trainer, "loss", 9, layout.path)
+        return TrainingSettings(trainer, "loss", 9, directory.path)
 
     makers: dict[str, Callable[[], Executor]] = {
         "simulated": lambda: SimulatedExecutor(fated_curve, "loss", workers),

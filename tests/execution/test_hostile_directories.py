@@ -17,7 +17,7 @@ from caviar.scheduler.core.trials.assignment import Assignment, OutcomeStatus
 from caviar.scheduler.errors import SweepError
 from caviar.scheduler.execution.worker.engine import Engine
 from caviar.scheduler.execution.worker.report_queue import ReportQueue
-from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.execution.worker.settings import TrainingSettings
 from caviar.scheduler.storage import Checkpoints, SweepDirectory, SweepLock
 
 
@@ -63,9 +63,9 @@ def seal_again(checkpoint: Path) -> None:
 
 @pytest.mark.parametrize("file", ["tensors.pt", "arrays.npz", "state.json"])
 def test_a_pickle_in_a_checkpoint_is_never_run(
-    settings: Callable[..., EngineSettings],
+    settings: Callable[..., TrainingSettings],
     work: Callable[..., Assignment],
-    layout: SweepDirectory,
+    directory: SweepDirectory,
     tmp_path: Path,
     file: str,
 ) -> None:
@@ -73,7 +73,7 @@ def test_a_pickle_in_a_checkpoint_is_never_run(
     first.run([work(stop=1)])
     first.run([work(start=1, stop=3, rung=1)])
     (undisturbed,) = first.run([work(start=3, stop=9, rung=2)])
-    checkpoints = Checkpoints(layout.checkpoints, layout.staging)
+    checkpoints = Checkpoints(directory.checkpoints, directory.staging)
     checkpoints.delete(0, 9)
     poison(Path(str(checkpoints.path(0, 3))), trace, file)
 
@@ -94,22 +94,22 @@ def test_a_pickle_in_a_checkpoint_is_never_run(
 
 
 def test_nothing_is_written_through_a_link(
-    settings: Callable[..., EngineSettings],
+    settings: Callable[..., TrainingSettings],
     work: Callable[..., Assignment],
-    layout: SweepDirectory,
+    directory: SweepDirectory,
     recorded: Callable[..., Path],
     tmp_path: Path,
 ) -> None:
     mine = tmp_path / "mine"
     mine.write_text("mine")
-    Path(str(layout.log(0))).symlink_to(mine)
+    Path(str(directory.log(0))).symlink_to(mine)
     (outcome,) = Engine(settings("fated"), ReportQueue()).run([work(config={"fate": "fails"})])
     assert outcome.status is OutcomeStatus.FAILED
 
-    Path(str(layout.lock)).symlink_to(mine)
+    Path(str(directory.lock)).symlink_to(mine)
     with (
         pytest.raises(SweepError, match="lock is a link, and the lock has to be a file: remove it"),
-        SweepLock(layout.lock),
+        SweepLock(directory.lock),
     ):
         pass
 

@@ -15,11 +15,11 @@ import pytest
 from caviar.scheduler.core.trials.assignment import Assignment, ErrorAction, ErrorRule, Outcome, OutcomeStatus
 from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.execution.in_process import InProcessExecutor
-from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.execution.worker.settings import TrainingSettings
 from caviar.scheduler.storage import Checkpoints, SweepDirectory
 from caviar.trainers import Trial, load_trainer
 
-Settings = Callable[..., EngineSettings]
+Settings = Callable[..., TrainingSettings]
 Work = Callable[..., Assignment]
 Metrics = dict[str, Any]
 
@@ -29,7 +29,7 @@ def executor_of(settings: Settings) -> Iterator[Callable[..., InProcessExecutor]
     """Makes executors of functions of `training_code.py`, or of settings; they are closed at the end."""
     made: list[InProcessExecutor] = []
 
-    def make(told: str | EngineSettings, **facts: Any) -> InProcessExecutor:
+    def make(told: str | TrainingSettings, **facts: Any) -> InProcessExecutor:
         made.append(InProcessExecutor(settings(told, **facts) if isinstance(told, str) else told))
         return made[-1]
 
@@ -39,11 +39,11 @@ def executor_of(settings: Settings) -> Iterator[Callable[..., InProcessExecutor]
 
 
 @pytest.fixture
-def local(layout: SweepDirectory) -> Callable[..., EngineSettings]:
+def local(directory: SweepDirectory) -> Callable[..., TrainingSettings]:
     """What is told about a function of this module, as somebody has it in a notebook."""
 
-    def make(function: Any, **facts: Any) -> EngineSettings:
-        return EngineSettings(load_trainer(function), "loss", 9, layout.path, **facts)
+    def make(function: Any, **facts: Any) -> TrainingSettings:
+        return TrainingSettings(load_trainer(function), "loss", 9, directory.path, **facts)
 
     return make
 
@@ -74,7 +74,7 @@ def test_training_runs_in_the_thread_that_waits(
 
 
 def test_a_wait_trains_for_its_time_and_comes_back_between_two_steps(
-    executor_of: Callable[..., InProcessExecutor], work: Work, layout: SweepDirectory
+    executor_of: Callable[..., InProcessExecutor], work: Work, directory: SweepDirectory
 ) -> None:
     executor, steps = executor_of("walk", resource_max=10**6), list[int]()
     executor.start([work(stop=10**6)])
@@ -87,7 +87,7 @@ def test_a_wait_trains_for_its_time_and_comes_back_between_two_steps(
     assert steps + arrived.reports.step.tolist() == list(range(1, len(steps) + 1)), "no step follows a request to stop"
     (outcome,) = arrived.outcomes
     assert (outcome.status, outcome.step) == (OutcomeStatus.INTERRUPTED, len(steps))
-    assert Checkpoints(layout.checkpoints, layout.staging).newest(0) is not None
+    assert Checkpoints(directory.checkpoints, directory.staging).newest(0) is not None
 
 
 def test_a_wait_of_no_time_trains_one_step(executor_of: Callable[..., InProcessExecutor], work: Work) -> None:
@@ -126,7 +126,7 @@ def test_many_reports_are_handed_on_before_the_time_is_over(
 def test_what_training_code_prints_goes_where_this_process_prints_and_to_no_log(
     executor_of: Callable[..., InProcessExecutor],
     work: Work,
-    layout: SweepDirectory,
+    directory: SweepDirectory,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -137,7 +137,7 @@ def test_what_training_code_prints_goes_where_this_process_prints_and_to_no_log(
     printed = capsys.readouterr()
     assert printed.out == "trial 7 prints\n" * 2
     assert "trial 7 warns\n" in printed.err
-    assert not layout.log(7).exists()
+    assert not directory.log(7).exists()
 
 
 def test_a_rule_is_found_in_what_the_trial_printed_and_not_in_what_others_print_meanwhile(

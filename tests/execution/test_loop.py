@@ -7,14 +7,14 @@ from random import Random
 
 import pytest
 
-from caviar.scheduler.core.controllers.registry import Search, make_controller
+from caviar.scheduler.core.controllers.registry import SearchConfig, make_controller
 from caviar.scheduler.core.controllers.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trials.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.core.trials.trial import TrialState
-from caviar.scheduler.execution.executor import Arrivals
+from caviar.scheduler.execution.executor import Updates
 from caviar.scheduler.execution.interrupts import Interrupts
-from caviar.scheduler.execution.loop import Moment, StopReason, SweepLoop
+from caviar.scheduler.execution.loop import RunSnapshot, StopReason, SweepLoop
 from caviar.scheduler.execution.record import MemoryRecord
 from caviar.scheduler.execution.simulated import Config, SimulatedExecutor
 from caviar.scheduler.results import ReportTable
@@ -24,7 +24,7 @@ SPACE = SearchSpace({"x": Uniform(0.0, 1.0)})
 
 
 def new_state(trials: int | None = 12, resource_max: int = 9) -> SweepState:
-    search = Search(SPACE, Resource(1, resource_max, 3), Budget(trials=trials), 0, "hyperband")
+    search = SearchConfig(SPACE, Resource(1, resource_max, 3), Budget(trials=trials), 0, "hyperband")
     return SweepState(make_controller(search), "min", 0)
 
 
@@ -112,11 +112,11 @@ def test_the_table_of_trials_is_written_each_ten_seconds() -> None:
 
 def test_a_request_to_stop_ends_the_run_after_what_is_running_was_interrupted(tmp_path: Path) -> None:
     state, record, stop = new_state(), ListeningRecord(), tmp_path / "stop"
-    moments: list[Moment] = []
+    moments: list[RunSnapshot] = []
 
-    def observe(moment: Moment) -> None:
-        moments.append(moment)
-        if moment.elapsed_s >= 4:
+    def observe(snapshot: RunSnapshot) -> None:
+        moments.append(snapshot)
+        if snapshot.elapsed_s >= 4:
             stop.touch()
 
     reason = SweepLoop(state, executor(), record, Interrupts(stop), observe=observe).run()
@@ -162,10 +162,10 @@ def test_a_run_without_time_left_trains_nothing_to_its_end() -> None:
 def test_an_observer_sees_the_sweep_twice_a_second_at_most_and_at_the_end() -> None:
     seen: list[tuple[float, int]] = []
 
-    def observe(moment: Moment) -> None:
-        assert moment.workers == 2
-        assert not moment.stopping
-        seen.append((moment.elapsed_s, moment.state.spent))
+    def observe(snapshot: RunSnapshot) -> None:
+        assert snapshot.workers == 2
+        assert not snapshot.stopping
+        seen.append((snapshot.elapsed_s, snapshot.state.spent))
 
     state = new_state()
     SweepLoop(state, executor(), ListeningRecord(), Interrupts(), observe=observe).run()
@@ -175,10 +175,10 @@ def test_an_observer_sees_the_sweep_twice_a_second_at_most_and_at_the_end() -> N
 
 
 def test_a_sweep_goes_on_without_an_observer_that_raises(caplog: pytest.LogCaptureFixture) -> None:
-    calls: list[Moment] = []
+    calls: list[RunSnapshot] = []
 
-    def observe(moment: Moment) -> None:
-        calls.append(moment)
+    def observe(snapshot: RunSnapshot) -> None:
+        calls.append(snapshot)
         raise ZeroDivisionError("in the person's own observer")
 
     reason = SweepLoop(new_state(), executor(), ListeningRecord(), Interrupts(), observe=observe).run()
@@ -209,11 +209,11 @@ def test_outcomes_that_arrive_together_are_handled_in_their_order(work: Callable
             super().handle(outcome)
 
     class BatchingExecutor(SimulatedExecutor):
-        def wait(self, timeout: float) -> Arrivals:
-            arrived = [super(BatchingExecutor, self).wait(timeout) for _ in range(3)]
-            return Arrivals(arrived[0].reports, [outcome for one in arrived for outcome in one.outcomes])
+        def wait(self, timeout: float) -> Updates:
+            update = [super(BatchingExecutor, self).wait(timeout) for _ in range(3)]
+            return Updates(update[0].reports, [outcome for one in update for outcome in one.outcomes])
 
-    search = Search(SPACE, Resource(9, 9), Budget(trials=3), 0, "random")
+    search = SearchConfig(SPACE, Resource(9, 9), Budget(trials=3), 0, "random")
     state = ListeningState(make_controller(search), "min", 0)
     SweepLoop(state, BatchingExecutor(curve, "loss", 3), record, Interrupts()).run()
     assert handled == [0, 1, 2]
@@ -249,7 +249,7 @@ def test_while_nothing_can_be_recorded_nothing_is_decided_and_afterwards_all_is_
     undisturbed, state, record = new_state(), new_state(), FullRecord(tries=30)
     moments: list[str | None] = []
     SweepLoop(undisturbed, executor(), ListeningRecord(), Interrupts()).run()
-    loop = SweepLoop(state, executor(), record, Interrupts(), observe=lambda moment: moments.append(moment.waiting))
+    loop = SweepLoop(state, executor(), record, Interrupts(), observe=lambda snapshot: moments.append(snapshot.waiting))
     assert loop.run() is StopReason.FINISHED
     assert {row.trial: row.value for row in state.rows} == {row.trial: row.value for row in undisturbed.rows}
     assert "the disk is full" in moments

@@ -21,9 +21,9 @@ from caviar.scheduler.execution.pool.executor import RayExecutor
 from caviar.scheduler.execution.record import decided_event
 from caviar.scheduler.execution.simulated import SimulatedExecutor
 from caviar.scheduler.execution.worker.engine import Engine
-from caviar.scheduler.execution.worker.ranks.peer import PeerTrials
+from caviar.scheduler.execution.worker.ranks.process import RankTrials
 from caviar.scheduler.execution.worker.report_queue import ReportQueue
-from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.execution.worker.settings import TrainingSettings
 from caviar.scheduler.lifecycle.opening import recover_checkpoints
 from caviar.scheduler.lifecycle.replay import replay
 from caviar.scheduler.results import ReportWriter, find_parts
@@ -33,7 +33,7 @@ from caviar.trainers import load_trainer, open_training
 from ..exploiting import exploiting_state
 from ..lifecycle.test_replay import cost, curve, reports_in, run, timeless
 
-Settings = Callable[..., EngineSettings]
+Settings = Callable[..., TrainingSettings]
 Work = Callable[..., Assignment]
 SIZE = 6
 
@@ -43,13 +43,13 @@ def population(group_size: int = 1) -> SweepState:
     return exploiting_state(SIZE, group_size=group_size, seed=9)
 
 
-def trained(settings: EngineSettings, *group: Assignment) -> tuple[list[Outcome], ReportBatch]:
+def trained(settings: TrainingSettings, *group: Assignment) -> tuple[list[Outcome], ReportBatch]:
     """What a worker that has just been started makes of a group."""
     reports = ReportQueue()
     engine = Engine(settings, reports)
     outcomes = engine.run(group)
     engine.close()
-    return outcomes, reports.take()
+    return outcomes, reports.drain()
 
 
 @pytest.fixture(scope="module")
@@ -145,45 +145,47 @@ def test_a_simulated_child_has_its_own_curve_from_its_parents_step_on(work: Work
 
 
 @pytest.fixture
-def climbing(settings: Settings, work: Work) -> tuple[EngineSettings, Assignment]:
+def climbing(settings: Settings, work: Work) -> tuple[TrainingSettings, Assignment]:
     """Training code whose trial 0 has a checkpoint at step 3, where its loss is 3, and a child that begins there."""
     told = settings("climbs", warm=0, every=2)
     trained(told, work(0, stop=3, config={"x": 1.0}))
     return told, work(1, start=3, stop=7, rung=1, reported=3, config={"x": -10.0}, parent=Parent(0, 3))
 
 
-Climbing = tuple[EngineSettings, Assignment]
+Climbing = tuple[TrainingSettings, Assignment]
 
 
 def test_a_child_goes_on_from_its_parents_state_with_its_own_configuration_time_and_best_values(
-    climbing: Climbing, layout: SweepDirectory
+    climbing: Climbing, directory: SweepDirectory
 ) -> None:
     told, child = climbing
     (outcome,), reports = trained(told, child)
     assert (reports.step.tolist(), reports.metrics["loss"].tolist()) == ([4, 5, 6, 7], [-7.0, -17.0, -27.0, -37.0])
     assert (outcome.status, outcome.step, outcome.value) == (OutcomeStatus.COMPLETED, 7, -37.0)
     assert (outcome.lowest, outcome.highest) == (-37.0, -7.0), "the parent's 1, 2 and 3 are no values of its own"
-    checkpoints = Checkpoints.of(layout)
+    checkpoints = Checkpoints.of(directory)
     assert checkpoints.steps(1) == [4, 6, 7]
     own, parents = checkpoints.verified(1, 4).meta["elapsed_s"], checkpoints.verified(0, 3).meta["elapsed_s"]
     assert 0 < own < outcome.elapsed_s < own + parents + outcome.elapsed_s
 
 
-def test_its_random_numbers_are_those_of_its_own_seed(settings: Settings, work: Work, layout: SweepDirectory) -> None:
+def test_its_random_numbers_are_those_of_its_own_seed(
+    settings: Settings, work: Work, directory: SweepDirectory
+) -> None:
     told = settings("walk")
     trained(told, work(0, stop=3))
     (outcome,), _ = trained(told, work(1, start=3, stop=4, reported=3, parent=Parent(0, 3)))
-    found = Checkpoints.of(layout).verified(0, 3)
+    found = Checkpoints.of(directory).verified(0, 3)
     alone = open_training(
         told.trainer, number=1, config={"x": 0.5}, seed=101, resource_max=9, directory=found.path, step=3
     )
     assert alone.step() == {"loss": outcome.value}
 
 
-def test_a_checkpoint_of_its_own_goes_before_its_parents(climbing: Climbing, layout: SweepDirectory) -> None:
+def test_a_checkpoint_of_its_own_goes_before_its_parents(climbing: Climbing, directory: SweepDirectory) -> None:
     told, child = climbing
     (whole,), _ = trained(told, child)
-    for checkpoint in (layout.checkpoints / "0", layout.checkpoints / "1" / "7"):
+    for checkpoint in (directory.checkpoints / "0", directory.checkpoints / "1" / "7"):
         shutil.rmtree(str(checkpoint))
     (again,), reports = trained(told, replace(child, attempt=1, reported=6))
     assert reports.step.tolist() == [7]
@@ -191,11 +193,11 @@ def test_a_checkpoint_of_its_own_goes_before_its_parents(climbing: Climbing, lay
 
 
 def test_without_one_it_begins_again_from_its_parents_and_repeats_no_report(
-    climbing: Climbing, layout: SweepDirectory
+    climbing: Climbing, directory: SweepDirectory
 ) -> None:
     told, child = climbing
     trained(told, child)
-    shutil.rmtree(str(layout.checkpoints / "1"))
+    shutil.rmtree(str(directory.checkpoints / "1"))
     (again,), reports = trained(told, replace(child, attempt=1, start=5, reported=6))
     assert (reports.step.tolist(), again.value) == ([7], -37.0)
     assert (again.lowest, again.highest) == (-37.0, -7.0)
@@ -203,10 +205,10 @@ def test_without_one_it_begins_again_from_its_parents_and_repeats_no_report(
 
 @pytest.mark.parametrize("damage", ["lost", "changed"])
 def test_a_parents_checkpoint_that_cannot_be_used_fails_the_child_with_one_sentence(
-    climbing: Climbing, layout: SweepDirectory, damage: str
+    climbing: Climbing, directory: SweepDirectory, damage: str
 ) -> None:
     told, child = climbing
-    folder = Path(str(layout.checkpoints / "0" / "3"))
+    folder = Path(str(directory.checkpoints / "0" / "3"))
     reason = "No such file or directory" if damage == "lost" else "state.json was changed"
     if damage == "lost":
         shutil.rmtree(folder)
@@ -242,17 +244,17 @@ def test_a_pause_before_its_first_step_changes_nothing(climbing: Climbing) -> No
 
 def test_every_process_of_a_worker_opens_the_same_checkpoint(climbing: Climbing) -> None:
     told, child = climbing
-    peer = PeerTrials(told, 1)
+    peer = RankTrials(told, 1)
     assert peer.open(child, (0, 3)).error is None
     assert peer.step(1).error is None
     assert "of step 4, from which rank 0 goes on, cannot be read" in str(peer.open(child, (0, 4)).error)
 
 
 @pytest.mark.slow
-def test_lanes_that_begin_from_parents_are_fused_like_others(work: Work, layout: SweepDirectory) -> None:
+def test_lanes_that_begin_from_parents_are_fused_like_others(work: Work, directory: SweepDirectory) -> None:
     trainer = load_trainer("caviar.trainers.pytorch.digits:train")
     config = {"lr": 0.1, "momentum": 0.5, "hidden": 8, "layers": 1, "dropout": 0.1}
-    told = EngineSettings(trainer, "val_loss", 3, layout.path, warm=0, fuse=True)
+    told = TrainingSettings(trainer, "val_loss", 3, directory.path, warm=0, fuse=True)
     trained(told, *(work(trial, stop=1, config=config, group=0) for trial in range(2)))
     children = [
         work(trial, start=1, reported=1, config={**config, "lr": 0.1 / trial}, group=2, parent=Parent(trial - 2, 1))
@@ -261,8 +263,8 @@ def test_lanes_that_begin_from_parents_are_fused_like_others(work: Work, layout:
     others = [work(trial, start=1, reported=1, config=config, group=2) for trial in range(2)]
     outcomes, together = trained(told, *others, *children)
     assert [outcome.status for outcome in outcomes] == [OutcomeStatus.COMPLETED] * 4
-    shutil.rmtree(str(layout.checkpoints / "2"))
-    shutil.rmtree(str(layout.checkpoints / "3"))
+    shutil.rmtree(str(directory.checkpoints / "2"))
+    shutil.rmtree(str(directory.checkpoints / "3"))
     for child in children:
         _, alone = trained(replace(told, fuse=False), child)
         losses = together.metrics["val_loss"][together.trial == child.trial]
@@ -271,7 +273,7 @@ def test_lanes_that_begin_from_parents_are_fused_like_others(work: Work, layout:
 
 
 def test_after_a_crash_a_child_goes_on_from_its_own_checkpoint_or_else_from_its_parents(
-    climbing: Climbing, layout: SweepDirectory
+    climbing: Climbing, directory: SweepDirectory
 ) -> None:
     for durable, start in ((3, 3), (5, 4)):
         state = exploiting_state(2, levels=(3, 7))
@@ -279,23 +281,23 @@ def test_after_a_crash_a_child_goes_on_from_its_own_checkpoint_or_else_from_its_
             state.handle(Outcome(work.trial, 0, 0, OutcomeStatus.COMPLETED, 3, float(work.trial)))
         child = state.decide(2)[-1]
         assert (child.trial, child.parent) == (2, Parent(0, 3))
-        checkpoints = Checkpoints.of(layout)
+        checkpoints = Checkpoints.of(directory)
         told = climbing[0]
         _, reports = trained(told, replace(child, config={"x": -10.0}))
-        writer = ReportWriter(layout, {"x": "float"}, "loss")
+        writer = ReportWriter(directory, {"x": "float"}, "loss")
         writer.register(2, child.config)
         writer.append(reports.select(reports.step <= durable))
         writer.flush()
         state.requeue()
-        recover_checkpoints(layout, find_parts(layout, {}), state)
+        recover_checkpoints(directory, find_parts(directory, {}), state)
         assert checkpoints.steps(0) == [2, 3]
         assert checkpoints.steps(2) == [step for step in (4,) if step <= start]
         again = state.decide(2)[-1]
         assert (again.start, again.reported, state.covered()[2]) == (3, start, start)
         (outcome,), rest = trained(told, replace(again, config={"x": -10.0}))
         assert (rest.step.tolist(), outcome.value) == (list(range(start + 1, 8)), -37.0)
-        layout.clear_results()
-        shutil.rmtree(str(layout.checkpoints / "2"))
+        directory.clear_results()
+        shutil.rmtree(str(directory.checkpoints / "2"))
 
 
 @pytest.mark.usefixtures("running_ray")

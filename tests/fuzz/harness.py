@@ -244,21 +244,21 @@ def recorded_sweep(folder: Path) -> bytes:
     from caviar.scheduler.spec.spec import SweepSpec  # noqa: PLC0415
     from caviar.scheduler.storage import Journal, SweepDirectory, write_file  # noqa: PLC0415
 
-    layout = SweepDirectory(folder / "sweep")
-    if not layout.spec.exists():
+    directory = SweepDirectory(folder / "sweep")
+    if not directory.spec.exists():
         space = {"lr": {"log": [1e-4, 1.0]}, "kind": {"choice": ["a", None]}, "n": {"integer": [1, 9]}}
         fields = {"name": "sweep", "trainer": None, "metric": "loss", "space": space, "resource": {"max": 9}}
         spec = SweepSpec.parse({**fields, "budget": {"trials": 24}, "storage": str(folder)})
-        layout.create()
-        journal = Journal.open(layout.journal)
+        directory.create()
+        journal = Journal.open(directory.journal)
         journal.append({"type": "opened", "time": 0.0, "versions": {}})
         types = spec.search_space.value_types
-        record = DurableRecord(layout, journal, ReportWriter(layout, types, "loss", "min"), types)
+        record = DurableRecord(directory, journal, ReportWriter(directory, types, "loss", "min"), types)
         executor = SimulatedExecutor(_curve, "loss", 2, proposer=make_proposer(spec))
         SweepLoop(new_state(spec), executor, record, Interrupts()).run()
         record.release()
-        write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
-    return (layout.journal / "000001.jsonl").read_bytes()
+        write_file(directory.spec, spec.to_yaml().encode(), directory.staging)
+    return (directory.journal / "000001.jsonl").read_bytes()
 
 
 def _curve(config: Any, seed: int) -> list[float]:

@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from caviar.scheduler import Moment, Results, Sweep
+from caviar.scheduler import Results, RunSnapshot, Sweep
 from caviar.scheduler.execution.cluster.connect import ray_running
 from caviar.scheduler.execution.cluster.environment import configure_ray_environment
 from caviar.search_spaces import InverseLog, Log
@@ -33,12 +33,12 @@ class Filler:
         self._full = self._acted = False
         self.waited = 0
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, snapshot: RunSnapshot) -> None:
         """Looks at a moment of the sweep."""
-        if not self._full and moment.state.spent >= self._spent:
+        if not self._full and snapshot.state.spent >= self._spent:
             self._fill()
-        if moment.waiting is not None and not self._acted:
-            print(f"waiting: {moment.waiting}", flush=True)
+        if snapshot.waiting is not None and not self._acted:
+            print(f"waiting: {snapshot.waiting}", flush=True)
             self.waited += 1
             if self.waited < 3:
                 return

@@ -4,16 +4,16 @@
 import sys
 from pathlib import Path
 
-from caviar.scheduler import Moment, Sweep
+from caviar.scheduler import RunSnapshot, Sweep
 from caviar.scheduler.storage import Location, locate
 from caviar.search_spaces import InverseLog, Log
 
 CODE = Path(__file__).with_name("plain_code.py")
 
 
-def say_when_stopping(moment: Moment) -> None:
+def say_when_stopping(snapshot: RunSnapshot) -> None:
     """Prints a line when the sweep has been asked to stop."""
-    if moment.stopping:
+    if snapshot.stopping:
         print("stopping", flush=True)
 
 

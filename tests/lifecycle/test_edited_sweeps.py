@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from caviar.scheduler import InvalidSpecError, Moment, Results, Sweep
+from caviar.scheduler import InvalidSpecError, Results, RunSnapshot, Sweep
 from caviar.scheduler.analysis.insights import results_warnings
 from caviar.scheduler.analysis.status import sweep_status
 from caviar.scheduler.execution.interrupts import Interrupts
@@ -129,8 +129,8 @@ def test_one_sweep_is_edited_again_and_again(
 ) -> None:
     """On real workers: a person stops it, changes the space in an editor, then the metric, and then only the budget."""
 
-    def stop(moment: Moment) -> None:
-        if sum(row.rung >= 0 for row in moment.state.rows) >= 4:
+    def stop(snapshot: RunSnapshot) -> None:
+        if sum(row.rung >= 0 for row in snapshot.state.rows) >= 4:
             (sweep.directory / "stop").touch()
 
     sweep = Sweep(
@@ -259,7 +259,7 @@ def test_a_crash_at_any_instant_of_an_edit_leaves_a_sweep_that_is_read_and_goes_
             return
         raise Killed
 
-    place = "caviar.scheduler.results.restating" if instant == "write_file" else "caviar.scheduler.lifecycle.opening"
+    place = "caviar.scheduler.results.migration" if instant == "write_file" else "caviar.scheduler.lifecycle.opening"
     with monkeypatch.context() as patch:
         patch.setattr(f"{place}.{instant}", die)
         with pytest.raises(Killed):
@@ -275,13 +275,13 @@ def test_a_crash_at_any_instant_of_an_edit_leaves_a_sweep_that_is_read_and_goes_
 def test_the_journal_of_an_edited_sweep_cut_anywhere_is_replayed_into_one_that_ends_the_same(finished: Path) -> None:
     Sweep.resume(finished, space=WIDER, budget={"trials": 20}).run()
     Sweep.resume(finished, mode="max", budget={"trials": 26}).run()
-    layout, events = SweepDirectory(finished), read_journal(finished / "journal")
+    directory, events = SweepDirectory(finished), read_journal(finished / "journal")
     edits = [number for number, event in enumerate(events) if event["type"] == "edited"]
     assert len(edits) == 2
-    spec = RecordedSweep(layout).spec
-    expected = [replace(row, elapsed_s=0.0) for row in RecordedSweep(layout).replay().rows]
+    spec = RecordedSweep(directory).spec
+    expected = [replace(row, elapsed_s=0.0) for row in RecordedSweep(directory).replay().rows]
     for length in range(edits[1] + 1, len(events) + 1, 3):
-        state = RecordedSweep(layout, events=events[:length], written=spec).replay()
+        state = RecordedSweep(directory, events=events[:length], written=spec).replay()
         executor = SimulatedExecutor(curve, spec.metric, 3, proposer=make_proposer(spec))
         record = MemoryRecord(ReportTable(spec.search_space.value_types, spec.metric, spec.mode))
         SweepLoop(state, executor, record, Interrupts()).run()

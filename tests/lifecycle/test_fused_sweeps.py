@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from caviar.scheduler import Moment, Results, ResultsError, StopReason, Sweep
+from caviar.scheduler import Results, ResultsError, RunSnapshot, StopReason, Sweep
 from caviar.scheduler.lifecycle.recorded import load_spec
 from caviar.scheduler.storage import SweepDirectory, read_journal
 from caviar.search_spaces import Choice, Constant, Integer, Log, Uniform
@@ -95,8 +95,8 @@ def test_a_fused_sweep_that_is_stopped_half_way_goes_on_to_the_same_table(
 ) -> None:
     directory = SweepDirectory(tmp_path / "waves")
 
-    def stop_half_way(moment: Moment) -> None:
-        if moment.state.spent >= 20:
+    def stop_half_way(snapshot: RunSnapshot) -> None:
+        if snapshot.state.spent >= 20:
             directory.stop.touch()
 
     sweep = lanes(tmp_path, space={"pace": Constant(30)})

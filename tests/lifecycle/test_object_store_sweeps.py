@@ -62,12 +62,12 @@ def test_a_sweep_that_was_killed_in_an_object_store_and_resumed_gives_the_table_
 
     check_reports(results)
     assert table_of(results) == table_of(reference)
-    status, layout = sweep_status(uri), SweepDirectory(locate(uri))
-    assert (status.condition, status.runs, holder(layout.lock)) == (SweepCondition.FINISHED, 2, None)
-    assert [path.name for path in layout.journal.iterdir()] == ["000001.jsonl", "000002.jsonl"]
+    status, directory = sweep_status(uri), SweepDirectory(locate(uri))
+    assert (status.condition, status.runs, holder(directory.lock)) == (SweepCondition.FINISHED, 2, None)
+    assert [path.name for path in directory.journal.iterdir()] == ["000001.jsonl", "000002.jsonl"]
     best = results.best
     assert best.value == reference.best.value
-    assert best.checkpoint == layout.checkpoints / str(best.trial) / str(best.step)
+    assert best.checkpoint == directory.checkpoints / str(best.trial) / str(best.step)
     assert results.sql("select count(*) as n from reports join trials using (trial)")["n"][0].as_py() == rows(uri)
     assert importance(uri).keys() == {"lr", "momentum"}
     write_page(results, locate(uri) / "report.html")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caviar.scheduler.core.controllers.grouping import Grouping
-from caviar.scheduler.core.controllers.registry import ControllerName, Search, make_controller
+from caviar.scheduler.core.controllers.registry import ControllerName, SearchConfig, make_controller
 from caviar.scheduler.core.controllers.schedule import Budget, Resource
 from caviar.scheduler.core.proposers.model import ModelProposer
 from caviar.scheduler.core.proposers.proposal import DesignProposer, Proposal, Proposer, Request
@@ -56,7 +56,7 @@ def new_state(
     controller: ControllerName = "hyperband", seed: int = 3, trials: int | None = None, group_size: int = 1
 ) -> SweepState:
     learns = controller in {"coarse_to_fine", "asha"}
-    search = Search(
+    search = SearchConfig(
         SPACE,
         Resource(1, 9, 3),
         Budget(trials=trials or (35 if learns else 16)),
@@ -100,17 +100,17 @@ def run(
     path: Path, state: SweepState, workers: int, commits: int = 10**9, proposer: Proposer | None = PROPOSER
 ) -> None:
     """One run of a sweep in its directory, as far as it gets."""
-    layout = SweepDirectory(path)
-    layout.create()
-    replay(read_journal(layout.journal), state)
-    drop_uncovered(layout, find_parts(layout, {}), state.covered())
-    writer = ReportWriter(layout, SPACE.value_types, "loss")
+    directory = SweepDirectory(path)
+    directory.create()
+    replay(read_journal(directory.journal), state)
+    drop_uncovered(directory, find_parts(directory, {}), state.covered())
+    writer = ReportWriter(directory, SPACE.value_types, "loss")
     for row in state.rows:
         writer.register(row.trial, row.config)
-    journal = Journal.open(layout.journal)
+    journal = Journal.open(directory.journal)
     journal.append({"type": "opened", "time": 0.0})
     journal.commit()
-    record = KilledRecord(layout, journal, writer, SPACE.value_types)
+    record = KilledRecord(directory, journal, writer, SPACE.value_types)
     record.commits = commits
     try:
         SweepLoop(state, SimulatedExecutor(curve, "loss", workers, cost, proposer), record, Interrupts()).run()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import ray
 
-from caviar.scheduler import Moment, Results, StopReason, Sweep, SweepError, SweepLockedError, WorkerError
+from caviar.scheduler import Results, RunSnapshot, StopReason, Sweep, SweepError, SweepLockedError, WorkerError
 from caviar.scheduler.storage import SweepDirectory, SweepLock
 from caviar.search_spaces import Constant, Log
 from caviar.trainers import TrainerError, Trial
@@ -61,7 +61,7 @@ def test_a_worker_that_is_killed_in_the_middle_of_a_trial_changes_nothing(
 ) -> None:
     marker, killed = tmp_path / "process", list[int]()
 
-    def kill_it_once(moment: Moment) -> None:
+    def kill_it_once(snapshot: RunSnapshot) -> None:
         if marker.exists() and not killed:
             killed.append(int(marker.read_text()))
             os.kill(killed[0], signal.SIGKILL)
@@ -98,8 +98,8 @@ def test_a_sweep_that_was_asked_to_stop_goes_on_where_it_stopped(
 ) -> None:
     directory = SweepDirectory(tmp_path / "digits")
 
-    def stop_half_way(moment: Moment) -> None:
-        if moment.state.spent >= 20:
+    def stop_half_way(snapshot: RunSnapshot) -> None:
+        if snapshot.state.spent >= 20:
             directory.stop.touch()
 
     sweep = sweep_of(tmp_path)
@@ -121,8 +121,8 @@ def test_a_run_that_ends_at_once_goes_on_from_what_was_recorded(
     check_reports: Callable[[Results], None],
     tmp_path: Path,
 ) -> None:
-    def interrupt_half_way(moment: Moment) -> None:
-        if moment.state.spent >= 10:
+    def interrupt_half_way(snapshot: RunSnapshot) -> None:
+        if snapshot.state.spent >= 10:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -146,7 +146,7 @@ def test_a_finished_sweep_can_be_resumed_and_nothing_changes(
 def test_results_can_be_read_while_the_sweep_runs(sweep_of: Callable[..., Sweep], tmp_path: Path) -> None:
     rows, trials = list[int](), list[int]()
 
-    def read(moment: Moment) -> None:
+    def read(snapshot: RunSnapshot) -> None:
         results = Results.open(tmp_path / "digits")
         rows.append(results.sql("select count(*) as n from reports").to_pylist()[0]["n"])
         trials.append(len(results.trials()))

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from caviar.scheduler import Moment, Results, StopReason, Sweep
+from caviar.scheduler import Results, RunSnapshot, StopReason, Sweep
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.execution.in_process import InProcessExecutor
 from caviar.scheduler.execution.interrupts import Interrupts
 from caviar.scheduler.execution.loop import Observer, SweepLoop
 from caviar.scheduler.execution.record import DurableRecord
-from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.execution.worker.settings import TrainingSettings
 from caviar.scheduler.lifecycle.fusing import sample_group
 from caviar.scheduler.lifecycle.proposers import make_proposer
 from caviar.scheduler.lifecycle.recorded import new_state
@@ -41,29 +41,29 @@ def one_thread() -> Iterator[None]:
 def executor_of(sweep: Sweep) -> InProcessExecutor:
     spec = sweep.spec
     rules = tuple(one.rule for one in spec.on_error)
-    settings = EngineSettings(sweep.trainer, spec.metric, spec.resource.max, spec.directory, rules=rules)
+    settings = TrainingSettings(sweep.trainer, spec.metric, spec.resource.max, spec.directory, rules=rules)
     return InProcessExecutor(replace(settings, fuse=spec.fuse.size != 1), make_proposer(spec))
 
 
 def run(sweep: Sweep, observe: Observer | None = None) -> StopReason:
     """Runs a sweep in its directory, from where its journal ends."""
-    spec, layout = sweep.spec, SweepDirectory(sweep.directory)
-    layout.create()
-    layout.stop.unlink(missing_ok=True)
-    write_file(layout.spec, spec.to_yaml().encode(), layout.staging)
+    spec, directory = sweep.spec, SweepDirectory(sweep.directory)
+    directory.create()
+    directory.stop.unlink(missing_ok=True)
+    write_file(directory.spec, spec.to_yaml().encode(), directory.staging)
     state, types = new_state(spec), spec.search_space.value_types
-    replay(read_journal(layout.journal), state)
-    record = DurableRecord(layout, opened(layout), writer_of(sweep, state), types)
+    replay(read_journal(directory.journal), state)
+    record = DurableRecord(directory, opened(directory), writer_of(sweep, state), types)
     executor = executor_of(sweep)
     try:
-        return SweepLoop(state, executor, record, Interrupts(layout.stop), observe=observe).run()
+        return SweepLoop(state, executor, record, Interrupts(directory.stop), observe=observe).run()
     finally:
         executor.close()
         record.release()
 
 
-def opened(layout: SweepDirectory) -> Journal:
-    journal = Journal.open(layout.journal)
+def opened(directory: SweepDirectory) -> Journal:
+    journal = Journal.open(directory.journal)
     journal.append({"type": "opened", "time": 0.0, "versions": {}})
     return journal
 
@@ -117,9 +117,9 @@ def stop_soon(sweep: Sweep) -> Observer:
     """Asks a run to stop once it has trained something, unless half of the work is done."""
     began = list[int]()
 
-    def observe(moment: Moment) -> None:
-        began.append(moment.state.spent)
-        if began[0] < 40 and moment.state.spent > began[0]:
+    def observe(snapshot: RunSnapshot) -> None:
+        began.append(snapshot.state.spent)
+        if began[0] < 40 and snapshot.state.spent > began[0]:
             SweepDirectory(sweep.directory).stop.touch()
 
     return observe

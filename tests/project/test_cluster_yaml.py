@@ -13,8 +13,8 @@ import yaml
 from packaging.specifiers import SpecifierSet
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from caviar.scheduler.core.placement.autoscaling import has_labels
 from caviar.scheduler.core.placement.kinds import WorkerKind
-from caviar.scheduler.core.placement.staffing import has_labels
 
 pytestmark = pytest.mark.checkout
 
@@ -179,7 +179,7 @@ def test_every_node_asks_for_the_token_and_keeps_it_to_itself(launched: dict[str
 
 
 def test_every_node_installs_the_wheel_with_the_pinned_versions(launched: dict[str, Any]) -> None:
-    mounts = {there: ROOT / here for there, here in launched["file_mounts"].items() if "caviar" in there}
+    mounts = {target: ROOT / source for target, source in launched["file_mounts"].items() if "caviar" in target}
     assert mounts == {
         "/home/ray/caviar/dist": ROOT / "dist",
         "/home/ray/caviar/constraints.txt": ROOT / "constraints.txt",

@@ -14,7 +14,7 @@ from caviar.scheduler.analysis.status import sweep_status
 from caviar.scheduler.errors import SweepError
 from caviar.scheduler.remote.copies import CopyNote, check_replaceable, journal_digest, read_note, write_note
 from caviar.scheduler.remote.kept_code import keep_code, kept_package, package_here
-from caviar.scheduler.remote.moving import moved_fields
+from caviar.scheduler.remote.relocate import relocated_fields
 from caviar.scheduler.remote.sweep_archive import HashedWriter, copy_files, read_archive, write_archive
 from caviar.scheduler.remote.working_directory import package_of
 from caviar.scheduler.results import Results
@@ -173,17 +173,17 @@ def test_another_job_finds_code_and_data_in_its_own_folder(recorded: Callable[..
         controller="random",
     )
     folder = Path("/tmp/ray/session_2/runtime_resources/working_dir_files/_ray_pkg_2")
-    assert moved_fields(directory, folder) == [
+    assert relocated_fields(directory, folder) == [
         "--set",
         f'trainer="{folder}/code/train.py:train"',
         "--set",
         f'data="{folder}/data"',
     ]
-    assert moved_fields(directory, Path("/root")) == []
+    assert relocated_fields(directory, Path("/root")) == []
     directory = recorded(
         tmp_path, name="kept", trainer="package.module:train", data="/data", budget={"trials": 2}, controller="random"
     )
-    assert moved_fields(directory, folder) == []
+    assert relocated_fields(directory, folder) == []
 
 
 def test_the_training_code_is_kept_beside_the_results_as_it_was(sweep: Path, tmp_path: Path) -> None:

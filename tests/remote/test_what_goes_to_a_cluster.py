@@ -13,7 +13,7 @@ from caviar.scheduler.errors import SweepError
 from caviar.scheduler.remote import submission, working_directory
 from caviar.scheduler.remote.client import Job, Package
 from caviar.scheduler.remote.connection import Connection, find_token, given_address
-from caviar.scheduler.remote.naming import errand_id, is_errand, run_id, runs_of
+from caviar.scheduler.remote.naming import is_query_job, query_job_id, run_id, runs_of
 from caviar.scheduler.remote.remote import entrypoint
 from caviar.scheduler.remote.submission import prepare_run
 
@@ -118,7 +118,7 @@ def test_absolute_paths_into_the_folder_go_along_and_others_are_the_clusters(pro
 )
 def test_where_a_sweep_lies_is_for_the_cluster_to_say(storage: str, place: str, project: Path) -> None:
     made = prepared(project, storage=storage)
-    assert made.place == place
+    assert made.directory == place
     assert not [word for word in made.arguments if "storage" in word]
 
 
@@ -156,9 +156,9 @@ def test_the_jobs_of_a_sweep_are_numbered_and_no_other_sweeps() -> None:
     jobs = [job(2, "digits"), job(1, "digits.2"), job(1, "digits"), job(3, "digits"), job(1, "digit")]
     assert [one.id for one in runs_of("digits", jobs)] == ["caviar-digits", "caviar-digits~2", "caviar-digits~3"]
     assert [one.id for one in runs_of("digits.2", jobs)] == ["caviar-digits.2"]
-    assert is_errand(errand_id("status"))
-    assert errand_id("status") != errand_id("status")
-    assert not is_errand(run_id("status", 2))
+    assert is_query_job(query_job_id("status"))
+    assert query_job_id("status") != query_job_id("status")
+    assert not is_query_job(run_id("status", 2))
 
 
 @pytest.mark.parametrize(

@@ -387,7 +387,7 @@ def test_parts_are_found_with_their_trials_and_steps_and_one_that_is_lost_is_nam
         writer.register(trial, CONFIG)
     writer.append(batch_of([(7, 1), (0, 1), (0, 2)], val_loss=[1.0, 0.5, 0.4]))
     writer.flush()
-    marks = {mark.number: [mark] for mark in writer.take_marks()}
+    marks = {mark.number: [mark] for mark in writer.drain_marks()}
     empty, full = find_parts(directory, marks)
     assert (empty.mark.rows, empty.trials.tolist()) == (0, [])
     assert [full.mark] == marks[1]

@@ -55,7 +55,7 @@ def test_a_journal_that_was_read_is_put_in_order_and_takes_the_next_run(
     path.write_bytes(whole[:-5])
     reader = JournalReader(tmp_path)
     assert reader.read() == reader.events == [{"n": 1}, {"n": 2}]
-    reader.put_in_order()
+    reader.repair_tail()
     assert path.read_bytes() == whole[: whole.index(b"\n") + 1]
     with Journal.open(tmp_path, runs=reader.runs) as journal:
         journal.append({"n": 4})

@@ -19,7 +19,7 @@ from ...errors import ResultsError
 from ...results.best import Best
 from ...results.results import Results
 from ...results.rows import trial_rows
-from ...storage.layout import SweepDirectory
+from ...storage.directory import SweepDirectory
 from ...storage.location import Location, locate
 from ...storage.object_path import ObjectPath
 from .data import page_data

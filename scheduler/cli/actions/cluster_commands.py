@@ -10,9 +10,9 @@ import orjson
 import typer
 
 from ...remote.client import JobsClient
-from ...remote.fetching import fetch_sweep
-from ...remote.following import follow as follow_job
+from ...remote.fetch import fetch_sweep
 from ...remote.frames import Output, as_output
+from ...remote.log_stream import follow as follow_job
 from ...remote.remote import known_as, run_remotely
 from ...remote.submission import as_settings, prepare_run, spec_folder, working_directory
 from ...remote.sweeps import Submitted, last_run, resume_sweep, submit_sweep, wait_until_begun

@@ -121,7 +121,7 @@ def _finding_as_dict(finding: Finding, directory: Location) -> dict[str, Any]:
         "problem": finding.problem,
         "meaning": finding.meaning,
         "advice": finding.what_to_do,
-        "repairable": finding.remedy is not None,
+        "repairable": finding.fix is not None,
     }
 
 

@@ -136,13 +136,13 @@ def _outcome(sweep: Sweep, results: Results) -> dict[str, Any]:
 
 
 def _print_outcome(sweep: Sweep, results: Results) -> None:
-    out, best, layout = results_console(), results.best, SweepDirectory(sweep.directory)
+    out, best, directory = results_console(), results.best, SweepDirectory(sweep.directory)
     print_best(out, best, results.metric, sweep.spec.resource.unit, results.metrics_at(best.trial, best.step))
     out.print()
-    out.print(f"reports     {show_path(layout.results)}/*.parquet")
-    out.print(f"trials      {show_path(layout.trials)}")
+    out.print(f"reports     {show_path(directory.results)}/*.parquet")
+    out.print(f"trials      {show_path(directory.trials)}")
     if best.checkpoint is not None:
         out.print(f"checkpoint  {show_path(best.checkpoint)}")
     out.print()
-    out.print(f"{show_command('caviar', 'trials', layout.path)}    the trials, best first")
-    out.print(f"{show_command('caviar', 'report', layout.path)}    a page with the learning curves")
+    out.print(f"{show_command('caviar', 'trials', directory.path)}    the trials, best first")
+    out.print(f"{show_command('caviar', 'report', directory.path)}    a page with the learning curves")

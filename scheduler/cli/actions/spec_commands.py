@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from ...analysis.plan import plan_sweep
-from ...core.controllers.registry import Search, pipeline_of
+from ...core.controllers.registry import SearchConfig, pipeline_of
 from ...lifecycle.measure import measure_step_seconds
 from ...lifecycle.validate import read_spec, validate_spec
 from ...spec.json_schema import spec_schema
@@ -87,7 +87,7 @@ def schema() -> None:
     print_json(spec_schema())
 
 
-def _idle_words(busy: float, search: Search) -> str:
+def _idle_words(busy: float, search: SearchConfig) -> str:
     """What keeps more workers busy than the sweep would."""
     rungs = pipeline_of(search)
     return (

@@ -9,7 +9,7 @@ from ...results.best import kept_checkpoint
 from ...storage import Location
 from ..output.brackets import bracket_view
 from ..output.console import plural, print_json, results_console, show_count, show_duration, show_path, show_resume
-from ..output.tables import best_as_dict, lessons_as_dict, lessons_view, print_best
+from ..output.tables import best_as_dict, insight_as_dict, print_best, search_summary_view
 from .remote import note_copy, run_there
 
 _GOES_ON = {
@@ -40,7 +40,7 @@ def status(directory: Location, address: str | None, *, json: bool) -> None:
         out.print()
         out.print(bracket_view(progress, spec.resource.unit, _BRACKETS_SHOWN))
     out.print()
-    out.print(lessons_view(found.lessons, found.warnings))
+    out.print(search_summary_view(found.summary, found.warnings))
     out.print()
     if found.best is None:
         out.print(f"no trial has reached a rung yet; its prints are in {show_path(directory / 'logs')}")
@@ -73,7 +73,7 @@ def _status_as_dict(found: SweepStatus) -> dict[str, Any]:
         "unit": spec.resource.unit,
         "progress": asdict(found.progress),
         "best": None if found.best is None else best_as_dict(_best_of(found), None),
-        "looking": found.lessons.looking,
-        "insight": lessons_as_dict(found.lessons),
+        "looking": found.summary.looking,
+        "insight": insight_as_dict(found.summary),
         "warnings": found.warnings,
     }

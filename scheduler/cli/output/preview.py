@@ -5,13 +5,13 @@ from typing import Any
 
 from ...analysis.preview import ResumePreview
 from ...core.controllers.schedule import Plan
-from ...lifecycle.edits import Edit
+from ...lifecycle.edits import FieldEdit
 from ...spec.spec import SweepSpec
 from .brackets import plan_table
 from .console import plural, print_json, results_console, show_duration, show_value
 
 
-def edit_words(edit: Edit) -> str:
+def edit_words(edit: FieldEdit) -> str:
     """One field that changed, in one line."""
     return f"{edit.field}  {_value(edit.old)} -> {_value(edit.new)}"
 

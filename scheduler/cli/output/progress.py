@@ -8,15 +8,15 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from ...analysis.insights import lessons_of
+from ...analysis.insights import summarize_search
 from ...analysis.progress import Progress, ProgressMeter
 from ...core.trials.trial import TrialRow
-from ...execution.loop import Moment
-from ...execution.throttle import Pace
+from ...execution.loop import RunSnapshot
+from ...execution.throttle import Throttle
 from ...spec.spec import SweepSpec
 from .brackets import bracket_view
 from .console import plural, progress_console, show_config, show_count, show_duration, show_value
-from .tables import lessons_view
+from .tables import search_summary_view
 
 _LINE_EVERY_S = 5.0
 _SHOW_EVERY_S, _SHOW_SHARE = 0.5, 0.05
@@ -41,9 +41,9 @@ class RunProgress:
         self._live: Live | None = None
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        self._pace = Pace(_SHOW_EVERY_S, _SHOW_SHARE)
+        self._throttle = Throttle(_SHOW_EVERY_S, _SHOW_SHARE)
         self._last_line_s: float | None = None
-        self._last: tuple[Moment, Progress] | None = None
+        self._last: tuple[RunSnapshot, Progress] | None = None
         self._stopping = False
         self._waiting: str | None = None
         self._proposal: int | None = None
@@ -57,36 +57,36 @@ class RunProgress:
     def __exit__(self, *error: object) -> None:
         self._shown().__exit__(None, None, None)
 
-    def __call__(self, moment: Moment) -> None:
-        """Shows a moment of the run, unless it is too soon after the last one for a sweep of this size."""
-        changed = moment.stopping != self._stopping or (moment.waiting is None) != (self._waiting is None)
-        if not (changed or self._pace.due(moment.elapsed_s)) and moment.state.outstanding:
+    def __call__(self, snapshot: RunSnapshot) -> None:
+        """Shows a snapshot of the run, unless it is too soon after the last one for a sweep of this size."""
+        changed = snapshot.stopping != self._stopping or (snapshot.waiting is None) != (self._waiting is None)
+        if not (changed or self._throttle.due(snapshot.elapsed_s)) and snapshot.state.outstanding:
             return
         began = time.perf_counter()
-        self._show_moment(moment, changed=changed)
-        self._stopping, self._waiting = moment.stopping, moment.waiting
-        self._pace.done(moment.elapsed_s, time.perf_counter() - began)
+        self._show_snapshot(snapshot, changed=changed)
+        self._stopping, self._waiting = snapshot.stopping, snapshot.waiting
+        self._throttle.done(snapshot.elapsed_s, time.perf_counter() - began)
 
-    def _show_moment(self, moment: Moment, *, changed: bool) -> None:
+    def _show_snapshot(self, snapshot: RunSnapshot, *, changed: bool) -> None:
         if self._meter is None:
-            self._meter = ProgressMeter(self._spec, self._earlier_s or 0.0, moment.state.schedule())
-        progress = self._meter.measure(moment.state.rows, moment.state.spent)
-        left = self._meter.seconds_left(moment, progress)
-        self._last = moment, progress
+            self._meter = ProgressMeter(self._spec, self._earlier_s or 0.0, snapshot.state.schedule())
+        progress = self._meter.measure(snapshot.state.rows, snapshot.state.spent)
+        left = self._meter.seconds_left(snapshot, progress)
+        self._last = snapshot, progress
         if self._live is not None:
-            self._show(live_view(self._spec, moment, progress, left))
+            self._show(live_view(self._spec, snapshot, progress, left))
             return
-        due = self._last_line_s is None or moment.elapsed_s - self._last_line_s >= _LINE_EVERY_S
+        due = self._last_line_s is None or snapshot.elapsed_s - self._last_line_s >= _LINE_EVERY_S
         if due or changed:
-            self._show(line_view(self._spec, moment, progress, left))
-            self._show_new_lessons(moment)
-            self._last_line_s = moment.elapsed_s
+            self._show(line_view(self._spec, snapshot, progress, left))
+            self._show_new_summary(snapshot)
+            self._last_line_s = snapshot.elapsed_s
 
     def tell_end(self) -> None:
         """Says in one line what the run did, once it has ended."""
         if self._last is not None:
-            moment, progress = self._last
-            words = _counts(self._spec, replace(moment, stopping=False), progress, None)
+            snapshot, progress = self._last
+            words = _counts(self._spec, replace(snapshot, stopping=False), progress, None)
             self._console.print(Text(f"{self._spec.name}: ended · " + " · ".join(words)))
 
     def _planned(self) -> str:
@@ -98,11 +98,11 @@ class RunProgress:
         unit = plural(plan.planned_resource, self._spec.resource.unit)
         return f"{plural(plan.planned_trials, 'trial')} in {plural(plan.planned_brackets, 'bracket')}, {unit}; "
 
-    def _show_new_lessons(self, moment: Moment) -> None:
-        lessons = lessons_of(self._spec, moment.state)
-        if lessons.proposal != self._proposal:
-            self._show(Text(show_value(f"{lessons.why}; looking: {lessons.looking}")))
-            self._proposal = lessons.proposal
+    def _show_new_summary(self, snapshot: RunSnapshot) -> None:
+        summary = summarize_search(self._spec, snapshot.state)
+        if summary.proposal != self._proposal:
+            self._show(Text(show_value(f"{summary.why}; looking: {summary.looking}")))
+            self._proposal = summary.proposal
 
     def _shown(self) -> AbstractContextManager[object]:
         return nullcontext() if self._live is None else self._live
@@ -114,45 +114,45 @@ class RunProgress:
             self._live.update(view, refresh=True)
 
 
-def line_view(spec: SweepSpec, moment: Moment, progress: Progress, left: float | None) -> Text:
-    """A moment in one line."""
-    return Text(" · ".join([*_counts(spec, moment, progress, left), *_best_words(spec, moment.state.best)]))
+def line_view(spec: SweepSpec, snapshot: RunSnapshot, progress: Progress, left: float | None) -> Text:
+    """A snapshot in one line."""
+    return Text(" · ".join([*_counts(spec, snapshot, progress, left), *_best_words(spec, snapshot.state.best)]))
 
 
-def live_view(spec: SweepSpec, moment: Moment, progress: Progress, left: float | None) -> RenderableType:
-    """A moment on some lines: what is spent, the brackets that are open with their rungs, the incumbent."""
-    title = Text.assemble((spec.name, "bold"), (f"  {_stopping(moment)}" if moment.stopping else "", "yellow"))
-    if moment.waiting is not None:
-        title.append(f"  paused: {moment.waiting}", "yellow")
-    parts: list[RenderableType] = [title, Text(" · ".join(_counts(spec, moment, progress, left)))]
+def live_view(spec: SweepSpec, snapshot: RunSnapshot, progress: Progress, left: float | None) -> RenderableType:
+    """A snapshot on some lines: what is spent, the brackets that are open with their rungs, the incumbent."""
+    title = Text.assemble((spec.name, "bold"), (f"  {_stopping(snapshot)}" if snapshot.stopping else "", "yellow"))
+    if snapshot.waiting is not None:
+        title.append(f"  paused: {snapshot.waiting}", "yellow")
+    parts: list[RenderableType] = [title, Text(" · ".join(_counts(spec, snapshot, progress, left)))]
     if progress.brackets:
         parts += ["", bracket_view(progress, spec.resource.unit, _BRACKETS_SHOWN)]
-    if moment.state.best is not None:
-        parts += ["", Text(" ".join(_best_words(spec, moment.state.best))), show_config(moment.state.best.config)]
-    parts += ["", lessons_view(replace(lessons_of(spec, moment.state), why=None))]
+    if snapshot.state.best is not None:
+        parts += ["", Text(" ".join(_best_words(spec, snapshot.state.best))), show_config(snapshot.state.best.config)]
+    parts += ["", search_summary_view(replace(summarize_search(spec, snapshot.state), why=None))]
     return Group(*parts)
 
 
-def _counts(spec: SweepSpec, moment: Moment, progress: Progress, left: float | None) -> list[str]:
+def _counts(spec: SweepSpec, snapshot: RunSnapshot, progress: Progress, left: float | None) -> list[str]:
     unit, bad = spec.resource.unit, {state: progress.states.get(state, 0) for state in ("failed", "diverged")}
     words = [
         f"trials {show_count(progress.trials, progress.planned_trials)}",
         *(f"{count:,} {state}" for state, count in bad.items() if count),
         f"{unit}s {show_count(progress.resource, progress.planned_resource)}",
-        plural(moment.workers, "worker") if moment.workers else "starting workers",
-        f"{show_duration(moment.elapsed_s)} elapsed",
+        plural(snapshot.workers, "worker") if snapshot.workers else "starting workers",
+        f"{show_duration(snapshot.elapsed_s)} elapsed",
     ]
-    if moment.stopping:
-        return [*words, _stopping(moment)]
-    if moment.waiting is not None:
-        return [*words, f"paused: {moment.waiting}"]
+    if snapshot.stopping:
+        return [*words, _stopping(snapshot)]
+    if snapshot.waiting is not None:
+        return [*words, f"paused: {snapshot.waiting}"]
     return words if left is None else [*words, f"about {show_duration(left)} left"]
 
 
-def _stopping(moment: Moment) -> str:
+def _stopping(snapshot: RunSnapshot) -> str:
     """What a stop waits for: a step that never ends has a name then."""
     # What was given out first is trained: where steps are short, more waits behind it at each worker.
-    running = [work.trial for work in moment.state.outstanding][: moment.workers]
+    running = [work.trial for work in snapshot.state.outstanding][: snapshot.workers]
     named = ", ".join(str(trial) for trial in running[:_MOST_NAMED]) + (", …" if len(running) > _MOST_NAMED else "")
     of = f" of trial {named}" if len(running) == 1 else f" of trials {named}" if running else ""
     return f"stopping after the running steps{of} … (Ctrl-C again stops at once)"

@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...analysis.insights import Lessons
+from ...analysis.insights import SearchSummary
 from ...analysis.wording import show_share
 from ...results import Best
 from .console import plain_table, show_config, show_value
@@ -106,9 +106,9 @@ _HEAD = 10
 _SHARE_BAR = 24
 
 
-def lessons_view(lessons: Lessons, warnings: Sequence[str] = ()) -> RenderableType:
+def search_summary_view(summary: SearchSummary, warnings: Sequence[str] = ()) -> RenderableType:
     """Where the search is looking, why, what matters, and what is wrong with the ranges: a line each, where known."""
-    lines = [("looking", lessons.looking), ("why", lessons.why), ("matters", lessons.matters)]
+    lines = [("looking", summary.looking), ("why", summary.why), ("matters", summary.matters)]
     lines += [("warning", warning) for warning in warnings]
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(min_width=_HEAD - 1, no_wrap=True)
@@ -127,13 +127,13 @@ def importance_view(shares: Mapping[str, float]) -> RenderableType:
     return grid
 
 
-def lessons_as_dict(lessons: Lessons) -> dict[str, Any] | None:
+def insight_as_dict(summary: SearchSummary) -> dict[str, Any] | None:
     """The last insight as JSON; None before the first."""
-    if lessons.insight is None:
+    if summary.insight is None:
         return None
-    insight = lessons.insight
+    insight = summary.insight
     return {
-        "proposal": lessons.proposal,
+        "proposal": summary.proposal,
         "region": insight.region.to_json(),
         "change": insight.change,
         "shares": dict(insight.shares),

@@ -20,13 +20,13 @@ import numpy as np
 
 from ....search_spaces import SearchSpace, Value
 from ..proposers.design import Design
-from ..proposers.learning import Learning
+from ..proposers.exploration import ExplorationPolicy
 from ..proposers.observations import Observations
 from ..proposers.proposal import Points, Proposal, Request
 from ..proposers.region import Region
 from ..trials.trial import Parent
-from .bracket import Ranked, Verdict
-from .controller import MOST_AHEAD, Result, Start
+from .bracket import Ranked, RungDecision
+from .controller import MOST_AHEAD, Result, Suggestion
 from .initial import NO_INITIAL, Initial
 from .schedule import BracketPlan
 
@@ -84,7 +84,7 @@ class AshaController:
         space: The search space.
         ladder: Its rungs.
         design: The sequence of points that no result changes.
-        learning: How other points follow from results; None takes all from the design.
+        exploration: How other points follow from results; None takes all from the design.
         initial: The first trials.
     """
 
@@ -93,10 +93,10 @@ class AshaController:
         space: SearchSpace,
         ladder: Ladder,
         design: Design,
-        learning: Learning | None = None,
+        exploration: ExplorationPolicy | None = None,
         initial: Initial = NO_INITIAL,
     ) -> None:
-        self._space, self._design, self._learning, self._initial = space, design, learning, initial
+        self._space, self._design, self._exploration, self._initial = space, design, exploration, initial
         self._levels, self._eta, self._trials = ladder.levels, ladder.eta, ladder.trials
         self._rungs = [_Rung() for _ in self._levels]
         self._points: list[Points] = []
@@ -119,53 +119,55 @@ class AshaController:
     @property
     def wanted(self) -> int | None:
         """The number of the batch for which a proposal is wanted: when few points are left, and results are enough."""
-        if self._learning is None or len(self._queue) >= self._eta or self._unplanned <= 0:
+        if self._exploration is None or len(self._queue) >= self._eta or self._unplanned <= 0:
             return None
-        finite = self._learning.prior.finite + self._finite
-        return self._batches if finite >= self._learning.enough else None
+        finite = self._exploration.prior.finite + self._finite
+        return self._batches if finite >= self._exploration.enough else None
 
     def request(self) -> Request:
         """A batch of as many points as there are running trials, at least eta^2."""
         n = int(min(max(self._eta**2, len(self._running)), self._unplanned))
         pending = np.array([*(self._points[trial] for trial in sorted(self._unseen)), *self._queue])
         pending = pending.reshape(-1, self._space.dimensions)
-        assert self._learning is not None, "asked only where a proposal is wanted"
-        seen = Observations.concatenate([self._learning.prior, self.observations()])
-        return Request(self._batches, n, seen, pending, self._region, self._learning.earlier)
+        assert self._exploration is not None, "asked only where a proposal is wanted"
+        seen = Observations.concatenate([self._exploration.prior, self.observations()])
+        return Request(self._batches, n, seen, pending, self._region, self._exploration.earlier)
 
     def accept(self, proposal: Proposal) -> None:
         """Queues the proposed points, and as many of the design that its share of all is kept."""
-        assert self._learning is not None, "proposals are wanted by controllers that learn"
+        assert self._exploration is not None, "proposals are wanted by controllers that learn"
         self._batches += 1
         self._proposed += len(proposal.points)
         self._queue.extend(proposal.points)
-        missing = self._learning.global_beside(self._proposed) - self._drawn if len(proposal.points) else self._eta**2
+        missing = (
+            self._exploration.global_beside(self._proposed) - self._drawn if len(proposal.points) else self._eta**2
+        )
         missing = int(max(0, min(missing, self._unplanned)))
         self._drawn += missing
         self._queue.extend(self._design.draw(missing))
         if proposal.insight is not None:
             self._region = proposal.insight.region
 
-    def decide(self, free: int) -> list[Start]:
+    def decide(self, free: int) -> list[Suggestion]:
         """At most `free` trials to train next: promotions from the highest rung down, then new trials."""
-        starts: list[Start] = []
-        while len(starts) < free and (start := self._promote() or self._start()) is not None:
-            self._running.add(start.trial)
-            starts.append(start)
-        return starts
+        suggestions: list[Suggestion] = []
+        while len(suggestions) < free and (suggestion := self._promote() or self._suggest()) is not None:
+            self._running.add(suggestion.trial)
+            suggestions.append(suggestion)
+        return suggestions
 
-    def handle(self, trial: int, rung: int, loss: float) -> Verdict:
+    def handle(self, trial: int, rung: int, loss: float) -> RungDecision:
         """Takes one result; what is not promoted waits, and is stopped when nothing can follow."""
         self._running.discard(trial)
         self._unseen.discard(trial)
         self._rungs[rung].add(loss, trial)
         self._finite += isfinite(loss)
-        verdict = Verdict()
+        decision = RungDecision()
         if rung == len(self._rungs) - 1 and isfinite(loss):
-            verdict.completed.append(trial)
+            decision.completed.append(trial)
         if self.finished:
-            verdict.stopped += self.waiting
-        return verdict
+            decision.stopped += self.waiting
+        return decision
 
     def promotable(self) -> set[int]:
         """The trials that wait at a rung and are not out of reach of all promotions that it may make in the end."""
@@ -260,7 +262,7 @@ class AshaController:
         below = range(len(self._rungs) - 2, -1, -1)
         return next((rung for rung in below if self._rungs[rung].promotable(self._eta)), None)
 
-    def _promote(self) -> Start | None:
+    def _promote(self) -> Suggestion | None:
         rung = self._promotable()
         if rung is None:
             return None
@@ -268,7 +270,7 @@ class AshaController:
         _, trial = self._rungs[rung].waiting.pop(0)
         return self._work(trial, rung + 1)
 
-    def _start(self) -> Start | None:
+    def _suggest(self) -> Suggestion | None:
         if len(self._points) >= self._trials:
             return None
         if not self._queue:
@@ -281,5 +283,5 @@ class AshaController:
         self._unseen.add(trial)
         return self._work(trial, 0)
 
-    def _work(self, trial: int, rung: int) -> Start:
-        return Start(trial, 0, rung, self._levels[rung], self._configs[trial], trial)
+    def _work(self, trial: int, rung: int) -> Suggestion:
+        return Suggestion(trial, 0, rung, self._levels[rung], self._configs[trial], trial)

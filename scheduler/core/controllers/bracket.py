@@ -24,7 +24,7 @@ Ranked = tuple[float, int]
 
 
 @dataclass(slots=True)
-class Verdict:
+class RungDecision:
     """What a result settles.
 
     Attributes:
@@ -148,7 +148,7 @@ class Bracket:
         results = self._rungs[rung]
         return None if results.missing else sorted(results.promoted)
 
-    def handle(self, trial: int, rung: int, loss: float) -> Verdict:
+    def handle(self, trial: int, rung: int, loss: float) -> RungDecision:
         """Takes one result and says what it settles.
 
         Args:
@@ -161,15 +161,15 @@ class Bracket:
         stopped = results.add((loss, trial))
         self._missing -= 1
         if last:
-            return Verdict(completed=[trial] if isfinite(loss) else [])
-        verdict = Verdict([], stopped, [])
-        self._settle(rung, verdict)
-        return verdict
+            return RungDecision(completed=[trial] if isfinite(loss) else [])
+        decision = RungDecision([], stopped, [])
+        self._settle(rung, decision)
+        return decision
 
-    def _settle(self, rung: int, verdict: Verdict) -> None:
+    def _settle(self, rung: int, decision: RungDecision) -> None:
         """Settles a rung and, once it is closed, the rungs above, to which fewer than planned may come."""
         results = self._rungs[rung]
-        verdict.promoted += [(trial, rung + 1) for trial in results.settle()]
+        decision.promoted += [(trial, rung + 1) for trial in results.settle()]
         if results.missing:
             return
         upper, coming = self._rungs[rung + 1], len(results.promoted)
@@ -177,4 +177,4 @@ class Bracket:
             self._missing -= upper.expected - coming
             upper.expected = coming
             if rung + 2 < len(self._rungs):  # at the last rung nothing is left to settle: its trials have completed
-                self._settle(rung + 1, verdict)
+                self._settle(rung + 1, decision)

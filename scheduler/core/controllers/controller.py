@@ -8,7 +8,7 @@ from ....search_spaces import Value
 from ..proposers.observations import Observations
 from ..proposers.proposal import Proposal, Request
 from ..trials.trial import Parent
-from .bracket import Verdict
+from .bracket import RungDecision
 from .schedule import BracketPlan
 
 MOST_AHEAD = 1000
@@ -18,7 +18,7 @@ Result = tuple[int, int, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class Suggestion:
     """A trial that should be trained up to a rung.
 
     Attributes:
@@ -52,7 +52,7 @@ class Controller(Protocol):
     def finished(self) -> bool:
         """Whether no decision will follow any more, once all results are in."""
 
-    def decide(self, free: int) -> list[Start]:
+    def decide(self, free: int) -> list[Suggestion]:
         """At most `free` groups of trials to train next, the trials of a group one after the other."""
 
     @property
@@ -65,14 +65,14 @@ class Controller(Protocol):
     def accept(self, proposal: Proposal) -> None:
         """Takes the proposal that was wanted."""
 
-    def handle(self, trial: int, rung: int, loss: float) -> Verdict:
+    def handle(self, trial: int, rung: int, loss: float) -> RungDecision:
         """Takes a trial's result at a rung, to be minimised; infinite when it diverged or failed."""
 
     def promotable(self) -> set[int]:
         """The trials with a result that may be trained further: promoted and on their way, or not yet out of it."""
 
     def parents(self) -> Set[Parent]:
-        """The checkpoints that trials begin from which are still to be started, in the form of `Start.parent`."""
+        """The checkpoints that trials begin from which are still to be started, in the form of `Suggestion.parent`."""
 
     def ahead(self, busy: Set[int]) -> int:
         """How many groups may be trained now or soon beside those that were given out, at most `MOST_AHEAD`.

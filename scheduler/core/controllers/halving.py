@@ -19,11 +19,11 @@ from ....search_spaces import SearchSpace, Value
 from ..proposers.observations import Observations
 from ..proposers.proposal import Points, Proposal, Request
 from ..trials.trial import Parent
-from .bracket import Bracket, Verdict
-from .controller import MOST_AHEAD, Result, Start
+from .bracket import Bracket, RungDecision
+from .controller import MOST_AHEAD, Result, Suggestion
 from .grouping import ALONE, Group, Grouping
-from .guide import Guide, Place
 from .initial import NO_INITIAL, Initial
+from .samplers import BracketSampler, NextBracket
 from .schedule import BracketPlan
 
 _WAVE_GROUPS = 8
@@ -45,26 +45,26 @@ class _Wave:
 
 
 class HalvingController:
-    """Runs a schedule of brackets over a guide's points.
+    """Runs a schedule of brackets over a sampler's points.
 
     Args:
         space: The search space.
         brackets: The schedule, from `schedule()`.
-        guide: Chooses each bracket's points, and says when they can be chosen.
+        sampler: Chooses each bracket's points, and says when they can be chosen.
         grouping: Which trials are trained together. Groups never depend on who is free: where they hold more than one
             trial, promotions wait until all results of the wave at that level are in.
-        initial: The configurations of the first trials, whose points the guide has.
+        initial: The configurations of the first trials, whose points the sampler has.
     """
 
     def __init__(
         self,
         space: SearchSpace,
         brackets: Iterator[BracketPlan],
-        guide: Guide,
+        sampler: BracketSampler,
         grouping: Grouping = ALONE,
         initial: Initial = NO_INITIAL,
     ) -> None:
-        self._space, self._guide, self._grouping, self._initial = space, guide, grouping, initial
+        self._space, self._sampler, self._grouping, self._initial = space, sampler, grouping, initial
         self._schedule, self._following = brackets, next(brackets, None)
         self._brackets: list[Bracket] = []
         self._bracket_of: list[int] = []
@@ -119,42 +119,42 @@ class HalvingController:
         """The number of the bracket for which a proposal is wanted; None while none is."""
         if len(self._points) == len(self._coming):
             return None
-        place = self._place()
-        return place.number if self._guide.wants(place) else None
+        upcoming = self._upcoming()
+        return upcoming.number if self._sampler.wants(upcoming) else None
 
     def request(self) -> Request:
         """What the proposal that is wanted is to be made from."""
-        return self._guide.request(self._place())
+        return self._sampler.request(self._upcoming())
 
     def accept(self, proposal: Proposal) -> None:
         """Takes the proposal that was wanted."""
-        self._guide.accept(proposal)
+        self._sampler.accept(proposal)
         self._draw_ahead()
 
-    def decide(self, free: int) -> list[Start]:
+    def decide(self, free: int) -> list[Suggestion]:
         """At most `free` groups to train next: the furthest promotions first, then new trials."""
-        starts: list[Start] = []
+        suggestions: list[Suggestion] = []
         while free > 0 and self._promotions:
             _, group, level = heappop(self._promotions)
-            starts += self._starts(group, level)
+            suggestions += self._suggestions(group, level)
             free -= 1
         while free > 0 and (self._unstarted or self._open()):
-            starts += self._starts(*self._unstarted.popleft())
+            suggestions += self._suggestions(*self._unstarted.popleft())
             free -= 1
-        return starts
+        return suggestions
 
-    def handle(self, trial: int, rung: int, loss: float) -> Verdict:
+    def handle(self, trial: int, rung: int, loss: float) -> RungDecision:
         """Takes one result and queues the promotions that it makes certain."""
         bracket = self._brackets[self._bracket_of[trial]]
-        verdict = bracket.handle(trial, rung, loss)
+        decision = bracket.handle(trial, rung, loss)
         if self._grouping.size == 1:
-            for promoted, upper in verdict.promoted:
+            for promoted, upper in decision.promoted:
                 heappush(self._promotions, (-upper, (promoted,), bracket.plan.levels[upper]))
         else:
             self._feed(bracket, rung)
         self._settle()
         self._draw_ahead()
-        return verdict
+        return decision
 
     def promotable(self) -> set[int]:
         """The trials of unfinished brackets that are promoted and on their way, or may yet be promoted."""
@@ -171,7 +171,7 @@ class HalvingController:
         new = 0
         for plan in self.coming():
             plans.append(plan)
-            if new >= MOST_AHEAD * size or (len(plans) > len(self._coming) and not self._guide.together(plans)):
+            if new >= MOST_AHEAD * size or (len(plans) > len(self._coming) and not self._sampler.together(plans)):
                 break
             new += plan.trials
         groups = len(self._promotions) + len(self._unstarted) + ceil(maybe / size) + ceil(new / size)
@@ -198,7 +198,7 @@ class HalvingController:
         self._coming = self._plan_wave()
         if self._coming != before:
             self._points = []
-            self._guide.forget()
+            self._sampler.forget()
 
     def end(self, ended: Mapping[int, BracketPlan]) -> None:
         """Ends brackets now; others that are trained together with them do not wait for them any more."""
@@ -264,11 +264,11 @@ class HalvingController:
         bracket = self._brackets[self._bracket_of[trial]]
         return bracket.configs[trial - bracket.first_trial]
 
-    def _starts(self, group: Group, level: int) -> Iterator[Start]:
+    def _suggestions(self, group: Group, level: int) -> Iterator[Suggestion]:
         for trial in group:
             bracket = self._brackets[self._bracket_of[trial]]
             rung = bracket.plan.levels.index(level)
-            yield Start(trial, bracket.number, rung, level, self._config(trial), group[0])
+            yield Suggestion(trial, bracket.number, rung, level, self._config(trial), group[0])
 
     def _plan_wave(self) -> list[BracketPlan]:
         """The plans that open next, at once: one, or as many as fill groups and see no result of each other."""
@@ -282,14 +282,14 @@ class HalvingController:
         """Whether a bracket opens in the wave of those before it."""
         size = self._grouping.size
         full = size == 1 or sum(plan.trials for plan in plans) >= _WAVE_GROUPS * size
-        return not full and self._guide.together([*plans, plan])
+        return not full and self._sampler.together([*plans, plan])
 
-    def _place(self) -> Place:
+    def _upcoming(self) -> NextBracket:
         """The first coming bracket that has no points yet."""
         earlier = len(self._points)
         first_trial = len(self._bracket_of) + sum(plan.trials for plan in self._coming[:earlier])
         number, n = len(self._brackets) + earlier, self._coming[earlier].trials
-        return Place(number, n, first_trial, self._brackets, self._points)
+        return NextBracket(number, n, first_trial, self._brackets, self._points)
 
     def _open(self) -> bool:
         """Opens the next wave if the schedule allows it and its points are known."""
@@ -309,7 +309,7 @@ class HalvingController:
     def _draw(self) -> bool:
         """Takes the points of the coming brackets as far as they are known, and says whether all are."""
         while len(self._points) < len(self._coming):
-            points = self._guide.points(self._place())
+            points = self._sampler.points(self._upcoming())
             if points is None:
                 return False
             self._points.append(points)

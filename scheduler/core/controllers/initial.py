@@ -9,7 +9,7 @@ from ....search_spaces import InvalidSpaceError, SearchSpace, Value
 from ....search_spaces.values import identity, show
 from ..proposers.design import Design
 from ..proposers.proposal import Points, Proposal, Request
-from .guide import Guide, Place
+from .samplers import BracketSampler, NextBracket
 from .schedule import BracketPlan
 
 _BLOCK = 256
@@ -91,52 +91,52 @@ def untried(initial: Sequence[Mapping[str, Value]], tried: Sequence[Mapping[str,
     return [config for config in initial if identity(config) not in known]
 
 
-class InitialGuide:
-    """Has the first trials be initial ones, in as many brackets as that takes, and leaves the others to a guide.
+class InitialSampler:
+    """Has the first trials be initial ones, in as many brackets as that takes, and leaves the others to a sampler.
 
     Args:
         initial: The first trials.
-        guide: It chooses the points after these, and knows them as points whose results are not seen yet.
+        sampler: It chooses the points after these, and knows them as points whose results are not seen yet.
     """
 
-    def __init__(self, initial: Initial, guide: Guide) -> None:
-        self._initial, self._guide = initial, guide
+    def __init__(self, initial: Initial, sampler: BracketSampler) -> None:
+        self._initial, self._sampler = initial, sampler
 
     def together(self, plans: Sequence[BracketPlan]) -> bool:
-        """As the guide says."""
-        return self._guide.together(plans)
+        """As the sampler says."""
+        return self._sampler.together(plans)
 
-    def points(self, place: Place) -> Points | None:
-        """The initial points that belong here, before those of the guide."""
-        own, rest = self._own(place), self._rest(place)
+    def points(self, upcoming: NextBracket) -> Points | None:
+        """The initial points that belong here, before those of the sampler."""
+        own, rest = self._own(upcoming), self._rest(upcoming)
         if not rest.n:
             return own
-        others = self._guide.points(rest)
+        others = self._sampler.points(rest)
         return None if others is None else np.concatenate([own, others])
 
-    def wants(self, place: Place) -> bool:
-        """Whether the guide wants a proposal for what is not initial."""
-        rest = self._rest(place)
-        return rest.n > 0 and self._guide.wants(rest)
+    def wants(self, upcoming: NextBracket) -> bool:
+        """Whether the sampler wants a proposal for what is not initial."""
+        rest = self._rest(upcoming)
+        return rest.n > 0 and self._sampler.wants(rest)
 
-    def request(self, place: Place) -> Request:
-        """What the guide wants."""
-        return self._guide.request(self._rest(place))
+    def request(self, upcoming: NextBracket) -> Request:
+        """What the sampler wants."""
+        return self._sampler.request(self._rest(upcoming))
 
     def accept(self, proposal: Proposal) -> None:
-        """Gives the guide what it wanted."""
-        self._guide.accept(proposal)
+        """Gives the sampler what it wanted."""
+        self._sampler.accept(proposal)
 
     def forget(self) -> None:
-        """Has the guide forget: what is initial follows from the numbers of trials."""
-        self._guide.forget()
+        """Has the sampler forget: what is initial follows from the numbers of trials."""
+        self._sampler.forget()
 
-    def _own(self, place: Place) -> Points:
-        return self._initial.points[place.first_trial : place.first_trial + place.n]
+    def _own(self, upcoming: NextBracket) -> Points:
+        return self._initial.points[upcoming.first_trial : upcoming.first_trial + upcoming.n]
 
-    def _rest(self, place: Place) -> Place:
-        own = self._own(place)
+    def _rest(self, upcoming: NextBracket) -> NextBracket:
+        own = self._own(upcoming)
         if not len(own):
-            return place
-        count, first = place.n - len(own), place.first_trial + len(own)
-        return replace(place, n=count, first_trial=first, waiting=[*place.waiting, own])
+            return upcoming
+        count, first = upcoming.n - len(own), upcoming.first_trial + len(own)
+        return replace(upcoming, n=count, first_trial=first, waiting=[*upcoming.waiting, own])

@@ -8,14 +8,14 @@ from typing import Literal
 
 from ....search_spaces import SearchSpace, Value
 from ..proposers.design import Design, GridDesign, sobol_design, uniform_design
-from ..proposers.learning import ENOUGH_RESULTS, Learning
+from ..proposers.exploration import ENOUGH_RESULTS, ExplorationPolicy
 from ..proposers.observations import Observations
 from .asha import AshaController, Ladder
 from .controller import Controller
 from .grouping import ALONE, Grouping
-from .guide import DesignGuide, Guide, LearningGuide
 from .halving import HalvingController
-from .initial import Initial, InitialGuide, complete
+from .initial import Initial, InitialSampler, complete
+from .samplers import BracketSampler, DesignSampler, ProposalSampler
 from .schedule import (
     BracketPlan,
     Budget,
@@ -41,7 +41,7 @@ GRID_POINTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class SearchConfig:
     """What a controller is made for.
 
     Attributes:
@@ -51,8 +51,8 @@ class Search:
         seed: The sweep's seed.
         controller: The controller's name.
         learns: Whether points are chosen from results.
-        pipeline: How far brackets run ahead of the results that they see, at least 1: `LearningGuide`. Without learning
-            brackets open whenever a worker is free.
+        pipeline: How far brackets run ahead of the results that they see, at least 1: `ProposalSampler`. Without
+            learning brackets open whenever a worker is free.
         prior: Results of earlier sweeps, to learn from; none if None.
         own: How many of these, the last ones, are of trials of this sweep.
         points: Grid points of each continuous hyperparameter, at least 1.
@@ -79,12 +79,12 @@ class Search:
         return self.learns and CONTROLLERS[self.controller].waits
 
     @property
-    def learning(self) -> Learning | None:
+    def exploration(self) -> ExplorationPolicy | None:
         """How points follow from results; None where they do not."""
         if not self.learns:
             return None
         prior = Observations.empty(self.space.dimensions) if self.prior is None else self.prior
-        return Learning(_EXPLORE, prior, ENOUGH_RESULTS, self.own)
+        return ExplorationPolicy(_EXPLORE, prior, ENOUGH_RESULTS, self.own)
 
 
 Opened = Sequence[BracketPlan]
@@ -107,9 +107,9 @@ class ControllerKind:
         settings: The settings of the spec's `controller` that it has.
     """
 
-    brackets: Callable[[Search, Opened], Iterator[BracketPlan]]
-    make: Callable[[Search], Controller]
-    design: Callable[[Search], tuple[Initial, Design]]
+    brackets: Callable[[SearchConfig, Opened], Iterator[BracketPlan]]
+    make: Callable[[SearchConfig], Controller]
+    design: Callable[[SearchConfig], tuple[Initial, Design]]
     learns: bool = False
     waits: bool = True
     bounded: bool = False
@@ -118,7 +118,7 @@ class ControllerKind:
     settings: tuple[str, ...] = ()
 
 
-def bracket_schedule(search: Search, opened: Opened = ()) -> Iterator[BracketPlan]:
+def bracket_schedule(search: SearchConfig, opened: Opened = ()) -> Iterator[BracketPlan]:
     """The brackets that a search runs, known before any result.
 
     Args:
@@ -128,65 +128,65 @@ def bracket_schedule(search: Search, opened: Opened = ()) -> Iterator[BracketPla
     return CONTROLLERS[search.controller].brackets(search, opened)
 
 
-def make_controller(search: Search) -> Controller:
+def make_controller(search: SearchConfig) -> Controller:
     """The controller of a search, before its first decision."""
     return CONTROLLERS[search.controller].make(search)
 
 
-def _coarse_to_fine(search: Search, opened: Opened) -> Iterator[BracketPlan]:
+def _coarse_to_fine(search: SearchConfig, opened: Opened) -> Iterator[BracketPlan]:
     return _following(search, coarse_to_fine_shapes(search.resource), opened)
 
 
-def _hyperband(search: Search, opened: Opened) -> Iterator[BracketPlan]:
+def _hyperband(search: SearchConfig, opened: Opened) -> Iterator[BracketPlan]:
     return _following(search, hyperband_shapes(search.resource), opened)
 
 
-def _asynchronous(search: Search, _: Opened) -> Iterator[BracketPlan]:
+def _asynchronous(search: SearchConfig, _: Opened) -> Iterator[BracketPlan]:
     plan = asha_plan(search.resource, search.budget)
     return iter([] if plan is None else [plan])
 
 
-def _at_random(search: Search, opened: Opened) -> Iterator[BracketPlan]:
+def _at_random(search: SearchConfig, opened: Opened) -> Iterator[BracketPlan]:
     return _following(search, full_resource_shapes(_RANDOM_BRACKET), opened)
 
 
-def _on_a_grid(search: Search, opened: Opened) -> Iterator[BracketPlan]:
+def _on_a_grid(search: SearchConfig, opened: Opened) -> Iterator[BracketPlan]:
     size, budget = _grid_size(search), search.budget
     limited = Budget(size if budget.trials is None else min(size, budget.trials), budget.resource)
     return _following(replace(search, budget=limited), full_resource_shapes(size), opened)
 
 
-def _following(search: Search, shapes: Iterator[Shape], opened: Opened) -> Iterator[BracketPlan]:
+def _following(search: SearchConfig, shapes: Iterator[Shape], opened: Opened) -> Iterator[BracketPlan]:
     return schedule(search.resource, islice(shapes, len(opened), None), search.budget.less(*opened))
 
 
-def _make_halving(search: Search) -> Controller:
-    (initial, design), learning = _begin(search), search.learning
-    guide: Guide = DesignGuide(design)
-    if learning is not None:
-        guide = LearningGuide(search.space, design, learning, pipeline_of(search))
+def _make_halving(search: SearchConfig) -> Controller:
+    (initial, design), exploration = _begin(search), search.exploration
+    sampler: BracketSampler = DesignSampler(design)
+    if exploration is not None:
+        sampler = ProposalSampler(search.space, design, exploration, pipeline_of(search))
     if search.initial:
-        guide = InitialGuide(initial, guide)
-    return HalvingController(search.space, bracket_schedule(search), guide, search.grouping, initial)
+        sampler = InitialSampler(initial, sampler)
+    return HalvingController(search.space, bracket_schedule(search), sampler, search.grouping, initial)
 
 
-def _make_asynchronous(search: Search) -> Controller:
+def _make_asynchronous(search: SearchConfig) -> Controller:
     (initial, design), (levels, trials) = _begin(search), _ladder(search)
     ladder = Ladder(levels, search.resource.eta, trials)
-    return AshaController(search.space, ladder, design, search.learning, initial)
+    return AshaController(search.space, ladder, design, search.exploration, initial)
 
 
-def _evenly(search: Search) -> tuple[Initial, Design]:
+def _evenly(search: SearchConfig) -> tuple[Initial, Design]:
     design = sobol_design(search.space, search.seed)
     return complete(search.space, search.initial, design), design
 
 
-def _uniformly(search: Search) -> tuple[Initial, Design]:
+def _uniformly(search: SearchConfig) -> tuple[Initial, Design]:
     design = uniform_design(search.space, search.seed)
     return complete(search.space, search.initial, design), design
 
 
-def _grid_points(search: Search) -> tuple[Initial, Design]:
+def _grid_points(search: SearchConfig) -> tuple[Initial, Design]:
     initial, _ = _evenly(search)
     return initial, GridDesign(search.space, search.points, initial.points)
 
@@ -210,7 +210,7 @@ CONTROLLERS: Mapping[ControllerName, ControllerKind] = {
 """The controllers by name: another one is a line here, beside what it does."""
 
 
-def _ladder(search: Search) -> tuple[tuple[int, ...], float]:
+def _ladder(search: SearchConfig) -> tuple[tuple[int, ...], float]:
     """The rungs of asynchronous halving, and how many trials it starts."""
     plan = asha_plan(search.resource, search.budget)
     if plan is None:
@@ -218,7 +218,7 @@ def _ladder(search: Search) -> tuple[tuple[int, ...], float]:
     return plan.levels, inf if search.budget == Budget() else plan.trials
 
 
-def rebudget(controller: Controller, search: Search) -> bool:
+def rebudget(controller: Controller, search: SearchConfig) -> bool:
     """Goes on with another budget: the brackets that were opened stay, and those follow for which it is enough.
 
     The trials are those of a sweep that had this budget from the start, if its first brackets are those that were
@@ -249,7 +249,7 @@ def retire(controller: Controller) -> None:
         controller.reschedule(iter(()))
 
 
-def pipeline_of(search: Search) -> int:
+def pipeline_of(search: SearchConfig) -> int:
     """How far brackets run ahead of the results that they see.
 
     Where trials are trained together, two brackets of `coarse_to_fine` open at once, one of each kind: larger groups
@@ -260,12 +260,12 @@ def pipeline_of(search: Search) -> int:
     return PIPELINE if search.grouping.size == 1 else max(PIPELINE, search.resource.widest_kind + 1)
 
 
-def _begin(search: Search) -> tuple[Initial, Design]:
+def _begin(search: SearchConfig) -> tuple[Initial, Design]:
     """The first trials, and the design from which the others come."""
     return CONTROLLERS[search.controller].design(search)
 
 
-def _grid_size(search: Search) -> int:
+def _grid_size(search: SearchConfig) -> int:
     """Trials of a grid, with those that go before it."""
     initial, _ = _evenly(search)
     return len(search.initial) + len(GridDesign(search.space, search.points, initial.points))

@@ -7,11 +7,11 @@ from ....search_spaces import Value
 from ..trials.goal import Mode, sign_of
 from ..trials.trial import TrialRow
 from .controller import Result
-from .registry import Search
+from .registry import SearchConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SearchChange:
     """What a sweep goes on with.
 
     Attributes:
@@ -21,8 +21,8 @@ class Change:
         restated: All finite results so far, where they are of another metric or mode from now on; else None.
     """
 
-    before: Search
-    after: Search
+    before: SearchConfig
+    after: SearchConfig
     assumed: Mapping[str, Value] = field(default_factory=dict)
     restated: Sequence[Result] | None = None
 
@@ -42,7 +42,7 @@ class Change:
         return self.restated is not None or self.before.resource.max != self.after.resource.max
 
 
-def _alike(one: Search, other: Search) -> bool:
+def _alike(one: SearchConfig, other: SearchConfig) -> bool:
     return replace(one, prior=None, own=0) == replace(other, prior=None, own=0)
 
 
@@ -64,7 +64,7 @@ class RungValue:
 
 
 @dataclass(frozen=True, slots=True)
-class Revision:
+class SpecRevision:
     """Everything of an edited spec that decisions depend on.
 
     Attributes:
@@ -74,7 +74,7 @@ class Revision:
         values: Where the metric or its mode is another one, the values at the rungs of each trial; else None.
     """
 
-    change: Change
+    change: SearchChange
     mode: Mode
     max_failures: int
     values: Mapping[int, Sequence[RungValue]] | None = None
@@ -85,8 +85,8 @@ class Revision:
             return row
         values = self.values.get(row.trial, ())
         sign = sign_of(self.mode)
-        best = min(values, key=lambda at: (sign * at.value, at.step), default=None)
-        value = next((at.value for at in values if at.rung == row.rung), None)
+        best = min(values, key=lambda one: (sign * one.value, one.step), default=None)
+        value = next((one.value for one in values if one.rung == row.rung), None)
         return replace(
             row,
             value=None if row.value is None else value,
@@ -99,5 +99,7 @@ def results_of(values: Mapping[int, Sequence[RungValue]], mode: Mode) -> list[tu
     """The best values up to rungs as results: trial, resource, and a loss to be minimised."""
     sign = sign_of(mode)
     return [
-        (trial, at.step, sign * (at.value if at.best is None else at.best)) for trial, of in values.items() for at in of
+        (trial, one.step, sign * (one.value if one.best is None else one.best))
+        for trial, rungs in values.items()
+        for one in rungs
     ]

@@ -7,7 +7,7 @@ from ....search_spaces import Value
 
 When = Mapping[str, Sequence[Value]]
 """The values that hyperparameters must have, by name; nothing takes every trial."""
-Suiting = tuple[int, ...]
+KindIndices = tuple[int, ...]
 """Places of the kinds of workers that may train something, the preferred one first."""
 
 
@@ -47,7 +47,7 @@ def suits(when: When, config: Mapping[str, Value]) -> bool:
     return all(name in config and _is_among(config[name], values) for name, values in when.items())
 
 
-def suiting(kinds: Sequence[WorkerKind], configs: Sequence[Mapping[str, Value]]) -> Suiting:
+def eligible_kinds(kinds: Sequence[WorkerKind], configs: Sequence[Mapping[str, Value]]) -> KindIndices:
     """The kinds of workers that take all of these configurations together."""
     return tuple(place for place, kind in enumerate(kinds) if all(suits(kind.when, config) for config in configs))
 

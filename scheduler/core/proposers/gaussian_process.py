@@ -22,7 +22,7 @@ class MixedMatern(NormalizedKernelMixin, Kernel):  # type: ignore[misc]
     numbers in [0, 1] is their own, of options 0 or 1 as they are equal or not (Hamming), and of an inactive value from
     an option 1. From numbers an inactive value is as far as a point one off the middle of their line, because no point
     has one distance from all of a line: covariances by such distances would not be those of any process. Its gradient
-    is part of `Evidence`, which needs it for all parameters at once.
+    is part of `MarginalLikelihood`, which needs it for all parameters at once.
 
     Args:
         length_scale: float64 [d], above 0.
@@ -49,7 +49,7 @@ class MixedMatern(NormalizedKernelMixin, Kernel):  # type: ignore[misc]
             Y: float64 [m, d]; X if None.
             eval_gradient: Part of the interface; must be false.
         """
-        assert not eval_gradient, "the gradient is that of the evidence"
+        assert not eval_gradient, "the gradient is that of the marginal likelihood"
         other, scale = X if Y is None else Y, np.asarray(self.length_scale)
         if not self.options and X.min(initial=0.0) >= 0 and other.min(initial=0.0) >= 0:
             return matern(cdist(X / scale, other / scale, "sqeuclidean"))[0]
@@ -83,8 +83,8 @@ _JITTER = 1e-8
 _STOP = {"maxiter": 40, "ftol": 1e-6}
 
 
-class Evidence:
-    """The evidence of n observations for the parameters of a process, times their prior.
+class MarginalLikelihood:
+    """The marginal likelihood of n observations under the parameters of a process, times their prior.
 
     The parameters are logs: of the variance, of the d length scales of a `MixedMatern`, and of the noise's variance.
     The median of the length scales grows with the root of the dimension as in Hvarfner et al., "Vanilla Bayesian

@@ -10,8 +10,8 @@ from scipy.special import ndtr
 from ....search_spaces import Choice, SearchSpace
 from .proposal import Insight, Points, Proposal, Request
 from .region import Region, changes
-from .sensitivity import total_effects
-from .surrogate import Belief, Surrogate
+from .sensitivity import sensitivity
+from .surrogate import Posterior, Surrogate
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,7 +24,7 @@ def expected_improvement(mean: Floats, variance: Floats, best: float) -> Floats:
     return improvement
 
 
-class Batch:
+class KrigingBeliever:
     """Chooses candidates one after the other, each as if those before had turned out as expected.
 
     Believing in a result leaves the mean where it is and makes what is near certain ("kriging believer", Ginsbourger et
@@ -32,15 +32,15 @@ class Batch:
 
     Args:
         surrogate: The model.
-        belief: What it believes of the candidates and, after them, of the pending points.
+        posterior: What it says of the candidates and, after them, of the pending points.
         best: The score to improve on.
-        pending: How many points at the end of `belief` are pending.
+        pending: How many points at the end of `posterior` are pending.
     """
 
-    def __init__(self, surrogate: Surrogate, belief: Belief, best: float, pending: int = 0) -> None:
-        self._surrogate, self._belief, self._best = surrogate, belief, best
-        self._variance = belief.variance.copy()
-        self._free = np.arange(len(belief.mean)) < len(belief.mean) - pending
+    def __init__(self, surrogate: Surrogate, posterior: Posterior, best: float, pending: int = 0) -> None:
+        self._surrogate, self._posterior, self._best = surrogate, posterior, best
+        self._variance = posterior.variance.copy()
+        self._free = np.arange(len(posterior.mean)) < len(posterior.mean) - pending
         self._learnt: list[Floats] = []
         """Of each point that is assumed, how it moves every other: float64 [m]."""
         for row in np.flatnonzero(~self._free):
@@ -50,7 +50,7 @@ class Batch:
         """The rows of at most n candidates, each once."""
         rows: list[int] = []
         for _ in range(min(n, int(np.count_nonzero(self._free)))):
-            gain = expected_improvement(self._belief.mean, self._variance, self._best)
+            gain = expected_improvement(self._posterior.mean, self._variance, self._best)
             rows.append(int(np.argmax(np.where(self._free, gain, -np.inf))))
             self._free[rows[-1]] = False
             self._assume(rows[-1])
@@ -58,7 +58,7 @@ class Batch:
 
     def _assume(self, row: int) -> None:
         """Takes a point's result for what is expected of it."""
-        shared = self._surrogate.covariance(self._belief, self._belief.take(np.array([row])))[:, 0]
+        shared = self._surrogate.covariance(self._posterior, self._posterior.take(np.array([row])))[:, 0]
         for learnt in self._learnt:
             shared -= learnt * learnt[row]
         learnt = shared / np.sqrt(max(shared[row], 1e-10) + self._surrogate.noise)
@@ -67,14 +67,14 @@ class Batch:
 
 
 def likely_optima(
-    surrogate: Surrogate, belief: Belief, draws: int, random: np.random.Generator
+    surrogate: Surrogate, posterior: Posterior, draws: int, random: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """The rows of the points that are best in draws from what is believed of all of them together; one a draw.
+    """The rows of the points that are best in draws from the posterior of all of them together; one a draw.
 
     How often a point is drawn is its probability of being the optimum (Thompson sampling).
     """
-    joint = surrogate.covariance(belief, belief)
-    values = belief.mean[:, None] + _root(joint) @ random.standard_normal((len(joint), draws))
+    joint = surrogate.covariance(posterior, posterior)
+    values = posterior.mean[:, None] + _root(joint) @ random.standard_normal((len(joint), draws))
     rows: npt.NDArray[np.int64] = np.argmin(values, axis=0)
     return rows
 
@@ -155,15 +155,15 @@ class ModelProposer:
         random = np.random.default_rng([self.seed, request.number])
         surrogate = Surrogate(self.space, request.observations, self.full, random)
         tried = _distinct(surrogate.observations.points)
-        tried_belief = surrogate.believe(tried)
-        best = tried[np.argsort(tried_belief.mean, kind="stable")[:_BEST]]
+        tried_posterior = surrogate.posterior(tried)
+        best = tried[np.argsort(tried_posterior.mean, kind="stable")[:_BEST]]
         candidates = (self.candidates or SpaceCandidates(self.space))(best, random)
         candidates = _new(candidates, request.known)
-        belief = surrogate.believe(np.concatenate([candidates, request.pending]))
-        batch = Batch(surrogate, belief, float(tried_belief.mean.min()), len(request.pending))
-        points = candidates[batch.choose(request.n)]
+        posterior = surrogate.posterior(np.concatenate([candidates, request.pending]))
+        believer = KrigingBeliever(surrogate, posterior, float(tried_posterior.mean.min()), len(request.pending))
+        points = candidates[believer.choose(request.n)]
         among = np.concatenate([candidates[random.permutation(len(candidates))[:_AMONG]], tried])
-        optima = among[likely_optima(surrogate, surrogate.believe(among), _DRAWS, random)]
+        optima = among[likely_optima(surrogate, surrogate.posterior(among), _DRAWS, random)]
         return Proposal(request.number, points, self._insight(request, surrogate, optima))
 
     def _insight(self, request: Request, surrogate: Surrogate, optima: Points) -> Insight:
@@ -171,7 +171,7 @@ class ModelProposer:
         region = Region.holding(self.space, optima)
         change = changes(self.space, request.region or Region.whole(self.space), region)
         reason = f"{change}: the likely optima by {len(request.observations):,} results"
-        shares = total_effects(self.space, lambda points: surrogate.believe(points).mean)
+        shares = sensitivity(self.space, lambda points: surrogate.posterior(points).mean)
         return Insight(region, reason, shares)
 
 

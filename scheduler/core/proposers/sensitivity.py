@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 _SAMPLES = 256
 
 
-def total_effects(space: SearchSpace, predict: Callable[[Floats], Floats]) -> dict[str, float]:
+def sensitivity(space: SearchSpace, predict: Callable[[Floats], Floats]) -> dict[str, float]:
     """The total effect of each hyperparameter that is not constant, as shares of 1.
 
     The total effect (Homma and Saltelli 1996, by the estimator of Jansen 1999) is the mean square by which a prediction

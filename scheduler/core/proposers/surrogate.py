@@ -19,7 +19,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, WhiteKernel
 
 from ....search_spaces import Choice, SearchSpace
-from .gaussian_process import INACTIVE, NOISE, Evidence, MixedMatern
+from .gaussian_process import INACTIVE, NOISE, MarginalLikelihood, MixedMatern
 from .observations import Observations
 
 Floats = npt.NDArray[np.float64]
@@ -28,7 +28,7 @@ _MOST = 200
 """Results that a model is fitted to at most: its cost grows with their cube."""
 
 
-def scores(losses: Floats) -> Floats:
+def normal_scores(losses: Floats) -> Floats:
     """Losses as normal quantiles of their ranks, small for small losses; equal ones share one, so do infinite ones."""
     ranks = rankdata(np.where(np.isfinite(losses), losses, np.inf))
     quantiles: Floats = ndtri((ranks - 0.5) / len(losses))
@@ -46,8 +46,8 @@ def chosen_rows(losses: Floats, most: int, random: np.random.Generator) -> npt.N
 
 
 @dataclass(frozen=True, slots=True)
-class Belief:
-    """What is believed of the score at n points with the full resource.
+class Posterior:
+    """The posterior of the score at n points with the full resource.
 
     Attributes:
         features: float64 [n, d + 1], the points as the model sees them.
@@ -61,9 +61,9 @@ class Belief:
     variance: Floats
     whitened: Floats
 
-    def take(self, rows: npt.NDArray[np.int64]) -> "Belief":
-        """The belief at some of the points."""
-        return Belief(self.features[rows], self.mean[rows], self.variance[rows], self.whitened[:, rows])
+    def take(self, rows: npt.NDArray[np.int64]) -> "Posterior":
+        """The posterior at some of the points."""
+        return Posterior(self.features[rows], self.mean[rows], self.variance[rows], self.whitened[:, rows])
 
 
 class Surrogate:
@@ -85,22 +85,22 @@ class Surrogate:
         options = tuple(column for column, domain in enumerate(space.varying.values()) if isinstance(domain, Choice))
         self.observations = observations.take(chosen_rows(observations.loss, _MOST, random))
         self._features = self._encode(self.observations.points, self.observations.resource)
-        targets = scores(self.observations.loss)
+        targets = normal_scores(self.observations.loss)
         self._offset = float(targets.mean())
         self._process = _fitted(self._features, targets - self._offset, options)
         self._kernel, noise = self._process.kernel_.k1, self._process.kernel_.k2
         self.noise = float(noise.noise_level)
 
-    def believe(self, points: Floats) -> Belief:
-        """What is believed of points in the unit cube, float64 [n, d], at the full resource."""
+    def posterior(self, points: Floats) -> Posterior:
+        """The posterior at points of the unit cube, float64 [n, d], and the full resource."""
         features = self._encode(points, np.full(len(points), self._full))
         covariance = self._kernel(features, self._features)
         mean = covariance @ self._process.alpha_ + self._offset
         whitened = solve_triangular(self._process.L_, covariance.T, lower=True, check_finite=False)
         variance = self._kernel.diag(features) - np.einsum("ij,ij->j", whitened, whitened)
-        return Belief(features, mean, np.maximum(variance, 1e-10), whitened)
+        return Posterior(features, mean, np.maximum(variance, 1e-10), whitened)
 
-    def covariance(self, first: Belief, second: Belief) -> Floats:
+    def covariance(self, first: Posterior, second: Posterior) -> Floats:
         """The covariances of the scores of n and of m points, float64 [n, m]."""
         prior: Floats = self._kernel(first.features, second.features)
         explained: Floats = first.whitened.T @ second.whitened
@@ -117,9 +117,9 @@ def _fitted(features: Floats, targets: Floats, options: tuple[int, ...]) -> Gaus
     columns = features.shape[1]
     kernel = ConstantKernel(1.0, (0.05, 20.0)) * MixedMatern(np.full(columns, 0.2 * np.sqrt(columns)), options)
     kernel += WhiteKernel(NOISE, (1e-4, 1.0))
-    evidence = Evidence(features, targets, options)
+    likelihood = MarginalLikelihood(features, targets, options)
     process = GaussianProcessRegressor(
-        kernel, alpha=1e-8, optimizer=lambda _, start, bounds: evidence.most_likely(start, bounds)
+        kernel, alpha=1e-8, optimizer=lambda _, start, bounds: likelihood.most_likely(start, bounds)
     )
     with warnings.catch_warnings():
         # A length scale at its bound is a hyperparameter that does not matter, which is no reason to warn.

@@ -83,7 +83,7 @@ class ReportBatch:
         )
 
 
-class Stretch(NamedTuple):
+class CurveSegment(NamedTuple):
     """The reports of an assignment whose steps all take the same time.
 
     Attributes:
@@ -100,8 +100,8 @@ class Stretch(NamedTuple):
     values: npt.NDArray[np.float64]
 
 
-class Stretches:
-    """Stretches in columns that grow: what they take is the metric's values and ten numbers each."""
+class CurveSegments:
+    """Segments in columns that grow: what they take is the metric's values and ten numbers each."""
 
     _FACTS = 10
 
@@ -111,9 +111,9 @@ class Stretches:
     def __len__(self) -> int:
         return len(self._facts) // self._FACTS
 
-    def append(self, stretch: Stretch) -> None:
-        """Add a stretch; its values are copied."""
-        work, begin, step_seconds, values = stretch
+    def append(self, segment: CurveSegment) -> None:
+        """Add a segment; its values are copied."""
+        work, begin, step_seconds, values = segment
         first = max(work.start, work.reported)
         identity = work.trial, work.attempt, work.bracket, work.rung
         self._facts.extend((*identity, first, len(values), first - work.start, begin, step_seconds, work.elapsed_s))

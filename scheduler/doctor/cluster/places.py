@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from math import inf
 
+from ...core.placement.autoscaling import has_labels
 from ...core.placement.kinds import WorkerKind
-from ...core.placement.staffing import has_labels
 from ...finding import Severity
 from .facts import ClusterFacts, NodeFacts, NodeType
 from .finding import Finding

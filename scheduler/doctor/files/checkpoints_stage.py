@@ -9,24 +9,24 @@ from ...finding import Severity
 from ...storage import Checkpoints, Location, SweepDirectory
 from ...storage.durable import list_folder
 from .diagnosis import Finding
-from .salvage import Salvage
+from .quarantine import Quarantine
 
 Steps = Mapping[int, Sequence[int]]
 """Of each trial, the steps of its checkpoints, ascending."""
 _GOES_ON = {TrialState.PENDING, TrialState.PAUSED, TrialState.RUNNING}
 
 
-def checkpoints_findings(layout: SweepDirectory, state: SweepState | None, *, running: bool) -> Iterator[Finding]:
+def checkpoints_findings(directory: SweepDirectory, state: SweepState | None, *, running: bool) -> Iterator[Finding]:
     """What is wrong with the checkpoints.
 
     Args:
-        layout: The sweep's directory.
+        directory: The sweep's directory.
         state: Where the sweep stands; None if that is not known.
         running: Whether a process runs the sweep, which may delete checkpoints meanwhile.
     """
-    checkpoints = Checkpoints.of(layout)
+    checkpoints = Checkpoints.of(directory)
     good: dict[int, list[int]] = defaultdict(list)
-    for folder in list_folder(layout.checkpoints):
+    for folder in list_folder(directory.checkpoints):
         if not folder.name.isdecimal():
             yield Finding(
                 Severity.WARNING, folder, "is not one of Caviar's files", "nobody looks at it", "move it elsewhere"
@@ -41,20 +41,20 @@ def checkpoints_findings(layout: SweepDirectory, state: SweepState | None, *, ru
                 if not running:
                     yield _broken(checkpoints.path(trial, step), error)
     if state is not None and not running:
-        yield from _missing(layout, state, good)
+        yield from _missing(directory, state, good)
 
 
 def _broken(path: Location, error: Exception) -> Finding:
-    def move(salvage: Salvage) -> str:
-        salvage.move(path)
+    def move(quarantine: Quarantine) -> str:
+        quarantine.move(path)
         return f"moved the checkpoint {path.parent.name}/{path.name} away"
 
     reason = error.strerror if isinstance(error, OSError) else str(error)
     meaning = "the trial would go on from an older checkpoint, or from its beginning, and end the same"
-    return Finding(Severity.BROKEN, path, f"does not verify ({reason})", meaning, remedy=move)
+    return Finding(Severity.BROKEN, path, f"does not verify ({reason})", meaning, fix=move)
 
 
-def _missing(layout: SweepDirectory, state: SweepState, good: Steps) -> Iterator[Finding]:
+def _missing(directory: SweepDirectory, state: SweepState, good: Steps) -> Iterator[Finding]:
     going_on = [] if state.finished else [row for row in state.rows if row.state in _GOES_ON]
     newest = {
         row.trial: max((step for step in good.get(row.trial, ()) if step <= row.step), default=0) for row in going_on
@@ -62,22 +62,22 @@ def _missing(layout: SweepDirectory, state: SweepState, good: Steps) -> Iterator
     begins = {row.parent for row in going_on if row.parent is not None and not newest[row.trial]}
     for parent in sorted(begins | state.parents):
         if parent.step not in good.get(parent.trial, ()):
-            yield _lost_parent(layout, parent)
+            yield _lost_parent(directory, parent)
     for row in going_on if good else ():  # code that keeps no state leaves no checkpoints: then none is missing
         again = row.step - max(newest[row.trial], row.begin)
         if again:
             yield Finding(
                 Severity.WARNING,
-                layout.checkpoints / str(row.trial),
+                directory.checkpoints / str(row.trial),
                 f"trial {row.trial} may go on from step {row.step} and has no checkpoint of it",
                 f"then {again:,} steps are trained again; the results stay the same",
             )
 
 
-def _lost_parent(layout: SweepDirectory, parent: Parent) -> Finding:
+def _lost_parent(directory: SweepDirectory, parent: Parent) -> Finding:
     return Finding(
         Severity.BROKEN,
-        layout.checkpoints / str(parent.trial) / str(parent.step),
+        directory.checkpoints / str(parent.trial) / str(parent.step),
         "is no checkpoint that verifies, and other trials begin from it",
         "they cannot be trained: they fail",
         "put it back from a copy before the next resume",

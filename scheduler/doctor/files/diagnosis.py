@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from ...finding import Severity
 from ...storage import Holder, Location
-from .salvage import Salvage
+from .quarantine import Quarantine
 
-__all__ = ["Diagnosis", "Finding", "Remedy", "Severity"]
+__all__ = ["Diagnosis", "Finding", "Fix", "Severity"]
 
-Remedy = Callable[[Salvage], str]
+Fix = Callable[[Quarantine], str]
 """Repairs what was found, and says in one sentence what it did; an empty one where there was nothing to do."""
 
 
@@ -24,7 +24,7 @@ class Finding:
         meaning: What that means for the sweep.
         advice: What to do, where that is not to have it repaired.
         line: The line in the file, from 1, where there is one.
-        remedy: Repairs it, where that can be done.
+        fix: Repairs it, where that can be done.
     """
 
     severity: Severity
@@ -33,12 +33,12 @@ class Finding:
     meaning: str
     advice: str = ""
     line: int | None = None
-    remedy: Remedy | None = None
+    fix: Fix | None = None
 
     @property
     def what_to_do(self) -> str:
         """What a person can do about it."""
-        return self.advice or ("--repair does it" if self.remedy is not None else "nothing to do")
+        return self.advice or ("--repair does it" if self.fix is not None else "nothing to do")
 
 
 @dataclass(frozen=True, slots=True)

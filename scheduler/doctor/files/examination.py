@@ -9,7 +9,7 @@ from ...finding import Severity
 from ...lifecycle.recorded import RecordedSweep
 from ...lifecycle.replay import Events
 from ...results.part_marks import recorded_parts
-from ...results.schema import Header
+from ...results.schema import SweepMetadata
 from ...spec.spec import SweepSpec
 from ...spec.versions import installed_versions
 from ...storage import Holder, Location, SweepDirectory, holder, locate
@@ -17,8 +17,8 @@ from .checkpoints_stage import checkpoints_findings
 from .diagnosis import Diagnosis, Finding
 from .journal_stage import ScannedJournal, journal_findings, scan_journal
 from .parts_stage import ScannedParts, parts_findings, scan_parts
+from .quarantine import Quarantine
 from .rows_stage import rows_findings
-from .salvage import Salvage
 from .spec_stage import prior_findings, read_spec, spec_findings
 from .surroundings import surroundings_findings
 from .tables_stage import tables_findings
@@ -33,77 +33,77 @@ def examine(path: str | Location) -> Diagnosis:
     Raises:
         SweepError: There is no sweep.
     """
-    layout = _layout(locate(path))
-    running = holder(layout.lock) if layout.lock.exists() else None
-    return Diagnosis(layout.path, running, [finding for stage in stages(layout, running) for finding in stage])
+    directory = _sweep_directory(locate(path))
+    running = holder(directory.lock) if directory.lock.exists() else None
+    return Diagnosis(directory.path, running, [finding for stage in stages(directory, running) for finding in stage])
 
 
-def stages(layout: SweepDirectory, running: Holder | None) -> Iterator[Sequence[Finding]]:
+def stages(directory: SweepDirectory, running: Holder | None) -> Iterator[Sequence[Finding]]:
     """The findings of one stage after the other; a stage is left out where an earlier one leaves it nothing to go by.
 
     Args:
-        layout: The sweep's directory.
+        directory: The sweep's directory.
         running: The process that runs the sweep, if one does.
     """
-    _layout(layout.path)
+    _sweep_directory(directory.path)
     is_running = running is not None
-    yield list(surroundings_findings(layout, running))
-    journal = scan_journal(layout.journal)
-    yield list(journal_findings(layout, journal, running=is_running))
-    spec = read_spec(layout)
-    of_spec = list(spec_findings(layout, spec, journal.events))
+    yield list(surroundings_findings(directory, running))
+    journal = scan_journal(directory.journal)
+    yield list(journal_findings(directory, journal, running=is_running))
+    spec = read_spec(directory)
+    of_spec = list(spec_findings(directory, spec, journal.events))
     yield of_spec
     state: SweepState | None = None
     if isinstance(spec, SweepSpec) and all(finding.severity is not Severity.BROKEN for finding in of_spec):
-        prior = [] if spec.warm_start is None else list(prior_findings(layout, spec, journal.events))
+        prior = [] if spec.warm_start is None else list(prior_findings(directory, spec, journal.events))
         yield prior
         if not prior:
-            state = yield from _by_the_journal(layout, spec, journal, running=is_running)
-    yield list(checkpoints_findings(layout, state, running=is_running))
+            state = yield from _by_the_journal(directory, spec, journal, running=is_running)
+    yield list(checkpoints_findings(directory, state, running=is_running))
 
 
 def _by_the_journal(
-    layout: SweepDirectory, spec: SweepSpec, journal: ScannedJournal, *, running: bool
+    directory: SweepDirectory, spec: SweepSpec, journal: ScannedJournal, *, running: bool
 ) -> Generator[Sequence[Finding], None, SweepState | None]:
     """The stages that compare files with what the journal's replay leads to; returns that state."""
     try:
-        recorded = RecordedSweep(layout, events=journal.events, written=spec)
+        recorded = RecordedSweep(directory, events=journal.events, written=spec)
         spec, state, history = recorded.spec, recorded.replay(), recorded.history
         marks = recorded_parts(journal.events)
     except ReplayError as error:
-        yield [_disagreement(layout, spec, journal, error)]
+        yield [_disagreement(directory, spec, journal, error)]
         return None
     if journal.events and journal.events[-1]["type"] == "rewriting":
-        yield [_cut_off_edit(layout)]
+        yield [_cut_off_edit(directory)]
         return state
     types = recorded.value_types
-    found = scan_parts(layout, Header.of(spec.metric, spec.mode, types), marks)
+    found = scan_parts(directory, SweepMetadata.of(spec.metric, spec.mode, types), marks)
     yield [*_lost_journal(journal, found), *parts_findings(found)]
     if not any(found.copies(number) for number in found.bad):
-        yield rows_findings(found, journal, state, partial(_state_after, layout, recorded.first))
+        yield rows_findings(found, journal, state, partial(_state_after, directory, recorded.first))
     if not running:
-        yield list(tables_findings(layout, types, state, history))
+        yield list(tables_findings(directory, types, state, history))
     return state
 
 
-def _state_after(layout: SweepDirectory, first: SweepSpec, events: Events) -> SweepState:
+def _state_after(directory: SweepDirectory, first: SweepSpec, events: Events) -> SweepState:
     """The state that the beginning of a journal leads to."""
-    return RecordedSweep(layout, events=events, written=first).replay()
+    return RecordedSweep(directory, events=events, written=first).replay()
 
 
-def _layout(path: Location) -> SweepDirectory:
-    layout = SweepDirectory(path)
-    if not layout.spec.exists() and not layout.journal.is_dir():
-        raise SweepError(f"{layout.path}: there is no sweep here; a sweep's directory holds a sweep.yaml.")
-    return layout
+def _sweep_directory(path: Location) -> SweepDirectory:
+    directory = SweepDirectory(path)
+    if not directory.spec.exists() and not directory.journal.is_dir():
+        raise SweepError(f"{directory.path}: there is no sweep here; a sweep's directory holds a sweep.yaml.")
+    return directory
 
 
-def _disagreement(layout: SweepDirectory, spec: SweepSpec, journal: ScannedJournal, error: ReplayError) -> Finding:
+def _disagreement(directory: SweepDirectory, spec: SweepSpec, journal: ScannedJournal, error: ReplayError) -> Finding:
     """The finding of a journal that cannot be followed with this spec."""
     path, line = journal.place(error.event)
 
-    def cut(salvage: Salvage) -> str:
-        return journal.cut(error.event, salvage)
+    def cut(quarantine: Quarantine) -> str:
+        return journal.cut(error.event, quarantine)
 
     # Another version may decide something else by right: its journal is in order.
     same = all(installed_versions().get(name) == version for name, version in spec.versions.items())
@@ -115,14 +115,14 @@ def _disagreement(layout: SweepDirectory, spec: SweepSpec, journal: ScannedJourn
         "what this line and all later ones record cannot be followed: that work would be done again",
         "go on with the versions that wrote it (see sweep.yaml)",
         line=line,
-        remedy=cut if same and known else None,
+        fix=cut if same and known else None,
     )
 
 
-def _cut_off_edit(layout: SweepDirectory) -> Finding:
+def _cut_off_edit(directory: SweepDirectory) -> Finding:
     return Finding(
         Severity.NOTE,
-        layout.results,
+        directory.results,
         "is being given the columns of an edited spec, and the run that did so was killed",
         "the next resume goes on with it",
     )
@@ -134,10 +134,10 @@ def _lost_journal(journal: ScannedJournal, found: ScannedParts) -> Iterator[Find
     if journal.events or not rows:
         return
 
-    def set_aside(salvage: Salvage) -> str:
+    def set_aside(quarantine: Quarantine) -> str:
         for part in found.good.values():
-            salvage.move(part.path)
+            quarantine.move(part.path)
         return "moved the reports away, with which nothing can be done without the journal"
 
     meaning = f"nothing of the sweep is known but {rows:,} reports: all of it is done again"
-    yield Finding(Severity.BROKEN, journal.directory, "has no events", meaning, remedy=set_aside)
+    yield Finding(Severity.BROKEN, journal.directory, "has no events", meaning, fix=set_aside)

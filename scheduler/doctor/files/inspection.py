@@ -12,7 +12,7 @@ from ...core.proposers.proposal import Insight
 from ...core.trials.trial import TrialRow
 from ...errors import ResultsError
 from ...results.part_marks import PartMark, part_number
-from ...results.schema import Header, reports_schema, to_parquet, with_parents
+from ...results.schema import SweepMetadata, reports_schema, to_parquet, with_parents
 from ...results.sealed import decoded
 from ...results.tables import regions_table, trials_table
 from ...storage.location import Location
@@ -39,22 +39,22 @@ class InspectedPart:
     step: npt.NDArray[np.int64]
 
 
-def inspect_part(path: Location, header: Header) -> InspectedPart:
+def inspect_part(path: Location, metadata: SweepMetadata) -> InspectedPart:
     """Reads a part in full.
 
     Args:
         path: The file.
-        header: The sweep's.
+        metadata: The sweep's.
 
     Raises:
         ResultsError: It cannot be read, or is no part of this sweep; the message begins with what is wrong.
     """
     table = _read(path)
-    found = Header.from_schema(table.schema, "it")
+    found = SweepMetadata.from_schema(table.schema, "it")
     for name in ("metric", "mode", "value_types"):
-        if getattr(found, name) != getattr(header, name):
-            raise ResultsError(f"has {name} {getattr(found, name)!r}, not {getattr(header, name)!r}")
-    if not set(reports_schema(header, []).names) <= set(table.schema.names):
+        if getattr(found, name) != getattr(metadata, name):
+            raise ResultsError(f"has {name} {getattr(found, name)!r}, not {getattr(metadata, name)!r}")
+    if not set(reports_schema(metadata, []).names) <= set(table.schema.names):
         raise ResultsError("lacks columns that every part has")
     keys = [table[name].to_numpy().astype(np.int64) for name in ("trial", "step")]
     number = part_number(path)

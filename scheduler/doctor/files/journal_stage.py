@@ -19,7 +19,7 @@ from ...storage import (
     run_bytes,
 )
 from .diagnosis import Finding
-from .salvage import Salvage
+from .quarantine import Quarantine
 
 Events = Sequence[Mapping[str, Any]]
 
@@ -59,12 +59,12 @@ class ScannedJournal:
             index -= len(file.events)
         return self.directory, 0
 
-    def cut(self, index: int, salvage: Salvage) -> str:
+    def cut(self, index: int, quarantine: Quarantine) -> str:
         """Ends the journal before an event; later files are moved away, and the file as it was is kept.
 
         Args:
             index: The event's place among `events`.
-            salvage: Keeps what is cut off.
+            quarantine: Keeps what is cut off.
         """
         place, line = self.place(index)
         ahead, file = index, self.files[0]
@@ -72,12 +72,12 @@ class ScannedJournal:
             if ahead < len(file.events):
                 break
             ahead -= len(file.events)
-        _restate_parts(self.events[:index], [*self.events[index:], *self.later_events], salvage)
+        _restate_parts(self.events[:index], [*self.events[index:], *self.later_events], quarantine)
         for path in reversed([*(file.path for file in self.files), *self.others]):
             if path == file.path:
                 break
-            salvage.move(path)
-        _end_at(file, file.starts[ahead], salvage)
+            quarantine.move(path)
+        _end_at(file, file.starts[ahead], quarantine)
         return f"cut {place.name} before line {line}"
 
 
@@ -93,7 +93,7 @@ def scan_journal(directory: Location) -> ScannedJournal:
     return ScannedJournal(directory, files, paths[len(files) :])
 
 
-def journal_findings(layout: SweepDirectory, journal: ScannedJournal, *, running: bool) -> Iterator[Finding]:
+def journal_findings(directory: SweepDirectory, journal: ScannedJournal, *, running: bool) -> Iterator[Finding]:
     """What is wrong with the files of the journal."""
     fault = journal.files[-1].fault if journal.files else None
     if fault is not None and fault.torn and not journal.others:
@@ -109,8 +109,8 @@ def _torn(file: JournalFile) -> Finding:
     fault = file.fault
     assert fault is not None, "asked only of a file with a torn line"
 
-    def cut(salvage: Salvage) -> str:
-        return _end_at(file, fault.start, salvage)
+    def cut(quarantine: Quarantine) -> str:
+        return _end_at(file, fault.start, quarantine)
 
     return Finding(
         Severity.NOTE,
@@ -118,7 +118,7 @@ def _torn(file: JournalFile) -> Finding:
         "the last line was not written whole, as when a process is killed",
         "it was never acknowledged: nothing is lost, and the next resume cuts it off",
         line=fault.line,
-        remedy=cut,
+        fix=cut,
     )
 
 
@@ -127,21 +127,21 @@ def _changed(journal: ScannedJournal) -> Finding:
     fault = file.fault
     assert fault is not None, "asked only of a journal with a fault"
 
-    def cut(salvage: Salvage) -> str:
-        _restate_parts(journal.events, journal.later_events, salvage)
+    def cut(quarantine: Quarantine) -> str:
+        _restate_parts(journal.events, journal.later_events, quarantine)
         for path in reversed(journal.others):
-            salvage.move(path)
-        return _end_at(file, fault.start, salvage)
+            quarantine.move(path)
+        return _end_at(file, fault.start, quarantine)
 
     problem = fault.reason if fault.line is None else f"{fault.reason}: it was changed"
-    return Finding(Severity.BROKEN, fault.path, problem, _DONE_AGAIN, line=fault.line, remedy=cut)
+    return Finding(Severity.BROKEN, fault.path, problem, _DONE_AGAIN, line=fault.line, fix=cut)
 
 
 def _misplaced(journal: ScannedJournal) -> Finding:
-    def move(salvage: Salvage) -> str:
-        _restate_parts(journal.events, journal.later_events, salvage)
+    def move(quarantine: Quarantine) -> str:
+        _restate_parts(journal.events, journal.later_events, quarantine)
         for path in reversed(journal.others):
-            salvage.move(path)
+            quarantine.move(path)
         return f"moved {', '.join(path.name for path in journal.others)} of the journal away"
 
     missing = journal.directory / file_name(len(journal.files) + 1)
@@ -150,26 +150,26 @@ def _misplaced(journal: ScannedJournal) -> Finding:
         missing,
         f"is missing, and {journal.others[0].name} follows it",
         "what the missing file and those after it record is not known any more: that work is done again",
-        remedy=move,
+        fix=move,
     )
 
 
-def _restate_parts(kept: Events, gone: Events, salvage: Salvage) -> None:
+def _restate_parts(kept: Events, gone: Events, quarantine: Quarantine) -> None:
     """Has the journal say again what its lost end said of parts that it still knows: they were rewritten since."""
     before = recorded_parts(kept)
     try:
         after = recorded_parts([*kept, *gone])
     except (ReplayError, KeyError):
         return
-    salvage.noted(removed=[number for number in before if number not in after])
-    salvage.noted(after[number][-1] for number in before if number in after and after[number] != before[number])
+    quarantine.noted(removed=[number for number in before if number not in after])
+    quarantine.noted(after[number][-1] for number in before if number in after and after[number] != before[number])
 
 
-def _end_at(file: JournalFile, size: int, salvage: Salvage) -> str:
+def _end_at(file: JournalFile, size: int, quarantine: Quarantine) -> str:
     data = run_bytes(file.path)[:size]
     if file.path.is_dir():  # a copy of what lay in an object store
-        salvage.replace(joined_file(file.path), data)
-        salvage.move(file.path)
+        quarantine.replace(joined_file(file.path), data)
+        quarantine.move(file.path)
     else:
-        salvage.replace(file.path, data)
+        quarantine.replace(file.path, data)
     return f"cut {file.path.name} after {size:,} bytes"

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from ...errors import ResultsError
 from ...finding import Severity
 from ...results.part_marks import PartMark, part_fault, part_number, part_path
-from ...results.schema import Header
+from ...results.schema import SweepMetadata
 from ...storage import Location, SweepDirectory
 from ...storage.durable import list_folder
-from .diagnosis import Finding, Remedy
+from .diagnosis import Finding, Fix
 from .inspection import InspectedPart, empty_part, inspect_part
-from .salvage import Salvage
+from .quarantine import Quarantine
 
 Marks = Mapping[int, Sequence[PartMark]]
 
@@ -49,26 +49,26 @@ class ScannedParts:
         return [path for path in files if f"{zlib.crc32(path.read_bytes()):08x}" in sums]
 
 
-def scan_parts(layout: SweepDirectory, header: Header, marks: Marks) -> ScannedParts:
+def scan_parts(directory: SweepDirectory, metadata: SweepMetadata, marks: Marks) -> ScannedParts:
     """Reads all parts.
 
     Args:
-        layout: The sweep's directory.
-        header: What their metadata must say.
+        directory: The sweep's directory.
+        metadata: What their metadata must say.
         marks: What the journal knows of them.
     """
-    found = ScannedParts(layout.results, marks)
-    paths = list_folder(layout.results)
+    found = ScannedParts(directory.results, marks)
+    paths = list_folder(directory.results)
     numbers = {path: part_number(path) if path.is_file() else None for path in paths}
     found.foreign.extend(path for path in paths if numbers[path] is None)
     known = {number for number in numbers.values() if number is not None}
     for number in sorted({*known, *marks}):
-        path = part_path(layout.results, number)
+        path = part_path(directory.results, number)
         if number in marks and (fault := part_fault(path, marks[number])) is not None:
             found.bad[number] = fault
             continue
         try:
-            found.good[number] = inspect_part(path, header)
+            found.good[number] = inspect_part(path, metadata)
         except ResultsError as error:
             found.bad[number] = str(error).rstrip(".")
     _set_aside_odd_columns(found)
@@ -86,7 +86,7 @@ def parts_findings(found: ScannedParts) -> Iterator[Finding]:
             path,
             "is not one of Caviar's files",
             "readers of results/*.parquet stop at it, or take it for reports",
-            remedy=_moved(path),
+            fix=_moved(path),
         )
     if found.good and 0 not in found.good and 0 not in found.bad:
         yield _no_first_part(found)
@@ -96,13 +96,13 @@ def _bad_part(found: ScannedParts, number: int, problem: str) -> Finding:
     path, copies = part_path(found.results, number), found.copies(number)
     rows = found.marks[number][-1].rows if number in found.marks else None
 
-    def take_away(salvage: Salvage) -> str:
+    def take_away(quarantine: Quarantine) -> str:
         if copies:
-            salvage.put_back(copies[0], path)
+            quarantine.put_back(copies[0], path)
             return f"gave {copies[0].name} its name again, {path.name}"
         if path.exists():
-            salvage.move(path)
-        salvage.noted(removed=[number])
+            quarantine.move(path)
+        quarantine.noted(removed=[number])
         return f"took {path.name} out of the sweep"
 
     meaning = "its reports are lost" if rows is None else f"its {rows:,} reports are lost"
@@ -110,26 +110,26 @@ def _bad_part(found: ScannedParts, number: int, problem: str) -> Finding:
         meaning = f"{copies[0].name} is this part under another name"
     elif rows == 0:
         meaning = "it held no reports: nothing is lost"
-    return Finding(Severity.BROKEN, path, problem, meaning, remedy=take_away)
+    return Finding(Severity.BROKEN, path, problem, meaning, fix=take_away)
 
 
 def _no_first_part(found: ScannedParts) -> Finding:
     path, like = part_path(found.results, 0), next(iter(found.good.values()))
 
-    def write(salvage: Salvage) -> str:
+    def write(quarantine: Quarantine) -> str:
         data, mark = empty_part(like, 0)
-        salvage.replace(path, data)
-        salvage.noted([mark])
+        quarantine.replace(path, data)
+        quarantine.noted([mark])
         return f"wrote {path.name}, which has no rows"
 
     meaning = "it held no reports, and the others are complete without it"
-    return Finding(Severity.WARNING, path, "is missing", meaning, remedy=write)
+    return Finding(Severity.WARNING, path, "is missing", meaning, fix=write)
 
 
-def _moved(path: Location) -> Remedy:
-    def move(salvage: Salvage) -> str:
+def _moved(path: Location) -> Fix:
+    def move(quarantine: Quarantine) -> str:
         if path.exists():  # it may have turned out to be a part, and have its own name by now
-            salvage.move(path)
+            quarantine.move(path)
         return f"moved {path.name} away"
 
     return move

@@ -7,7 +7,7 @@ from ...errors import SweepError
 from ...storage import Location, ObjectPath, SweepDirectory, SweepLock, locate
 from .diagnosis import Diagnosis, Finding
 from .examination import examine, stages
-from .salvage import Salvage
+from .quarantine import Quarantine
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,32 +37,32 @@ def repair(path: str | Location) -> Repair:
         SweepError: There is no sweep, or it lies in an object store.
         SweepLockedError: A process runs it.
     """
-    layout = SweepDirectory(locate(path))
-    if isinstance(layout.path, ObjectPath):
-        raise SweepError(f"{layout.path}: copy the sweep to a disk and repair it there; then copy it back.")
+    directory = SweepDirectory(locate(path))
+    if isinstance(directory.path, ObjectPath):
+        raise SweepError(f"{directory.path}: copy the sweep to a disk and repair it there; then copy it back.")
     examine_first = examine(path)
-    with SweepLock(layout.lock):
-        layout.create()
-        salvage, done, tried = Salvage(layout), list[str](), set[tuple[Location, str]]()
-        while findings := _next(layout, tried):
+    with SweepLock(directory.lock):
+        directory.create()
+        quarantine, done, tried = Quarantine(directory), list[str](), set[tuple[Location, str]]()
+        while findings := _next(directory, tried):
             for finding in findings:
-                assert finding.remedy is not None, "only findings with a remedy are next"
+                assert finding.fix is not None, "only findings with a fix are next"
                 tried.add((finding.path, finding.problem))
-                if did := finding.remedy(salvage):
+                if did := finding.fix(quarantine):
                     done.append(did)
-                    salvage.did(did)
+                    quarantine.did(did)
             # The journal is noted in only when it is in order, which is the first thing that is seen to.
-            salvage.close()
-    return Repair(examine_first, done, salvage.folder, examine(path))
+            quarantine.close()
+    return Repair(examine_first, done, quarantine.folder, examine(path))
 
 
-def _next(layout: SweepDirectory, tried: set[tuple[Location, str]]) -> list[Finding]:
+def _next(directory: SweepDirectory, tried: set[tuple[Location, str]]) -> list[Finding]:
     """What can be repaired in the first stage where something can, and was not tried before.
 
     Later stages go by what earlier ones found, so they are looked at again after each repair.
     """
-    for stage in stages(layout, None):
-        found = [one for one in stage if one.remedy is not None and (one.path, one.problem) not in tried]
+    for stage in stages(directory, None):
+        found = [one for one in stage if one.fix is not None and (one.path, one.problem) not in tried]
         if found:
             return found
     return []

@@ -12,7 +12,7 @@ from .diagnosis import Finding
 from .inspection import InspectedPart, kept_rows
 from .journal_stage import ScannedJournal
 from .parts_stage import ScannedParts
-from .salvage import Salvage
+from .quarantine import Quarantine
 
 Flags = npt.NDArray[np.bool_]
 StateAfter = Callable[[Sequence[Mapping[str, Any]]], SweepState]
@@ -41,8 +41,8 @@ def _lost(found: ScannedParts, journal: ScannedJournal, cut: int, state: SweepSt
     trials = {outcome["trial"] for outcomes in gone for outcome in outcomes}
     steps = sum(step - kept[trial] for trial, step in state.covered().items())
 
-    def cut_journal(salvage: Salvage) -> str:
-        return journal.cut(cut, salvage)
+    def cut_journal(quarantine: Quarantine) -> str:
+        return journal.cut(cut, quarantine)
 
     return Finding(
         Severity.BROKEN,
@@ -50,7 +50,7 @@ def _lost(found: ScannedParts, journal: ScannedJournal, cut: int, state: SweepSt
         f"the outcomes from here on need reports that are not there{_of_lost_rows(found)}",
         f"{sum(map(len, gone)):,} assignments of {len(trials):,} trials, {steps:,} steps in all, are done again",
         line=line,
-        remedy=cut_journal,
+        fix=cut_journal,
     )
 
 
@@ -72,31 +72,31 @@ def _twice(found: ScannedParts) -> Iterator[Finding]:
 
 
 def _twice_in(part: InspectedPart, keep: Flags) -> Finding:
-    def drop(salvage: Salvage) -> str:
+    def drop(quarantine: Quarantine) -> str:
         data, mark = kept_rows(part, keep)
-        salvage.replace(part.path, data)
-        salvage.noted([mark])
+        quarantine.replace(part.path, data)
+        quarantine.noted([mark])
         return f"dropped {np.count_nonzero(~keep):,} reports from {part.path.name} that stand elsewhere too"
 
     problem = f"{np.count_nonzero(~keep):,} of its {len(keep):,} reports stand twice"
-    return Finding(Severity.BROKEN, part.path, problem, "readers count them twice", remedy=drop)
+    return Finding(Severity.BROKEN, part.path, problem, "readers count them twice", fix=drop)
 
 
 def _uncovered(found: ScannedParts, covered: Mapping[int, int]) -> Iterator[Finding]:
     counts = {part.path: int(np.count_nonzero(~_covered(part, covered))) for part in found.good.values()}
     parts = [path for path, count in counts.items() if count]
 
-    def keep(salvage: Salvage) -> str:
-        if salvage.folder is None:
+    def keep(quarantine: Quarantine) -> str:
+        if quarantine.folder is None:
             return ""  # nothing was repaired: these are what a killed run leaves
         for path in parts:
-            salvage.keep(path)
+            quarantine.keep(path)
         return f"kept copies of {len(parts)} parts with reports that the next resume drops"
 
     if parts:
         problem = f"no outcome covers {sum(counts.values()):,} of the reports, in {len(parts)} parts"
         meaning = "work that has not ended, as far as the journal knows: resume drops them and does it again"
-        yield Finding(Severity.NOTE, found.results, problem, meaning, "nothing to do", remedy=keep)
+        yield Finding(Severity.NOTE, found.results, problem, meaning, "nothing to do", fix=keep)
 
 
 def _covered(part: InspectedPart, covered: Mapping[int, int]) -> Flags:

@@ -10,7 +10,7 @@ from ...lifecycle.warm_start import check_prior, earlier_results, recorded_prior
 from ...spec.spec import SweepSpec
 from ...storage import SweepDirectory, locate
 from .diagnosis import Finding
-from .salvage import Salvage
+from .quarantine import Quarantine
 
 Events = Sequence[Mapping[str, Any]]
 
@@ -21,10 +21,10 @@ def recorded_spec(events: Events) -> str | None:
     return str(texts[-1]) if texts else None
 
 
-def read_spec(layout: SweepDirectory) -> SweepSpec | str:
+def read_spec(directory: SweepDirectory) -> SweepSpec | str:
     """The spec, or what is wrong with its file."""
     try:
-        return SweepSpec.from_yaml(layout.spec.read_bytes().decode(), layout.spec.name)
+        return SweepSpec.from_yaml(directory.spec.read_bytes().decode(), directory.spec.name)
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
@@ -35,75 +35,75 @@ def read_spec(layout: SweepDirectory) -> SweepSpec | str:
         return f"is no valid spec ({str(error).splitlines()[0].rstrip('.')})"
 
 
-def spec_findings(layout: SweepDirectory, spec: SweepSpec | str, events: Events) -> Iterator[Finding]:
+def spec_findings(directory: SweepDirectory, spec: SweepSpec | str, events: Events) -> Iterator[Finding]:
     """What is wrong with sweep.yaml."""
     recorded = recorded_spec(events)
     if isinstance(spec, str):
-        yield restored_spec(layout, spec, recorded)
-    elif recorded is not None and (text := layout.spec.read_text(encoding="utf-8")) != recorded:
+        yield restored_spec(directory, spec, recorded)
+    elif recorded is not None and (text := directory.spec.read_text(encoding="utf-8")) != recorded:
         if recorded.startswith(text):
-            yield restored_spec(layout, "was not written whole", recorded)
-        elif (reason := _refusal(layout, spec, recorded)) is not None:
-            yield restored_spec(layout, f"is not a spec that this sweep can go on with ({reason})", recorded)
+            yield restored_spec(directory, "was not written whole", recorded)
+        elif (reason := _refusal(directory, spec, recorded)) is not None:
+            yield restored_spec(directory, f"is not a spec that this sweep can go on with ({reason})", recorded)
         else:
             meaning = f"the next resume takes it as it is; changed: {_changed_fields(spec, recorded)}"
             problem = "is not the spec of the last run"
-            yield Finding(Severity.WARNING, layout.spec, problem, meaning, "nothing, if it was meant")
+            yield Finding(Severity.WARNING, directory.spec, problem, meaning, "nothing, if it was meant")
 
 
-def _refusal(layout: SweepDirectory, spec: SweepSpec, recorded: str) -> str | None:
+def _refusal(directory: SweepDirectory, spec: SweepSpec, recorded: str) -> str | None:
     """Why no resume would take a changed spec; None where one does."""
     try:
-        check_edits(SweepSpec.from_yaml(recorded), spec, layout)
+        check_edits(SweepSpec.from_yaml(recorded), spec, directory)
     except CaviarError as error:
         return str(error).splitlines()[0].rstrip(".")
     return None
 
 
-def restored_spec(layout: SweepDirectory, problem: str, recorded: str | None) -> Finding:
+def restored_spec(directory: SweepDirectory, problem: str, recorded: str | None) -> Finding:
     """The finding of a sweep.yaml that is to be the journal's again."""
 
-    def restore(salvage: Salvage) -> str:
+    def restore(quarantine: Quarantine) -> str:
         assert recorded is not None, "only what the journal has is restored"
-        salvage.replace(layout.spec, recorded.encode())
+        quarantine.replace(directory.spec, recorded.encode())
         return "wrote sweep.yaml as the journal has it"
 
     meaning = "without it the sweep cannot go on"
     if recorded is None:
         advice = "put it back from a copy and examine the sweep again: the journal does not have it"
-        return Finding(Severity.BROKEN, layout.spec, problem, meaning, advice)
-    return Finding(Severity.BROKEN, layout.spec, problem, meaning, remedy=restore)
+        return Finding(Severity.BROKEN, directory.spec, problem, meaning, advice)
+    return Finding(Severity.BROKEN, directory.spec, problem, meaning, fix=restore)
 
 
-def prior_findings(layout: SweepDirectory, spec: SweepSpec, events: Events) -> Iterator[Finding]:
+def prior_findings(directory: SweepDirectory, spec: SweepSpec, events: Events) -> Iterator[Finding]:
     """What is wrong with prior.parquet."""
     try:
-        saved_prior(layout, spec)
-        check_prior(layout, spec, events)
+        saved_prior(directory, spec)
+        check_prior(directory, spec, events)
     except (CaviarError, OSError, ValueError, KeyError) as error:
         problem = f"is missing, cannot be read or was changed ({str(error).split(':')[0][:120]})"
     else:
         return
 
-    def rebuild(salvage: Salvage) -> str:
-        if layout.prior.exists():
-            salvage.move(layout.prior)
+    def rebuild(quarantine: Quarantine) -> str:
+        if directory.prior.exists():
+            quarantine.move(directory.prior)
         try:
             if (found := earlier_results(spec)) is not None:
-                save_prior(layout, spec, found)
-            check_prior(layout, spec, events)
+                save_prior(directory, spec, found)
+            check_prior(directory, spec, events)
         except CaviarError as error:
-            if layout.prior.exists():
-                salvage.move(layout.prior)
+            if directory.prior.exists():
+                quarantine.move(directory.prior)
             return f"could not make prior.parquet anew, put it back from a copy ({error})"
         return f"made prior.parquet anew from {'' if spec.warm_start is None else spec.warm_start.path}"
 
     meaning = "without the earlier sweep's results this one would decide something else"
     if recorded_prior(events) is not None and _earlier_is_there(spec):
-        yield Finding(Severity.BROKEN, layout.prior, problem, meaning, remedy=rebuild)
+        yield Finding(Severity.BROKEN, directory.prior, problem, meaning, fix=rebuild)
     else:
         advice = "put it back from a copy: the earlier sweep is gone, or the journal does not say what it held"
-        yield Finding(Severity.BROKEN, layout.prior, problem, meaning, advice)
+        yield Finding(Severity.BROKEN, directory.prior, problem, meaning, advice)
 
 
 def _earlier_is_there(spec: SweepSpec) -> bool:

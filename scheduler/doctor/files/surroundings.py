@@ -12,25 +12,25 @@ _LITTLE = 1 << 30
 """Free bytes below which a person is warned."""
 
 
-def surroundings_findings(layout: SweepDirectory, running: Holder | None) -> Iterator[Finding]:
+def surroundings_findings(directory: SweepDirectory, running: Holder | None) -> Iterator[Finding]:
     """What a person should know; none of it is a fault of the sweep."""
     if running is not None:
         yield Finding(
             Severity.NOTE,
-            layout.lock,
+            directory.lock,
             f"the sweep is being run by {running}",
             "files change meanwhile, so tables and checkpoints are not compared",
             "examine it again when it has ended",
         )
-    elif layout.stop.exists():
-        yield Finding(Severity.NOTE, layout.stop, "a request to stop is left", "the next resume deletes it")
-    left = len(list(layout.staging.iterdir())) if layout.staging.is_dir() else 0
+    elif directory.stop.exists():
+        yield Finding(Severity.NOTE, directory.stop, "a request to stop is left", "the next resume deletes it")
+    left = len(list(directory.staging.iterdir())) if directory.staging.is_dir() else 0
     if left and running is None:
         meaning = "a killed run left them; the next resume deletes them"
-        yield Finding(Severity.NOTE, layout.staging, f"{left:,} half-written files are left in it", meaning)
-    if not isinstance(layout.path, Path):
+        yield Finding(Severity.NOTE, directory.staging, f"{left:,} half-written files are left in it", meaning)
+    if not isinstance(directory.path, Path):
         return
-    free = shutil.disk_usage(layout.path).free
+    free = shutil.disk_usage(directory.path).free
     if free < _LITTLE:
         problem = f"only {free / 1e6:,.0f} MB are free on the disk"
-        yield Finding(Severity.WARNING, layout.path, problem, "a full disk stops the sweep", "make room")
+        yield Finding(Severity.WARNING, directory.path, problem, "a full disk stops the sweep", "make room")

@@ -9,32 +9,32 @@ from ...results import write_regions, write_trials
 from ...storage import Location, SweepDirectory
 from .diagnosis import Finding
 from .inspection import regions_fault, steps_in_trials, trials_fault
-from .salvage import Salvage
+from .quarantine import Quarantine
 
 
 def tables_findings(
-    layout: SweepDirectory, types: Mapping[str, str], state: SweepState, history: History
+    directory: SweepDirectory, types: Mapping[str, str], state: SweepState, history: History
 ) -> Iterator[Finding]:
     """What is wrong with the two tables; only where no process runs the sweep, which replaces them."""
 
     def make_trials() -> None:
-        write_trials(layout.trials, state.rows, types, layout.staging)
+        write_trials(directory.trials, state.rows, types, directory.staging)
 
     def make_regions() -> None:
-        write_regions(layout.regions, state.insights, layout.staging)
+        write_regions(directory.regions, state.insights, directory.staging)
 
-    if (fault := trials_fault(layout.trials, state.rows, types)) is not None:
-        ahead = steps_in_trials(layout.trials) > sum(row.step for row in state.rows)
+    if (fault := trials_fault(directory.trials, state.rows, types)) is not None:
+        ahead = steps_in_trials(directory.trials) > sum(row.step for row in state.rows)
         if ahead:
             fault = "knows more than the journal, which must have lost its end: that work is done again"
-        yield _table(layout.trials, fault, make_trials, closed=history.reason is not None or ahead)
-    if (fault := regions_fault(layout.regions, state.insights)) is not None:
-        yield _table(layout.regions, fault, make_regions, closed=history.reason is not None)
+        yield _table(directory.trials, fault, make_trials, closed=history.reason is not None or ahead)
+    if (fault := regions_fault(directory.regions, state.insights)) is not None:
+        yield _table(directory.regions, fault, make_regions, closed=history.reason is not None)
 
 
 def _table(path: Location, fault: str, make: Callable[[], None], *, closed: bool) -> Finding:
-    def rebuild(salvage: Salvage) -> str:
-        salvage.keep(path)
+    def rebuild(quarantine: Quarantine) -> str:
+        quarantine.keep(path)
         make()
         return f"made {path.name} anew from the journal"
 
@@ -42,4 +42,4 @@ def _table(path: Location, fault: str, make: Callable[[], None], *, closed: bool
     if not closed and fault.startswith(("is missing", "does not say")):
         meaning = "the last run was killed before it could replace it"
         return Finding(Severity.NOTE, path, fault, f"{meaning}; the next resume does")
-    return Finding(Severity.BROKEN, path, fault, "what is read from it is wrong or missing", remedy=rebuild)
+    return Finding(Severity.BROKEN, path, fault, "what is read from it is wrong or missing", fix=rebuild)

@@ -12,8 +12,8 @@ import ray
 from ray._private import ray_constants
 from ray.exceptions import AuthenticationError
 
+from ...core.placement.autoscaling import could_fit
 from ...core.placement.kinds import WorkerKind
-from ...core.placement.staffing import could_fit
 from ...errors import WorkerError
 from .address import check_address, refusal
 from .nodes import is_own_ray, nodes

@@ -9,8 +9,8 @@ from ray._private import state
 from ray._private import worker as driver
 from ray.autoscaler.sdk import request_resources
 
+from ...core.placement.autoscaling import Node
 from ...core.placement.kinds import WorkerKind
-from ...core.placement.staffing import Node
 
 
 def is_own_ray() -> bool:

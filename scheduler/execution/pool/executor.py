@@ -13,20 +13,20 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
-from ...core.placement.backlog import Backlog, Post, parted
-from ...core.placement.kinds import Suiting, WorkerKind, suiting
-from ...core.placement.staffing import expected
+from ...core.placement.autoscaling import expected
+from ...core.placement.dispatch_queue import DispatchQueue, WorkerLoad, parted
+from ...core.placement.kinds import KindIndices, WorkerKind, eligible_kinds
 from ...core.proposers.proposal import Proposer, Request
 from ...core.trials.assignment import Assignment, ErrorAction, Outcome, OutcomeStatus, split_groups, unbegun
 from ...core.trials.reports import ReportBatch
 from ...errors import WorkerError
-from ..executor import IDLE_SHARE, Arrivals
+from ..executor import IDLE_SHARE, Updates
 from ..proposals import Proposals
-from ..worker.ranks.actor import Answer
-from ..worker.settings import EngineSettings
-from .failures import LOST, Losses, first_line
-from .handle import Slot
-from .pool import Fleet
+from ..worker.ranks.actor import PollReply
+from ..worker.settings import TrainingSettings
+from .failures import LOST, WorkerFailures, first_line
+from .handle import WorkerHandle
+from .pool import WorkerPool
 
 _AHEAD_S = 0.1
 _AHEAD_MOST = 64
@@ -46,13 +46,15 @@ class RayExecutor:
         proposer: Makes the proposals, in this process; None leaves all points to the controller's design.
     """
 
-    def __init__(self, settings: EngineSettings, kinds: Sequence[WorkerKind], proposer: Proposer | None = None) -> None:
+    def __init__(
+        self, settings: TrainingSettings, kinds: Sequence[WorkerKind], proposer: Proposer | None = None
+    ) -> None:
         self._proposals, self._told, self._kinds = Proposals(proposer), settings, kinds
-        self._backlog = Backlog()
-        self._fleet = Fleet(kinds, settings, self._backlog.forget)
+        self._queue = DispatchQueue()
+        self._pool = WorkerPool(kinds, settings, self._queue.forget)
         self._seconds: float | None = None
         """A moving average of the time that a group takes."""
-        self._losses = Losses(self._fleet, settings)
+        self._failures = WorkerFailures(self._pool, settings)
         self._demand: int | None = None
         """How many groups could be trained at the same time, once somebody has said."""
         self._ended: list[Outcome] = []
@@ -61,7 +63,7 @@ class RayExecutor:
     @property
     def workers(self) -> int:
         """Workers that have answered."""
-        return sum(slot.ready for slot in self._fleet.slots.values())
+        return sum(handle.ready for handle in self._pool.handles.values())
 
     def now(self) -> float:
         """Seconds on the monotonic clock."""
@@ -69,12 +71,12 @@ class RayExecutor:
 
     def capacity(self) -> int:
         """Room in the workers' queues, which are longer than one only where groups take under 0.1 s."""
-        return 0 if self._fleet.closing else self._backlog.room(self._posts())
+        return 0 if self._pool.closing else self._queue.room(self._loads())
 
     def idle(self) -> bool:
         """Whether a worker has nothing to do and could be given something; of many, more than `IDLE_SHARE` of them."""
-        there = self._fleet.open
-        idle = sum(not slot.work for slot in there)
+        there = self._pool.open
+        idle = sum(not handle.work for handle in there)
         return idle > IDLE_SHARE * len(there) and self.capacity() > 0
 
     def start(self, assignments: Sequence[Assignment]) -> None:
@@ -82,7 +84,7 @@ class RayExecutor:
         for group in split_groups(assignments):
             for kinds, part in parted(self._kinds, group):
                 if kinds:
-                    self._backlog.add(part, kinds)
+                    self._queue.add(part, kinds)
                 else:
                     self._ended += map(_unsuited, part)
         self._hand_out()
@@ -93,24 +95,24 @@ class RayExecutor:
 
     def scale(self, demand: Callable[[], int]) -> None:
         """Makes and ends workers, once a second, as the work asks for them and the cluster has room."""
-        if self._fleet.due and not self._fleet.closing:
+        if self._pool.due and not self._pool.closing:
             self._demand = demand()
             self._look()
 
-    def wait(self, timeout: float) -> Arrivals:
+    def wait(self, timeout: float) -> Updates:
         """Waits for the first answer and takes all that are there."""
-        self._fleet.probe()
-        if self._fleet.due and not self._fleet.closing:
+        self._pool.probe()
+        if self._pool.due and not self._pool.closing:
             self._look()
         self._hand_out()
-        arrivals = [self._take(poll) for poll in self._answered(0.0 if self._ended else timeout)]
-        reports = ReportBatch.concatenate([arrived.reports for arrived in arrivals if len(arrived.reports)])
-        outcomes = [*self._ended, *(outcome for arrived in arrivals for outcome in arrived.outcomes)]
-        outcomes += [outcome for poll in self._losses.unanswered() for outcome in self._losses.give_up(poll)]
+        updates = [self._receive(poll) for poll in self._answered(0.0 if self._ended else timeout)]
+        reports = ReportBatch.concatenate([update.reports for update in updates if len(update.reports)])
+        outcomes = [*self._ended, *(outcome for update in updates for outcome in update.outcomes)]
+        outcomes += [outcome for poll in self._failures.unanswered() for outcome in self._failures.give_up(poll)]
         self._ended = []
         self._hand_out()
-        waiting = next((slot.waiting for slot in self._fleet.slots.values() if slot.waiting is not None), None)
-        return Arrivals(reports, outcomes, self._proposals.take(), waiting)
+        waiting = next((handle.waiting for handle in self._pool.handles.values() if handle.waiting is not None), None)
+        return Updates(reports, outcomes, self._proposals.drain(), waiting)
 
     def group_size(self, assignments: Sequence[Assignment]) -> int:
         """How many trials of a lane to train together, measured by a worker of the first kind that suits them.
@@ -121,13 +123,13 @@ class RayExecutor:
         Raises:
             WorkerError: The worker dies, or the training code raises.
         """
-        kind = next(iter(suiting(self._kinds, [work.config for work in assignments])), 0)
-        slot, share = self._fleet.first_of(kind)
-        answer = slot.actor.group_size.remote(assignments, share)
-        while not ray.wait([answer], timeout=_MEASURE_S)[0]:
-            self._fleet.note_wait(kind)
+        kind = next(iter(eligible_kinds(self._kinds, [work.config for work in assignments])), 0)
+        handle, share = self._pool.first_of(kind)
+        reply = handle.actor.group_size.remote(assignments, share)
+        while not ray.wait([reply], timeout=_MEASURE_S)[0]:
+            self._pool.note_wait(kind)
         try:
-            size: int = ray.get(answer)
+            size: int = ray.get(reply)
         except RayTaskError as error:
             raise WorkerError(f"{type(error.cause).__name__}: {error.cause}") from error
         except RayActorError as error:
@@ -136,53 +138,54 @@ class RayExecutor:
 
     def cancel(self) -> None:
         """Pauses every worker, and takes back what waits for one."""
-        self._fleet.closing = True
-        self._ended += map(unbegun, self._backlog.clear())
-        for slot in self._fleet.slots.values():
-            slot.actor.pause.remote()
+        self._pool.closing = True
+        self._ended += map(unbegun, self._queue.clear())
+        for handle in self._pool.handles.values():
+            handle.actor.pause.remote()
 
     def close(self) -> None:
         """Lets workers without work close their trials, and others start up, for a few seconds, and ends them all."""
-        self._fleet.closing = True
+        self._pool.closing = True
         self._proposals.close()
-        self._fleet.close()
+        self._pool.close()
 
     def _look(self) -> None:
-        at_work = Counter[Suiting]()
-        for slot in self._fleet.slots.values():
-            at_work[slot.kind,] += len(slot.work)
-        waiting = self._backlog.waiting
+        at_work = Counter[KindIndices]()
+        for handle in self._pool.handles.values():
+            at_work[handle.kind,] += len(handle.work)
+        waiting = self._queue.waiting
         known = at_work + Counter(waiting)
         demand = _UNKNOWN if self._demand is None else self._demand
-        classes = expected(known, max(0, demand - known.total()), self._backlog.seen, len(self._kinds))
-        self._fleet.look(classes, waiting, certain=self._demand is not None)
+        classes = expected(known, max(0, demand - known.total()), self._queue.seen, len(self._kinds))
+        self._pool.look(classes, waiting, certain=self._demand is not None)
 
     def _ahead(self) -> int:
         if self._seconds is None or self._seconds >= _AHEAD_S:
             return 1
         return min(_AHEAD_MOST, ceil(_AHEAD_S / max(self._seconds, 1e-6)))
 
-    def _posts(self) -> list[Post]:
+    def _loads(self) -> list[WorkerLoad]:
         ahead = self._ahead()
         return [
-            Post(slot.number, slot.kind, len(slot.work), max(0, ahead - len(slot.work))) for slot in self._fleet.open
+            WorkerLoad(handle.number, handle.kind, len(handle.work), max(0, ahead - len(handle.work)))
+            for handle in self._pool.open
         ]
 
     def _hand_out(self) -> None:
         """Sends what waits to the workers that have room for it."""
-        if self._fleet.closing or not len(self._backlog):
+        if self._pool.closing or not len(self._queue):
             return
-        slots = {slot.number: slot for slot in self._fleet.open}
+        handles = {handle.number: handle for handle in self._pool.open}
         batches: dict[int, list[Sequence[Assignment]]] = defaultdict(list)
-        for placed in self._backlog.place(self._posts()):
-            slots[placed.worker].give(placed.group)
-            batches[placed.worker].append(placed.group)
+        for placement in self._queue.place(self._loads()):
+            handles[placement.worker].give(placement.group)
+            batches[placement.worker].append(placement.group)
         for worker, batch in batches.items():
-            slots[worker].actor.submit.remote(slots[worker].sent, batch)
-            slots[worker].sent += 1
+            handles[worker].actor.submit.remote(handles[worker].sent, batch)
+            handles[worker].sent += 1
 
     def _answered(self, timeout: float) -> list[Any]:
-        polls = list(self._fleet.slots)
+        polls = list(self._pool.handles)
         if not polls:
             time.sleep(timeout)
             return []
@@ -193,38 +196,38 @@ class RayExecutor:
             ready, _ = ray.wait(polls, num_returns=len(polls), timeout=0, fetch_local=True)
         return list(ready)
 
-    def _take(self, poll: Any) -> Arrivals:
-        slot = self._fleet.slots.pop(poll)
+    def _receive(self, poll: Any) -> Updates:
+        handle = self._pool.handles.pop(poll)
         try:
-            answer: Answer = ray.get(poll)
+            reply: PollReply = ray.get(poll)
         except LOST as error:
-            return _without_reports(self._losses.bury(slot, error))
+            return _without_reports(self._failures.handle_death(handle, error))
         except RayTaskError as error:
             raise WorkerError(f"A worker failed outside of training code: {error}") from error
-        if slot.doubted is not None:
-            return _without_reports(self._losses.preempt(slot, "The worker was out of reach for a while."))
-        self._losses.answered()
-        slot.node, slot.nodes, slot.waiting = answer.node, answer.nodes, answer.waiting
-        arrived = slot.fence(answer.reports, answer.outcomes)
-        self._note(slot, arrived)
-        if answer.stuck:
-            self._fleet.replace(slot)
-            return Arrivals(arrived.reports, [*arrived.outcomes, *slot.unbegun()])
-        self._fleet.poll_again(slot)
-        return arrived
+        if handle.doubted is not None:
+            return _without_reports(self._failures.preempt(handle, "The worker was out of reach for a while."))
+        self._failures.answered()
+        handle.node, handle.nodes, handle.waiting = reply.node, reply.nodes, reply.waiting
+        update = handle.fence(reply.reports, reply.outcomes)
+        self._note(handle, update)
+        if reply.stuck:
+            self._pool.replace(handle)
+            return Updates(update.reports, [*update.outcomes, *handle.unbegun()])
+        self._pool.poll_again(handle)
+        return update
 
-    def _note(self, slot: Slot, arrived: Arrivals) -> None:
+    def _note(self, handle: WorkerHandle, update: Updates) -> None:
         """Keeps track of what the worker still has to do and how long it takes."""
         seconds = 0.0
-        for outcome in arrived.outcomes:
+        for outcome in update.outcomes:
             seconds += outcome.elapsed_s
-            if slot.end(outcome.trial):
+            if handle.end(outcome.trial):
                 self._seconds = seconds if self._seconds is None else 0.8 * self._seconds + 0.2 * seconds
-                seconds, slot.idle_since = 0.0, self.now()
+                seconds, handle.idle_since = 0.0, self.now()
 
 
-def _without_reports(outcomes: Sequence[Outcome]) -> Arrivals:
-    return Arrivals(ReportBatch.empty(), outcomes)
+def _without_reports(outcomes: Sequence[Outcome]) -> Updates:
+    return Updates(ReportBatch.empty(), outcomes)
 
 
 def _unsuited(work: Assignment) -> Outcome:

@@ -17,10 +17,10 @@ from ray.exceptions import (
 from ...core.trials.assignment import Outcome, OutcomeStatus
 from ...errors import WorkerError
 from ..cluster.nodes import death_reason, node_lives
-from ..worker.settings import EngineSettings
+from ..worker.settings import TrainingSettings
 from ..worker.watchdog import LATE, unanswered
-from .handle import Slot
-from .pool import Fleet
+from .handle import WorkerHandle
+from .pool import WorkerPool
 
 LOST = (RayActorError, ObjectLostError, NodeDiedError, OutOfMemoryError)
 """What a worker's answer raises when the worker is gone; a long answer stays on its node and dies with it."""
@@ -31,16 +31,16 @@ _DOUBT_S = 120.0
 """Ray needs a minute to notice that a node is gone; until then its workers are only out of reach."""
 
 
-class Losses:
+class WorkerFailures:
     """Decides what becomes of the work of workers that are lost, and has them replaced.
 
     Args:
-        fleet: The workers.
+        pool: The workers.
         settings: What every worker is told.
     """
 
-    def __init__(self, fleet: Fleet, settings: EngineSettings) -> None:
-        self._fleet, self._told = fleet, settings
+    def __init__(self, pool: WorkerPool, settings: TrainingSettings) -> None:
+        self._pool, self._told = pool, settings
         self._stillborn = 0
         """Workers in a row that died before they answered once."""
 
@@ -48,7 +48,7 @@ class Losses:
         """Takes note that a worker has answered."""
         self._stillborn = 0
 
-    def bury(self, slot: Slot, error: RayError) -> Sequence[Outcome]:
+    def handle_death(self, handle: WorkerHandle, error: RayError) -> Sequence[Outcome]:
         """The outcomes of a worker that is gone: its work failed, unless the worker was lost with its node.
 
         Raises:
@@ -56,45 +56,47 @@ class Losses:
         """
         if isinstance(error, ActorDiedError) and error.actor_init_failed:
             raise WorkerError(f"A worker could not be started: {error}") from error
-        self._stillborn += not slot.ready
+        self._stillborn += not handle.ready
         if self._stillborn > _STILLBORN_MOST:
             raise WorkerError(
                 f"{self._stillborn} workers in a row died before they answered; if the cluster runs without token"
                 f" authentication, set RAY_AUTH_MODE=disabled here too: {first_line(error)}"
             ) from error
-        if slot.work and self._is_doubtful(slot, error):
-            self._fleet.doubt(slot)
+        if handle.work and self._is_doubtful(handle, error):
+            self._pool.doubt(handle)
             return ()
-        if slot.work and _lost_with_node(slot, error):
-            return self.preempt(slot, f"The worker was lost with its node: {first_line(error)}")
-        self._fleet.replace(slot)
-        return slot.lost(OutcomeStatus.FAILED, death_reason(str(error)), self._told.rules)
+        if handle.work and _lost_with_node(handle, error):
+            return self.preempt(handle, f"The worker was lost with its node: {first_line(error)}")
+        self._pool.replace(handle)
+        return handle.lost(OutcomeStatus.FAILED, death_reason(str(error)), self._told.rules)
 
-    def preempt(self, slot: Slot, reason: str) -> Sequence[Outcome]:
+    def preempt(self, handle: WorkerHandle, reason: str) -> Sequence[Outcome]:
         """The outcomes of a worker that was taken away."""
-        self._fleet.replace(slot)
-        return slot.lost(OutcomeStatus.PREEMPTED, reason)
+        self._pool.replace(handle)
+        return handle.lost(OutcomeStatus.PREEMPTED, reason)
 
     def unanswered(self) -> list[Any]:
         """The polls of workers that train and have not answered for longer than a step may take."""
         if self._told.patience_s is None:
             return []
-        since = monotonic() - self._fleet.poll_s - LATE * self._told.patience_s - _PATIENCE_S
-        return [poll for poll, slot in self._fleet.slots.items() if slot.ready and slot.work and slot.asked < since]
+        since = monotonic() - self._pool.poll_s - LATE * self._told.patience_s - _PATIENCE_S
+        return [
+            poll for poll, handle in self._pool.handles.items() if handle.ready and handle.work and handle.asked < since
+        ]
 
     def give_up(self, poll: Any) -> Sequence[Outcome]:
         """The outcomes of a worker that does not answer."""
-        slot = self._fleet.slots.pop(poll)
-        self._fleet.replace(slot)
-        reason = unanswered(self._told, next(iter(next(iter(slot.work.values())))))
-        return slot.lost(OutcomeStatus.FAILED, reason, self._told.rules)
+        handle = self._pool.handles.pop(poll)
+        self._pool.replace(handle)
+        reason = unanswered(self._told, next(iter(next(iter(handle.work.values())))))
+        return handle.lost(OutcomeStatus.FAILED, reason, self._told.rules)
 
-    def _is_doubtful(self, slot: Slot, error: RayError) -> bool:
+    def _is_doubtful(self, handle: WorkerHandle, error: RayError) -> bool:
         """Whether it is not known yet if the process died, its node, or neither."""
-        if self._fleet.closing or not isinstance(error, ActorUnavailableError | ObjectLostError):
+        if self._pool.closing or not isinstance(error, ActorUnavailableError | ObjectLostError):
             return False
-        since = monotonic() if slot.doubted is None else slot.doubted
-        return node_lives(slot.node or "") and monotonic() - since < _DOUBT_S
+        since = monotonic() if handle.doubted is None else handle.doubted
+        return node_lives(handle.node or "") and monotonic() - since < _DOUBT_S
 
 
 def first_line(error: Exception) -> str:
@@ -102,10 +104,10 @@ def first_line(error: Exception) -> str:
     return str(error).strip().split("\n", 1)[0]
 
 
-def _lost_with_node(slot: Slot, error: RayError) -> bool:
+def _lost_with_node(handle: WorkerHandle, error: RayError) -> bool:
     """Whether Ray says so, the node is dead, or the worker stays out of reach."""
     if isinstance(error, NodeDiedError | ActorUnavailableError | ObjectLostError):
         return True
     if isinstance(error, RayActorError) and error.preempted:
         return True
-    return slot.node is not None and not node_lives(slot.node)
+    return handle.node is not None and not node_lives(handle.node)

@@ -8,11 +8,11 @@ import numpy as np
 
 from ...core.trials.assignment import Assignment, ErrorRule, Outcome, OutcomeStatus, decide, unbegun
 from ...core.trials.reports import ReportBatch
-from ..executor import Arrivals
+from ..executor import Updates
 
 
 @dataclass(slots=True)
-class Slot:
+class WorkerHandle:
     """One worker as the driver sees it.
 
     Attributes:
@@ -84,14 +84,14 @@ class Slot:
         del self.work[name]
         return True
 
-    def fence(self, reports: ReportBatch, outcomes: Sequence[Outcome]) -> Arrivals:
+    def fence(self, reports: ReportBatch, outcomes: Sequence[Outcome]) -> Updates:
         """What belongs to the attempts that the worker was given; anything else was superseded and is dropped.
 
         It also notes how far each trial has reported.
         """
         kept = self._fence_reports(reports)
         self.reported.update(kept.last_steps())
-        return Arrivals(kept, [outcome for outcome in outcomes if self._given(outcome.trial) == outcome.attempt])
+        return Updates(kept, [outcome for outcome in outcomes if self._given(outcome.trial) == outcome.attempt])
 
     def lost(self, status: OutcomeStatus, reason: str, rules: Sequence[ErrorRule] = ()) -> list[Outcome]:
         """The outcomes of what a dead worker was given: it trained the oldest group, and had not begun the others.

@@ -13,30 +13,30 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from ....trainers import TrainerError
 from ...core.placement.kinds import WorkerKind
 from ..worker.ranks.actor import Worker
-from ..worker.ranks.actor_settings import WorkerSettings
-from ..worker.ranks.peer import Peer
-from ..worker.settings import EngineSettings, thread_variables
+from ..worker.ranks.actor_settings import ActorSettings
+from ..worker.ranks.process import RankProcess
+from ..worker.settings import TrainingSettings, thread_variables
 
 _CALLS_AT_ONCE = 3
 """A worker answers a poll while it takes new work or a request to pause."""
 _LIFE = 2
-"""Calls that a peer answers beside its training: one that lasts as long as it lives, and questions."""
+"""Calls that a rank's process answers beside its training: one that lasts as long as it lives, and questions."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Company:
+class _ProcessGroup:
     """What belongs to a worker of several processes besides the actor of rank 0."""
 
     group: PlacementGroup
-    peers: Sequence[Any]
+    processes: Sequence[Any]
 
     def end(self) -> None:
-        for peer in self.peers:
-            ray.kill(peer)
+        for process in self.processes:
+            ray.kill(process)
         remove_placement_group(self.group)
 
 
-class WorkerMaker:
+class WorkerLauncher:
     """Makes workers of one kind, and ends them; Ray must be initialised.
 
     Args:
@@ -44,51 +44,51 @@ class WorkerMaker:
         settings: What every worker is told.
     """
 
-    def __init__(self, kind: WorkerKind, settings: EngineSettings) -> None:
+    def __init__(self, kind: WorkerKind, settings: TrainingSettings) -> None:
         self.kind = kind
         paths = tuple(path for path in sys.path if path)
         told = _pickled(replace(settings, warm=kind.warm))
-        self._settings = ray.put(WorkerSettings(told, thread_variables(kind.cpu), paths))
+        self._settings = ray.put(ActorSettings(told, thread_variables(kind.cpu), paths))
         self._uses = {"num_cpus": kind.cpu, "num_gpus": kind.gpu, "memory": kind.memory}
         self._worker = ray.remote(Worker)
-        self._peer = ray.remote(concurrency_groups={"life": _LIFE})(Peer)  # type: ignore[call-overload]
-        self._companies: dict[Any, _Company] = {}
+        self._process = ray.remote(concurrency_groups={"life": _LIFE})(RankProcess)  # type: ignore[call-overload]
+        self._process_groups: dict[Any, _ProcessGroup] = {}
         """By the actor of rank 0."""
 
-    def make(self) -> Any:
+    def launch(self) -> Any:
         """Starts a worker, which Ray places as soon as there is room; of several processes this is rank 0."""
         if self.kind.processes > 1:
-            return self._make_company()
+            return self._launch_together()
         return self._start((), label_selector=dict(self.kind.labels) or None)
 
     def end(self, actor: Any) -> None:
         """Kills all processes of a worker, wherever they are, and gives its room back."""
         ray.kill(actor)
-        company = self._companies.pop(actor, None)
-        if company is not None:
-            company.end()
+        process_group = self._process_groups.pop(actor, None)
+        if process_group is not None:
+            process_group.end()
 
     def close(self) -> None:
         """Ends the workers of several processes that are left."""
-        for actor in list(self._companies):
+        for actor in list(self._process_groups):
             self.end(actor)
 
-    def _start(self, peers: Sequence[Any], **where: Any) -> Any:
+    def _start(self, processes: Sequence[Any], **where: Any) -> Any:
         options = self._worker.options(**self._uses, **where, max_concurrency=_CALLS_AT_ONCE)
-        return options.remote(self._settings, peers)
+        return options.remote(self._settings, processes)
 
-    def _make_company(self) -> Any:
+    def _launch_together(self) -> Any:
         bundles = [self.kind.needs] * self.kind.processes
         labels = [dict(self.kind.labels)] * len(bundles)
         group = placement_group(bundles, strategy="PACK", bundle_label_selector=labels)
         first, *others = (PlacementGroupSchedulingStrategy(group, place) for place in range(len(bundles)))
-        peers = [self._peer.options(**self._uses, scheduling_strategy=other).remote() for other in others]
-        actor = self._start(peers, scheduling_strategy=first)
-        self._companies[actor] = _Company(group, peers)
+        processes = [self._process.options(**self._uses, scheduling_strategy=other).remote() for other in others]
+        actor = self._start(processes, scheduling_strategy=first)
+        self._process_groups[actor] = _ProcessGroup(group, processes)
         return actor
 
 
-def _pickled(settings: EngineSettings) -> bytes:
+def _pickled(settings: TrainingSettings) -> bytes:
     try:
         pickled: bytes = cloudpickle.dumps(settings)  # type: ignore[no-untyped-call]
     except Exception as error:

@@ -11,12 +11,20 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from ...core.placement.kinds import Suiting, WorkerKind
-from ...core.placement.staffing import Node, additions, fits, most_on_a_node, room_makers, staffing, taken_from
+from ...core.placement.autoscaling import (
+    Node,
+    additions,
+    fits,
+    most_on_a_node,
+    taken_from,
+    worker_targets,
+    workers_to_evict,
+)
+from ...core.placement.kinds import KindIndices, WorkerKind
 from ..cluster.nodes import ask_for, draining_nodes, is_own_ray, nodes, placed_actors
-from ..worker.settings import EngineSettings
-from .handle import Slot
-from .launcher import WorkerMaker
+from ..worker.settings import TrainingSettings
+from .handle import WorkerHandle
+from .launcher import WorkerLauncher
 from .shortage import Shortage
 
 _logger = logging.getLogger(__name__)
@@ -32,7 +40,7 @@ _PROBE_S = 1.0
 _CLOSE_S = 5.0
 
 
-class Fleet:
+class WorkerPool:
     """The workers of a sweep; Ray must be initialised.
 
     Args:
@@ -41,13 +49,13 @@ class Fleet:
         gone: Called with the number of each worker that has ended.
     """
 
-    def __init__(self, kinds: Sequence[WorkerKind], settings: EngineSettings, gone: Callable[[int], None]) -> None:
+    def __init__(self, kinds: Sequence[WorkerKind], settings: TrainingSettings, gone: Callable[[int], None]) -> None:
         self._kinds, self._gone = kinds, gone
-        self._makers = [WorkerMaker(kind, settings) for kind in kinds]
+        self._launchers = [WorkerLauncher(kind, settings) for kind in kinds]
         self._own = is_own_ray()
-        self.slots: dict[Any, Slot] = {}
-        """The slots by their pending poll."""
-        self._doubted: list[Slot] = []
+        self.handles: dict[Any, WorkerHandle] = {}
+        """The handles by their pending poll."""
+        self._doubted: list[WorkerHandle] = []
         """Workers out of reach that are to be asked again soon."""
         self.closing = False
         """Whether no worker takes the place of another any more."""
@@ -60,16 +68,16 @@ class Fleet:
         self._shortage = Shortage(kinds)
 
     @property
-    def open(self) -> list[Slot]:
+    def open(self) -> list[WorkerHandle]:
         """The workers that take work."""
-        return [slot for slot in self.slots.values() if slot.open]
+        return [handle for handle in self.handles.values() if handle.open]
 
     @property
     def due(self) -> bool:
         """Whether it is time to look after the workers."""
         return self._looked is None or monotonic() - self._looked >= _LOOK_S
 
-    def look(self, classes: Mapping[Suiting, int], waiting: Mapping[Suiting, int], *, certain: bool) -> None:
+    def look(self, classes: Mapping[KindIndices, int], waiting: Mapping[KindIndices, int], *, certain: bool) -> None:
         """Makes and ends workers so that there are as many as there is work and room for.
 
         Args:
@@ -81,23 +89,23 @@ class Fleet:
         self._find_placed()
         if not self._own:
             self._leave_draining()
-        staff = staffing(self._kinds, classes, self._counts(lambda slot: slot.open))
+        targets = worker_targets(self._kinds, classes, self._counts(lambda handle: handle.open))
         there = self._nodes()
         if certain and not self._own:
-            self._ask(staff.asked)
-            self._end_spare(staff.wanted)
-            self._end_placeless(staff.wanted, there)
-        self._start(staff.wanted, there)
+            self._ask(targets.asked)
+            self._end_spare(targets.wanted)
+            self._end_placeless(targets.wanted, there)
+        self._start(targets.wanted, there)
         self._make_room(waiting, there)
         if not self._own:
-            self._shortage.note(staff.wanted, self._counts(_has_room), there)
+            self._shortage.note(targets.wanted, self._counts(_has_room), there)
 
-    def first_of(self, kind: int) -> tuple[Slot, float]:
+    def first_of(self, kind: int) -> tuple[WorkerHandle, float]:
         """A worker of a kind, which is started if there is none, and the share of its device that each may use."""
-        if not any(slot.kind == kind for slot in self.slots.values()):
+        if not any(handle.kind == kind for handle in self.handles.values()):
             self.add(kind, roomless=not fits(self._kinds[kind], nodes()))
-        slot, of = next(slot for slot in self.slots.values() if slot.kind == kind), self._kinds[kind]
-        return slot, min(1.0, of.gpu) if of.gpu else 1 / max(1, most_on_a_node(of, nodes()))
+        handle, needs = next(handle for handle in self.handles.values() if handle.kind == kind), self._kinds[kind]
+        return handle, min(1.0, needs.gpu) if needs.gpu else 1 / max(1, most_on_a_node(needs, nodes()))
 
     def note_wait(self, kind: int) -> None:
         """Says once that nothing in the cluster has room for a worker of a kind, while somebody waits for it."""
@@ -107,82 +115,84 @@ class Fleet:
 
     def add(self, kind: int, *, roomless: bool = False) -> None:
         """Starts a worker."""
-        actor, now = self._makers[kind].make(), monotonic()
-        self.slots[actor.poll.remote(0.0)] = Slot(actor, now, self._made, kind, now, roomless)
+        actor, now = self._launchers[kind].launch(), monotonic()
+        self.handles[actor.poll.remote(0.0)] = WorkerHandle(actor, now, self._made, kind, now, roomless)
         self._made += 1
 
-    def replace(self, slot: Slot) -> None:
+    def replace(self, handle: WorkerHandle) -> None:
         """Ends a worker that is given up and starts another; on a cluster where there is room, so a little later."""
-        if slot.doubted is None:
+        if handle.doubted is None:
             if self._own and not self.closing:
-                self.add(slot.kind)
+                self.add(handle.kind)
             self._looked = None
         # It may be alive and only out of reach: it must not go on with work that another worker is given.
-        self.end(slot)
+        self.end(handle)
 
-    def doubt(self, slot: Slot) -> None:
+    def doubt(self, handle: WorkerHandle) -> None:
         """Keeps a worker that is out of reach until it is known what happened to it; another takes its place."""
-        if slot.doubted is None:
-            slot.doubted, self._looked = monotonic(), None
+        if handle.doubted is None:
+            handle.doubted, self._looked = monotonic(), None
             if self._own:
-                self.add(slot.kind)
-        slot.asked = monotonic()
-        self._doubted.append(slot)
+                self.add(handle.kind)
+        handle.asked = monotonic()
+        self._doubted.append(handle)
 
     def probe(self) -> None:
         """Asks workers again that are out of reach."""
-        for slot in [slot for slot in self._doubted if monotonic() - slot.asked >= _PROBE_S]:
-            self._doubted.remove(slot)
-            self.slots[slot.actor.poll.remote(0.0)] = slot
+        for handle in [handle for handle in self._doubted if monotonic() - handle.asked >= _PROBE_S]:
+            self._doubted.remove(handle)
+            self.handles[handle.actor.poll.remote(0.0)] = handle
 
-    def poll_again(self, slot: Slot) -> None:
+    def poll_again(self, handle: WorkerHandle) -> None:
         """Goes on with a worker that has answered, unless it was only waited for to end."""
-        if slot.leaving and not slot.work:
-            self.end(slot)
+        if handle.leaving and not handle.work:
+            self.end(handle)
             return
-        slot.asked = monotonic()
+        handle.asked = monotonic()
         # Where there are many workers, each answers less often and more at once.
-        self.slots[slot.actor.poll.remote(self.poll_s)] = slot
+        self.handles[handle.actor.poll.remote(self.poll_s)] = handle
 
     @property
     def poll_s(self) -> float:
         """Seconds that a worker waits with its answer, where nothing happens."""
-        return 0.25 + len(self.slots) / 200
+        return 0.25 + len(self.handles) / 200
 
-    def end(self, slot: Slot) -> None:
+    def end(self, handle: WorkerHandle) -> None:
         """Ends a worker now, whatever it does."""
-        self.slots = {poll: one for poll, one in self.slots.items() if one is not slot}
+        self.handles = {poll: one for poll, one in self.handles.items() if one is not handle}
         if not self.closing:
-            self._gone(slot.number)
-        self._makers[slot.kind].end(slot.actor)
+            self._gone(handle.number)
+        self._launchers[handle.kind].end(handle.actor)
 
     def close(self) -> None:
         """Lets workers without work close their trials, and others start up, for a few seconds, and ends them all."""
         if self._asked is not None:
             with suppress(RayError, OSError, RuntimeError):  # the cluster may be gone
                 ask_for((), ())
-        closing = [slot.actor.close.remote(_CLOSE_S) for slot in self.slots.values() if slot.ready and not slot.work]
+        closing = [
+            handle.actor.close.remote(_CLOSE_S) for handle in self.handles.values() if handle.ready and not handle.work
+        ]
         # Of an actor that is killed while Ray creates it, Ray may keep the CPU until the job ends.
         self._find_placed()
-        closing += [poll for poll, slot in self.slots.items() if not slot.ready and slot.placed]
+        closing += [poll for poll, handle in self.handles.items() if not handle.ready and handle.placed]
         if closing:
             ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_S)
-        for slot in (*self.slots.values(), *self._doubted):
-            self.end(slot)
-        for maker in self._makers:
-            maker.close()
+        for handle in (*self.handles.values(), *self._doubted):
+            self.end(handle)
+        for launcher in self._launchers:
+            launcher.close()
         self._doubted.clear()
 
     def _find_placed(self) -> None:
         """Takes note of which workers have a place: Ray is asked once for all of them."""
-        unknown = [slot for slot in self.slots.values() if not slot.placed]
+        unknown = [handle for handle in self.handles.values() if not handle.placed]
         there = placed_actors() if unknown else frozenset()
-        for slot in unknown:
-            slot.begun = slot.actor._actor_id.hex() in there
+        for handle in unknown:
+            handle.begun = handle.actor._actor_id.hex() in there
 
-    def _counts(self, which: Callable[[Slot], bool]) -> list[int]:
+    def _counts(self, which: Callable[[WorkerHandle], bool]) -> list[int]:
         """How many workers of each kind are such, of those that stay."""
-        counts = Counter(slot.kind for slot in self.slots.values() if not slot.leaving and which(slot))
+        counts = Counter(handle.kind for handle in self.handles.values() if not handle.leaving and which(handle))
         return [counts[kind] for kind in range(len(self._kinds))]
 
     def _nodes(self) -> list[Node]:
@@ -191,15 +201,15 @@ class Fleet:
         if not self._own or len(there) != 1:
             return there
         there = [replace(node, free=node.total) for node in there]
-        for slot in (*self.slots.values(), *self._doubted):
-            if slot.placed:
-                there = taken_from(there, there[0].name, self._kinds[slot.kind])
+        for handle in (*self.handles.values(), *self._doubted):
+            if handle.placed:
+                there = taken_from(there, there[0].name, self._kinds[handle.kind])
         return there
 
     def _start(self, wanted: Sequence[int], there: Sequence[Node]) -> None:
         """Starts workers where there is room, and one of each wanted kind in any case, for Ray to find room for."""
-        pending = self._counts(lambda slot: not slot.ready)
-        ready = self._counts(lambda slot: slot.ready)
+        pending = self._counts(lambda handle: not handle.ready)
+        ready = self._counts(lambda handle: handle.ready)
         more = additions(self._kinds, wanted, ready, there)
         for kind in range(len(self._kinds)):
             for _ in range(more[kind] - pending[kind]):
@@ -210,14 +220,14 @@ class Fleet:
     def _leave_draining(self) -> None:
         """Takes the work back from workers whose nodes are going away: running steps end and are saved."""
         going = draining_nodes()
-        for slot in self.open:
-            if leaving := slot.nodes & going:
-                _logger.info("Node %s is going away: worker %d ends.", min(leaving), slot.number)
-                slot.leaving = True
-                if slot.work:
-                    slot.actor.pause.remote()
+        for handle in self.open:
+            if leaving := handle.nodes & going:
+                _logger.info("Node %s is going away: worker %d ends.", min(leaving), handle.number)
+                handle.leaving = True
+                if handle.work:
+                    handle.actor.pause.remote()
                 else:
-                    self.end(slot)
+                    self.end(handle)
 
     def _end_spare(self, wanted: Sequence[int]) -> None:
         """Ends workers that have nothing to do where fewer have been wanted for a while."""
@@ -227,34 +237,36 @@ class Fleet:
             self._wanted.popleft()
         if now - self._wanted[0][0] < _SPARE_S:
             return
-        busy = Counter(slot.node for slot in self.slots.values() if slot.work)
-        for kind, have in enumerate(self._counts(lambda slot: True)):
+        busy = Counter(handle.node for handle in self.handles.values() if handle.work)
+        for kind, have in enumerate(self._counts(lambda handle: True)):
             spare = have - max(counts[kind] for _, counts in self._wanted)
-            idle = [slot for slot in self.open if slot.kind == kind and not slot.work]
-            for slot in sorted(idle, key=lambda slot: busy[slot.node])[: max(0, spare)]:
-                self.end(slot)
+            idle = [handle for handle in self.open if handle.kind == kind and not handle.work]
+            for handle in sorted(idle, key=lambda handle: busy[handle.node])[: max(0, spare)]:
+                self.end(handle)
 
     def _end_placeless(self, wanted: Sequence[int], there: Sequence[Node]) -> None:
         """Ends workers that no node can hold any more, but for one of a kind that is wanted and has no other."""
         since, whole = monotonic() - _PLACELESS_S, [replace(node, free=node.total) for node in there]
-        for kind, ready in enumerate(self._counts(lambda slot: slot.ready)):
-            pending = [slot for slot in self.slots.values() if slot.kind == kind and not slot.ready]
-            waiting = [slot for slot in pending if slot.asked < since and not slot.placed]
+        for kind, ready in enumerate(self._counts(lambda handle: handle.ready)):
+            pending = [handle for handle in self.handles.values() if handle.kind == kind and not handle.ready]
+            waiting = [handle for handle in pending if handle.asked < since and not handle.placed]
             (hold,) = additions([self._kinds[kind]], [ready + len(pending)], [0], whole) if waiting else (0,)
             keep = max(hold, 1) if wanted[kind] else 0
-            for slot in waiting[: max(0, ready + len(pending) - keep)]:
-                self.end(slot)
+            for handle in waiting[: max(0, ready + len(pending) - keep)]:
+                self.end(handle)
 
-    def _make_room(self, waiting: Mapping[Suiting, int], there: Sequence[Node]) -> None:
+    def _make_room(self, waiting: Mapping[KindIndices, int], there: Sequence[Node]) -> None:
         """Ends idle workers where work waits for a kind that has no worker, nor room for one beside them."""
-        placed = {slot.kind for slot in self.slots.values() if slot.placed}
+        placed = {handle.kind for handle in self.handles.values() if handle.placed}
         for kinds in waiting:
             if placed & set(kinds):
                 continue
             since = monotonic() - _STARVED_S
-            idle = [slot for slot in self.open if not slot.work and slot.idle_since <= since]
-            makers = room_makers(self._kinds[kinds[0]], [(one.node, self._kinds[one.kind]) for one in idle], there)
-            for place in makers or ():
+            idle = [handle for handle in self.open if not handle.work and handle.idle_since <= since]
+            evicted = workers_to_evict(
+                self._kinds[kinds[0]], [(one.node, self._kinds[one.kind]) for one in idle], there
+            )
+            for place in evicted or ():
                 self.end(idle[place])
             return
 
@@ -264,6 +276,6 @@ class Fleet:
             self._asked = asked
 
 
-def _has_room(slot: Slot) -> bool:
+def _has_room(handle: WorkerHandle) -> bool:
     """Whether it has a place, or could have had one when it was started: to start takes a while."""
-    return not slot.roomless or slot.placed
+    return not handle.roomless or handle.placed

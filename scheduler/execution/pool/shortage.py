@@ -4,8 +4,8 @@ import logging
 from collections.abc import Sequence
 from time import monotonic
 
+from ...core.placement.autoscaling import Node, lack_sentence
 from ...core.placement.kinds import WorkerKind
-from ...core.placement.staffing import Node, lack_sentence
 
 _logger = logging.getLogger(__name__)
 

@@ -9,12 +9,12 @@ from math import isfinite
 from ....trainers import TrainerError
 from ...core.trials.assignment import Assignment, ErrorAction, ErrorRule, Outcome, OutcomeStatus, decide
 from .failures import describe, is_out_of_memory, memory_sentence
-from .open_trials import OpenTrial, close
 from .report_queue import ReportQueue
+from .trial_cache import OpenTrial, close
 
 
 @dataclass(slots=True)
-class TrialRun:
+class AssignmentRun:
     """One assignment while it is trained.
 
     Attributes:
@@ -57,13 +57,13 @@ class TrialRun:
         """Whether a step is to be trained next."""
         return self.outcome is None and not self.opened.ended and self.opened.step < self.assignment.stop
 
-    def take(self, metrics: dict[str, float] | None) -> None:
+    def record(self, metrics: dict[str, float] | None) -> None:
         """Takes what a step has returned: reports it, and ends as DIVERGED where a metric is not finite."""
         trial = self.opened
         if metrics is None:
             trial.ended = True
             return
-        trial.take(metrics)
+        trial.record(metrics)
         if trial.step > max(self.step, self.assignment.reported):
             elapsed_s = self.assignment.elapsed_s + self.elapsed_s
             self.reports.append(self.assignment, trial.step, time.time_ns() // 1000, elapsed_s, metrics)
@@ -154,7 +154,7 @@ class WorkClock:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock, self._last = clock, clock()
 
-    def divide(self, runs: Sequence[TrialRun], idle_s: float = 0.0) -> None:
+    def divide(self, runs: Sequence[AssignmentRun], idle_s: float = 0.0) -> None:
         """Gives each run an equal share of the time since the last call, but for seconds in which nothing was done."""
         now = self._clock()
         share, self._last = (now - self._last - idle_s) / max(1, len(runs)), now

@@ -14,16 +14,16 @@ from ....trainers import measure_group_size
 from ....trainers.process import kill_processes, quiet_s
 from ...core.trials.assignment import Assignment, Outcome, OutcomeStatus
 from ...storage import Location, SweepDirectory
-from .assignment_run import TrialRun
+from .assignment_run import AssignmentRun
 from .failures import describe, free_memory
-from .open_trials import OpenTrial, OpenTrials, close
 from .opener import LocalOpener, Opener
 from .output import TrialOutput
 from .report_queue import ReportQueue
 from .session import Session
-from .settings import EngineSettings
+from .settings import TrainingSettings
 from .storage_wait import StorageWait, Turns
-from .watchdog import Overdue, Watch
+from .trial_cache import OpenTrial, TrialCache, close
+from .watchdog import StepTimeout, Watchdog
 
 
 class Output(Protocol):
@@ -58,7 +58,7 @@ class Engine:
 
     def __init__(
         self,
-        settings: EngineSettings,
+        settings: TrainingSettings,
         reports: ReportQueue,
         opener: Opener | None = None,
         output: Output | None = None,
@@ -67,15 +67,15 @@ class Engine:
     ) -> None:
         self._settings, self._reports, self._clock, self._passing = settings, reports, clock, passing
         self._opener = opener or LocalOpener(settings)
-        self._layout = SweepDirectory(settings.directory)
-        self._trials = OpenTrials(self._layout, self._opener)
+        self._directory = SweepDirectory(settings.directory)
+        self._trials = TrialCache(self._directory, self._opener)
         self._warm = settings.warm
         self._paused = Event()
-        self._watch = Watch(settings, quiet_s, None if opener is None else opener.fault)
-        self._output = output or TrialOutput(self._watch.heard)
-        self._runs: Sequence[TrialRun] = ()
+        self._watchdog = Watchdog(settings, quiet_s, None if opener is None else opener.fault)
+        self._output = output or TrialOutput(self._watchdog.heard)
+        self._runs: Sequence[AssignmentRun] = ()
         """The group that is being trained, or was trained last."""
-        self._storage = StorageWait(self._layout.path, self._paused, clock)
+        self._storage = StorageWait(self._directory.path, self._paused, clock)
 
     @property
     def waiting(self) -> str | None:
@@ -119,7 +119,7 @@ class Engine:
         Args:
             group: Assignments with one `stop`; lanes of it are trained as one model.
         """
-        self._runs = [TrialRun(assignment, self._settings.metric, self._reports) for assignment in group]
+        self._runs = [AssignmentRun(assignment, self._settings.metric, self._reports) for assignment in group]
         if self._settings.fuse and self._warm:
             self._warm = max(self._warm, 2 * len(group))
         return self._train(self._runs)
@@ -131,7 +131,7 @@ class Engine:
         killed, the reason goes to the log, with the stack of a step that takes too long, and what was trained in the
         step has failed. The rest of the group was interrupted.
         """
-        late = self._watch.overdue()
+        late = self._watchdog.overdue()
         if late is None:
             return []
         others = self._opener.stacks() if late.stack else ""
@@ -153,7 +153,7 @@ class Engine:
             Exception: Whatever the training code raises.
         """
         trials: list[OpenTrial] = []
-        with self._output.captured(self._layout.log(assignments[0].trial)):
+        with self._output.captured(self._directory.log(assignments[0].trial)):
             try:
                 for assignment in assignments:
                     trials.append(self._trials.open(assignment))
@@ -168,7 +168,7 @@ class Engine:
             run.close()
         self._trials.trim(0)
 
-    def _train(self, runs: Sequence[TrialRun]) -> Turns[None]:
+    def _train(self, runs: Sequence[AssignmentRun]) -> Turns[None]:
         if self._paused.is_set() or self._opener.broken:
             for run in runs:
                 run.end(OutcomeStatus.INTERRUPTED)
@@ -180,9 +180,9 @@ class Engine:
                 yield from self._train(part)
 
     def _session(self) -> Session:
-        return Session(self._trials, self._storage, self._paused, self._watch, self._settings.every, self._clock)
+        return Session(self._trials, self._storage, self._paused, self._watchdog, self._settings.every, self._clock)
 
-    def _train_alone(self, run: TrialRun) -> Turns[None]:
+    def _train_alone(self, run: AssignmentRun) -> Turns[None]:
         with self._captured([run]):
             if run.alone:
                 print("Going on with nothing else in this worker's memory.")  # noqa: T201
@@ -199,14 +199,14 @@ class Engine:
         if not self._opener.broken and run.reopen_alone():
             yield from self._train_alone(run)
 
-    def _train_fused(self, runs: Sequence[TrialRun]) -> Turns[list[Sequence[TrialRun]]]:
+    def _train_fused(self, runs: Sequence[AssignmentRun]) -> Turns[list[Sequence[AssignmentRun]]]:
         """Trains lanes as one model.
 
         Returns:
             What is to be trained for itself, from its newest checkpoints: where that raised, the two halves of those
             that are left, which finds the lane that raises, and groups that fit into memory.
         """
-        halves = list[Sequence[TrialRun]]()
+        halves = list[Sequence[AssignmentRun]]()
         with self._captured(runs):
             try:
                 yield from self._session().train_fused(runs)
@@ -227,16 +227,16 @@ class Engine:
         return [*halves, *([run] for run in runs if run.reopen_alone())]
 
     @contextmanager
-    def _captured(self, runs: Sequence[TrialRun]) -> Iterator[None]:
+    def _captured(self, runs: Sequence[AssignmentRun]) -> Iterator[None]:
         """Sends what is printed meanwhile to the log of the first run, and judges those that have failed then."""
-        log = self._layout.log(runs[0].assignment.trial)
-        with self._output.captured(log) as file, self._watch.stacks_to(file):
+        log = self._directory.log(runs[0].assignment.trial)
+        with self._output.captured(log) as file, self._watchdog.stacks_to(file):
             yield
             for run in runs:
                 run.judge(self._settings.rules, self._output.last)
 
 
-def _end_late(run: TrialRun, late: Overdue) -> None:
+def _end_late(run: AssignmentRun, late: StepTimeout) -> None:
     if run.outcome is None:
         if any(run is one for one in late.runs):
             run.elapsed_s += late.elapsed_s / len(late.runs)

@@ -6,7 +6,7 @@ from typing import Protocol
 from ....trainers import Training, open_training
 from ...core.trials.assignment import Assignment, OutcomeStatus
 from ...storage import Checkpoint
-from .settings import EngineSettings
+from .settings import TrainingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class LocalOpener:
 
     broken = False
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: TrainingSettings) -> None:
         self._settings = settings
 
     def open(self, assignment: Assignment, found: Checkpoint | None) -> Training:

@@ -58,7 +58,7 @@ class ReportQueue:
             self._most = inf
             self._room.notify_all()
 
-    def take(self) -> ReportBatch:
+    def drain(self) -> ReportBatch:
         """Removes and returns the reports that are there now, in order."""
         rows = [self._rows.popleft() for _ in range(len(self._rows))]
         with self._room:

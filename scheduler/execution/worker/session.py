@@ -12,10 +12,10 @@ from threading import Event
 from ....trainers import FusedTrainings, fuse_trainings
 from ...core.trials.assignment import OutcomeStatus
 from ...errors import ObjectStoreError
-from .assignment_run import TrialRun, WorkClock
-from .open_trials import OpenTrials
+from .assignment_run import AssignmentRun, WorkClock
 from .storage_wait import Errors, StorageWait, Turns
-from .watchdog import Watch
+from .trial_cache import TrialCache
+from .watchdog import Watchdog
 
 _GOES_ON = {OutcomeStatus.COMPLETED, OutcomeStatus.INTERRUPTED}
 
@@ -27,30 +27,36 @@ class Session:
         trials: The trials in this worker's memory.
         storage: Waits where they cannot be saved.
         paused: Set when work is to end after the step that is being trained.
-        watch: Told of each step.
+        watchdog: Told of each step.
         every: Steps after which a checkpoint is saved between two rungs; None saves none there.
         clock: Seconds on the clock by which the worker's time is counted.
     """
 
     def __init__(
         self,
-        trials: OpenTrials,
+        trials: TrialCache,
         storage: StorageWait,
         paused: Event,
-        watch: Watch,
+        watchdog: Watchdog,
         every: int | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._trials, self._storage, self._paused, self._watch, self._every = trials, storage, paused, watch, every
+        self._trials, self._storage, self._paused, self._watchdog, self._every = (
+            trials,
+            storage,
+            paused,
+            watchdog,
+            every,
+        )
         self._clock = WorkClock(clock)
 
-    def train_alone(self, run: TrialRun) -> Turns[None]:
+    def train_alone(self, run: AssignmentRun) -> Turns[None]:
         """Trains one run to its outcome."""
         with self._accounted([run]):
             yield from self._open([run])
             yield from self._advance(run)
 
-    def train_fused(self, runs: Sequence[TrialRun]) -> Turns[None]:
+    def train_fused(self, runs: Sequence[AssignmentRun]) -> Turns[None]:
         """Trains the lanes that stand at one step as one model; those at another step are another model."""
         with self._accounted(runs):
             yield from self._open(runs)
@@ -64,16 +70,16 @@ class Session:
                     yield from self._advance_fused(part)
 
     @contextmanager
-    def _accounted(self, runs: Sequence[TrialRun]) -> Iterator[None]:
+    def _accounted(self, runs: Sequence[AssignmentRun]) -> Iterator[None]:
         """Where the training code raises, the time until then goes to the runs that are left."""
         try:
             yield
         except BaseException:
-            self._watch.end()
+            self._watchdog.end()
             self._clock.divide([run for run in runs if run.outcome is None])
             raise
 
-    def _open(self, runs: Sequence[TrialRun]) -> Turns[None]:
+    def _open(self, runs: Sequence[AssignmentRun]) -> Turns[None]:
         for run in runs:
             try:
                 found = yield from self._storage.read(partial(self._trials.find, run.assignment, run.step))
@@ -82,40 +88,40 @@ class Session:
                     raise
                 run.end(OutcomeStatus.INTERRUPTED)
                 continue
-            self._watch.begin([run], 0)
-            run.open(self._trials.take(run.assignment, found))
+            self._watchdog.begin([run], 0)
+            run.open(self._trials.acquire(run.assignment, found))
             run.opened.training.begin(run.assignment.stop)
-            self._watch.end()
+            self._watchdog.end()
             self._clock.divide([run], self._storage.waited())
             yield 0.0
 
-    def _advance(self, run: TrialRun) -> Turns[None]:
+    def _advance(self, run: AssignmentRun) -> Turns[None]:
         while run.due and not self._paused.is_set():
-            self._watch.begin([run], run.opened.step + 1)
+            self._watchdog.begin([run], run.opened.step + 1)
             metrics = run.opened.training.step()
-            self._watch.end()
+            self._watchdog.end()
             self._clock.divide([run])
-            run.take(metrics)
+            run.record(metrics)
             if run.due and self._at_interval(run.opened.step):
                 yield from self._save([run])
             yield 0.0
         yield from self._finish([run])
 
-    def _advance_fused(self, runs: Sequence[TrialRun]) -> Turns[None]:
+    def _advance_fused(self, runs: Sequence[AssignmentRun]) -> Turns[None]:
         while runs:
             runs = yield from self._advance_lanes(fuse_trainings([run.opened.training for run in runs]), runs)
             yield from self._save(runs)
             runs = [run for run in runs if run.due]
 
-    def _advance_lanes(self, fused: FusedTrainings, runs: Sequence[TrialRun]) -> Turns[Sequence[TrialRun]]:
+    def _advance_lanes(self, fused: FusedTrainings, runs: Sequence[AssignmentRun]) -> Turns[Sequence[AssignmentRun]]:
         """Trains lanes up to where they are to be saved between two rungs, and returns those that come so far."""
         while runs and not self._paused.is_set():
-            self._watch.begin(runs, runs[0].opened.step + 1)
+            self._watchdog.begin(runs, runs[0].opened.step + 1)
             reports = fused.step()
-            self._watch.end()
+            self._watchdog.end()
             self._clock.divide(runs)
             for run, metrics in zip(runs, reports, strict=True):
-                run.take(metrics)
+                run.record(metrics)
             lanes = [lane for lane, run in enumerate(runs) if run.due]
             save = bool(lanes) and self._at_interval(runs[lanes[0]].opened.step)
             if len(lanes) == len(runs) and not save:
@@ -139,21 +145,21 @@ class Session:
     def _at_interval(self, step: int) -> bool:
         return self._every is not None and step % self._every == 0
 
-    def _save(self, runs: Sequence[TrialRun]) -> Turns[None]:
+    def _save(self, runs: Sequence[AssignmentRun]) -> Turns[None]:
         """Saves trials between two rungs; one that cannot be saved fails alone."""
         errors = yield from self._saved(runs)
         for run, error in zip(runs, errors, strict=True):
             if error is not None and not self._storage.to_blame(error):
                 run.fail(error)
 
-    def _saved(self, runs: Sequence[TrialRun]) -> Turns[Errors]:
+    def _saved(self, runs: Sequence[AssignmentRun]) -> Turns[Errors]:
         """Saves trials; the time that they wait for the storage is nobody's training."""
         try:
             return (yield from self._storage.save(self._trials.save, [run.saving() for run in runs]))
         finally:
             self._clock.divide(runs, self._storage.waited())
 
-    def _finish(self, runs: Sequence[TrialRun]) -> Turns[None]:
+    def _finish(self, runs: Sequence[AssignmentRun]) -> Turns[None]:
         """Saves the trials that can go on later and settles the outcomes; one that cannot be saved fails alone."""
         if not runs:
             return
@@ -168,7 +174,7 @@ class Session:
             else:
                 run.close()
 
-    def _settle(self, run: TrialRun, error: BaseException | None) -> None:
+    def _settle(self, run: AssignmentRun, error: BaseException | None) -> None:
         """The outcome of a run whose trial was saved, or could not be: without room it is to be trained here again."""
         if error is not None and not self._storage.to_blame(error):
             run.fail(error)

@@ -9,7 +9,7 @@ from ...storage import Location
 
 
 @dataclass(frozen=True, slots=True)
-class EngineSettings:
+class TrainingSettings:
     """What every worker of a sweep is told.
 
     Attributes:

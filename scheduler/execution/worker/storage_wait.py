@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from ...errors import ObjectStoreError
 from ...storage import Location, is_outage, outage_words, pauses
-from .open_trials import OpenTrial
+from .trial_cache import OpenTrial
 
 Errors = list[BaseException | None]
 _Read = TypeVar("_Read")
@@ -20,13 +20,13 @@ class StorageWait:
     """Saves trials, and where the storage cannot be written tries again; `reason` may be read from another thread.
 
     Args:
-        folder: The sweep's directory.
+        directory: The sweep's directory.
         paused: Set when work is to end, which ends the wait.
         clock: Seconds on the clock by which the worker's time is counted.
     """
 
-    def __init__(self, folder: Location, paused: Event, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._folder, self._paused, self._clock = folder, paused, clock
+    def __init__(self, directory: Location, paused: Event, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._directory, self._paused, self._clock = directory, paused, clock
         self.reason: str | None = None
         """What cannot be written and why; None while nobody waits."""
         self._waited_s = 0.0
@@ -38,7 +38,7 @@ class StorageWait:
 
     def to_blame(self, error: BaseException) -> bool:
         """Whether it is the storage that is to blame for an error."""
-        return is_outage(error, self._folder)
+        return is_outage(error, self._directory)
 
     def read(self, read: Callable[[], _Read]) -> Turns[_Read]:
         """Reads something, again and again while the storage cannot be reached, or until work is to end.

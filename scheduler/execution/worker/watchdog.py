@@ -17,9 +17,9 @@ from threading import Event, Lock, get_ident
 from typing import IO
 
 from ...core.trials.assignment import OutcomeStatus
-from .assignment_run import TrialRun
+from .assignment_run import AssignmentRun
 from .opener import Fault
-from .settings import EngineSettings
+from .settings import TrainingSettings
 
 LATE = 1.25
 """How many times the limit passes until `faulthandler` writes: it is not set anew at every short step."""
@@ -27,7 +27,7 @@ _MARGIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Overdue:
+class StepTimeout:
     """A step that takes too long, or that another process of the worker cannot train.
 
     Attributes:
@@ -38,7 +38,7 @@ class Overdue:
         status: FAILED, or PREEMPTED where another process was lost with its node.
     """
 
-    runs: Sequence[TrialRun]
+    runs: Sequence[AssignmentRun]
     reason: str
     stack: str
     elapsed_s: float
@@ -49,13 +49,13 @@ class Overdue:
 class _Step:
     """The step that is being trained: of `runs`, the `number`-th (0 for opening a trial), by `thread` since `began`."""
 
-    runs: Sequence[TrialRun]
+    runs: Sequence[AssignmentRun]
     number: int
     thread: int
     began: float
 
 
-class Watch:
+class Watchdog:
     """Watches over the steps of one training thread; does nothing where no limit is given and no other process trains.
 
     Args:
@@ -65,7 +65,7 @@ class Watch:
     """
 
     def __init__(
-        self, settings: EngineSettings, quiet_s: Callable[[], float], fault: Callable[[], Fault | None] | None = None
+        self, settings: TrainingSettings, quiet_s: Callable[[], float], fault: Callable[[], Fault | None] | None = None
     ) -> None:
         self._settings, self._quiet_s, self._limit = settings, quiet_s, settings.patience_s
         self._fault, self._active = fault, fault is not None or self._limit is not None
@@ -75,7 +75,7 @@ class Watch:
         self._given_up = False
         self._stacks: IO[bytes] | None = None
 
-    def begin(self, runs: Sequence[TrialRun], number: int) -> None:
+    def begin(self, runs: Sequence[AssignmentRun], number: int) -> None:
         """A step begins: of these runs the one with this number, or 0 where a trial is opened."""
         if self._active:
             with self._lock:
@@ -99,7 +99,7 @@ class Watch:
             faulthandler.dump_traceback_later(LATE * self._limit + _MARGIN_S, file=self._stacks)
             self._armed = self._heard
 
-    def overdue(self) -> Overdue | None:
+    def overdue(self) -> StepTimeout | None:
         """The step that takes too long, once; from then on its thread gets no further than the step's end."""
         with self._lock:
             step = self._step
@@ -112,9 +112,9 @@ class Watch:
             self._given_up = True
         faulthandler.cancel_dump_traceback_later()
         if fault is not None:
-            return Overdue(step.runs, reason, "", time.monotonic() - step.began, fault.status)
+            return StepTimeout(step.runs, reason, "", time.monotonic() - step.began, fault.status)
         stack = "".join(traceback.format_stack(sys._current_frames()[step.thread]))
-        return Overdue(step.runs, reason, stack, time.monotonic() - step.began)
+        return StepTimeout(step.runs, reason, stack, time.monotonic() - step.began)
 
     @contextmanager
     def stacks_to(self, log: Path | None) -> Iterator[None]:
@@ -142,7 +142,7 @@ class Watch:
         return None
 
 
-def unanswered(settings: EngineSettings, trial: int) -> str:
+def unanswered(settings: TrainingSettings, trial: int) -> str:
     """What is said of a trial whose worker has not answered for longer than a step may take."""
     field, limit = min(
         (limit, field)

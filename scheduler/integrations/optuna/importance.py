@@ -12,7 +12,7 @@ from optuna.importance import (
 
 from ....search_spaces import SearchSpace
 from ...core.proposers.observations import Observations
-from ...core.proposers.surrogate import scores
+from ...core.proposers.surrogate import normal_scores
 from .space import quiet_optuna, trial_at
 
 _EVALUATORS: Mapping[str, Callable[[], BaseImportanceEvaluator]] = {
@@ -29,7 +29,7 @@ def evaluate(space: SearchSpace, observations: Observations, method: str) -> dic
         observations: Results at one resource level; they are taken by their ranks.
         method: "fanova" (Hutter et al., ICML 2014) or "ped_anova" (Watanabe et al., IJCAI 2023).
     """
-    targets = scores(observations.loss)
+    targets = normal_scores(observations.loss)
     if targets.min() == targets.max():
         return dict.fromkeys(space.varying, 0.0)
     with quiet_optuna():

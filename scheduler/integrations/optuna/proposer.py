@@ -110,9 +110,9 @@ def _finite_losses(observations: Observations) -> npt.NDArray[np.float64]:
     losses: npt.NDArray[np.float64] = observations.loss.copy()
     for resource in np.unique(observations.resource):
         alike = observations.resource == resource
-        at = observations.loss[alike]
-        worst = _worst(at if np.isfinite(at).any() else observations.loss)
-        losses[alike] = np.where(np.isfinite(at), at, worst)
+        found = observations.loss[alike]
+        worst = _worst(found if np.isfinite(found).any() else observations.loss)
+        losses[alike] = np.where(np.isfinite(found), found, worst)
     return losses
 
 

@@ -54,14 +54,14 @@ def test_every_order_of_completion_settles_what_sorting_the_full_rungs_would(
     while running:
         assert not bracket.finished
         trial, rung = running.pop(random.randrange(len(running)))
-        verdict = bracket.handle(trial, rung, loss[trial, rung])
-        for up, upper in verdict.promoted:
+        decision = bracket.handle(trial, rung, loss[trial, rung])
+        for up, upper in decision.promoted:
             assert up not in promoted[upper - 1], "promoted twice"
             promoted[upper - 1].add(up)
             running.append((up, upper))
-        assert not (stopped | completed) & {*verdict.stopped, *verdict.completed}, "settled twice"
-        stopped |= set(verdict.stopped)
-        completed |= set(verdict.completed)
+        assert not (stopped | completed) & {*decision.stopped, *decision.completed}, "settled twice"
+        stopped |= set(decision.stopped)
+        completed |= set(decision.completed)
     assert bracket.finished
     assert (promoted, stopped, completed) == settled(plan, loss)
 
@@ -77,9 +77,9 @@ def test_a_trial_is_settled_at_the_first_moment_when_no_missing_result_could_cha
     promoted, stopped = set[int](), set[int]()
     for trial in numbers:
         known[trial] = values[trial]
-        verdict = bracket.handle(trial, 0, values[trial])
-        promoted |= {up for up, _ in verdict.promoted}
-        stopped |= set(verdict.stopped)
+        decision = bracket.handle(trial, 0, values[trial])
+        promoted |= {up for up, _ in decision.promoted}
+        stopped |= set(decision.stopped)
         worlds = [settled(plan, world) for world in completions(known, plan.trials)]
         assert promoted == set.intersection(*(world[0][0] for world in worlds))
         assert stopped == set.intersection(*(world[1] for world in worlds))
@@ -97,9 +97,9 @@ def completions(known: dict[int, float], trials: int) -> list[dict[tuple[int, in
 
 def test_of_equal_losses_the_lower_trial_goes_on() -> None:
     bracket = bracket_of(BracketPlan(levels=(1, 3), sizes=(3, 1)), first_trial=7)
-    verdicts = [bracket.handle(trial, 0, 0.5) for trial in (9, 8, 7)]
-    assert [verdict.promoted for verdict in verdicts] == [[], [], [(7, 1)]]
-    assert [verdict.stopped for verdict in verdicts] == [[], [9], [8]]
+    decisions = [bracket.handle(trial, 0, 0.5) for trial in (9, 8, 7)]
+    assert [decision.promoted for decision in decisions] == [[], [], [(7, 1)]]
+    assert [decision.stopped for decision in decisions] == [[], [9], [8]]
 
 
 def test_a_failed_trial_is_never_promoted_though_there_is_room() -> None:
@@ -131,8 +131,8 @@ def test_a_trial_that_has_completed_stays_so_when_the_last_of_a_rung_below_fails
 
 def test_a_bracket_in_which_everything_fails_is_finished_without_a_promotion() -> None:
     bracket = bracket_of(BracketPlan(levels=(1, 3, 9, 27), sizes=(27, 9, 3, 1)))
-    verdicts = [bracket.handle(trial, 0, inf) for trial in range(27)]
-    assert not any(verdict.promoted or verdict.stopped or verdict.completed for verdict in verdicts)
+    decisions = [bracket.handle(trial, 0, inf) for trial in range(27)]
+    assert not any(decision.promoted or decision.stopped or decision.completed for decision in decisions)
     assert bracket.finished
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from caviar.scheduler.core.controllers.controller import MOST_AHEAD
 from caviar.scheduler.core.controllers.grouping import Grouping
-from caviar.scheduler.core.controllers.registry import Search, bracket_schedule, make_controller
+from caviar.scheduler.core.controllers.registry import SearchConfig, bracket_schedule, make_controller
 from caviar.scheduler.core.controllers.schedule import Budget, Resource
 from caviar.scheduler.core.proposers.proposal import Proposal, Request
 from caviar.scheduler.core.state import SweepState
@@ -30,19 +30,21 @@ SPACE = SearchSpace(
     ["lr * hidden <= 32"],
 )
 SEARCHES = {
-    "coarse_to_fine": Search(SPACE, Resource(1, 27, 3), Budget(trials=90), 5, "coarse_to_fine", learns=True),
-    "coarse_to_fine, as the design goes": Search(SPACE, Resource(1, 27, 3), Budget(trials=70), 5, "coarse_to_fine"),
-    "coarse_to_fine, a rung ahead": Search(
+    "coarse_to_fine": SearchConfig(SPACE, Resource(1, 27, 3), Budget(trials=90), 5, "coarse_to_fine", learns=True),
+    "coarse_to_fine, as the design goes": SearchConfig(
+        SPACE, Resource(1, 27, 3), Budget(trials=70), 5, "coarse_to_fine"
+    ),
+    "coarse_to_fine, a rung ahead": SearchConfig(
         SPACE, Resource(2, 9, 2), Budget(trials=40), 5, "coarse_to_fine", learns=True, pipeline=2
     ),
-    "coarse_to_fine, two brackets ahead": Search(
+    "coarse_to_fine, two brackets ahead": SearchConfig(
         SPACE, Resource(1, 9, 3), Budget(trials=60), 5, "coarse_to_fine", learns=True, pipeline=5
     ),
-    "hyperband that learns": Search(SPACE, Resource(1, 9, 3), Budget(resource=250), 5, "hyperband", learns=True),
-    "hyperband": Search(SPACE, Resource(1, 9, 3), Budget(resource=250), 5, "hyperband"),
-    "random": Search(SPACE, Resource(1, 5, 3), Budget(trials=70), 5, "random"),
-    "grid": Search(SPACE, Resource(1, 4, 2), Budget(), 5, "grid", points=2),
-    "in groups": Search(
+    "hyperband that learns": SearchConfig(SPACE, Resource(1, 9, 3), Budget(resource=250), 5, "hyperband", learns=True),
+    "hyperband": SearchConfig(SPACE, Resource(1, 9, 3), Budget(resource=250), 5, "hyperband"),
+    "random": SearchConfig(SPACE, Resource(1, 5, 3), Budget(trials=70), 5, "random"),
+    "grid": SearchConfig(SPACE, Resource(1, 4, 2), Budget(), 5, "grid", points=2),
+    "in groups": SearchConfig(
         SPACE,
         Resource(1, 27, 3),
         Budget(trials=70),
@@ -51,15 +53,15 @@ SEARCHES = {
         learns=True,
         grouping=Grouping(3, ("optimizer",), ("hidden",)),
     ),
-    "in groups of whole rungs": Search(
+    "in groups of whole rungs": SearchConfig(
         SPACE, Resource(1, 9, 3), Budget(resource=250), 5, "hyperband", grouping=Grouping(64, ("optimizer",))
     ),
-    "grid, cut short": Search(SPACE, Resource(1, 4, 2), Budget(trials=7), 5, "grid", points=2),
+    "grid, cut short": SearchConfig(SPACE, Resource(1, 4, 2), Budget(trials=7), 5, "grid", points=2),
 }
 ASHA = {
-    "asha": Search(SPACE, Resource(1, 27, 3), Budget(trials=70), 5, "asha"),
-    "asha that learns": Search(SPACE, Resource(1, 9, 3), Budget(resource=250), 5, "asha", learns=True),
-    "asha with fewer trials than a rung of each": Search(SPACE, Resource(1, 27, 3), Budget(trials=7), 5, "asha"),
+    "asha": SearchConfig(SPACE, Resource(1, 27, 3), Budget(trials=70), 5, "asha"),
+    "asha that learns": SearchConfig(SPACE, Resource(1, 9, 3), Budget(resource=250), 5, "asha", learns=True),
+    "asha with fewer trials than a rung of each": SearchConfig(SPACE, Resource(1, 27, 3), Budget(trials=7), 5, "asha"),
 }
 EVERY = SEARCHES | ASHA
 every_controller = pytest.mark.parametrize("search", EVERY.values(), ids=EVERY.keys())
@@ -73,7 +75,7 @@ class MiddleProposer:
         return Proposal(request.number, np.full((request.n, request.pending.shape[1]), 0.5))
 
 
-def state_of(search: Search, mode: str = "min", max_failures: int = 1) -> SweepState:
+def state_of(search: SearchConfig, mode: str = "min", max_failures: int = 1) -> SweepState:
     return SweepState(make_controller(search), mode, search.seed, max_failures)  # type: ignore[arg-type]
 
 
@@ -92,7 +94,7 @@ def timeless(rows: list[TrialRow]) -> list[TrialRow]:
 def test_any_number_of_workers_in_any_order_gives_the_table_of_one(
     drive: Callable[..., list[TrialRow]],
     uneven_work: Callable[[float], Callable[..., object]],
-    search: Search,
+    search: SearchConfig,
     workers: int,
     order: int,
     trouble: float,
@@ -106,7 +108,7 @@ def test_any_number_of_workers_in_any_order_gives_the_table_of_one(
 
 @every_controller
 def test_the_trials_and_steps_are_those_of_the_plan_when_nothing_fails(
-    drive: Callable[..., list[TrialRow]], uneven_work: Callable[[float], Callable[..., object]], search: Search
+    drive: Callable[..., list[TrialRow]], uneven_work: Callable[[float], Callable[..., object]], search: SearchConfig
 ) -> None:
     plans = list(bracket_schedule(search))
     rows = drive(state_of(search), uneven_work(0.0), workers=4)
@@ -119,7 +121,7 @@ def test_the_trials_and_steps_are_those_of_the_plan_when_nothing_fails(
 
 @every_controller
 def test_no_budget_is_exceeded_when_trials_fail(
-    drive: Callable[..., list[TrialRow]], uneven_work: Callable[[float], Callable[..., object]], search: Search
+    drive: Callable[..., list[TrialRow]], uneven_work: Callable[[float], Callable[..., object]], search: SearchConfig
 ) -> None:
     rows = drive(state_of(search), uneven_work(0.5), workers=4)
     assert search.budget.trials is None or len(rows) <= search.budget.trials
@@ -128,7 +130,7 @@ def test_no_budget_is_exceeded_when_trials_fail(
 
 @every_controller
 def test_every_configuration_is_one_of_the_space(
-    drive: Callable[..., list[TrialRow]], uneven_work: Callable[[float], Callable[..., object]], search: Search
+    drive: Callable[..., list[TrialRow]], uneven_work: Callable[[float], Callable[..., object]], search: SearchConfig
 ) -> None:
     rows = drive(state_of(search), uneven_work(0.0), workers=4)
     configs = [row.config for row in rows]
@@ -141,7 +143,7 @@ def test_every_configuration_is_one_of_the_space(
 
 @every_controller
 def test_another_seed_starts_other_trials_but_for_the_grid(
-    drive: Callable[..., list[TrialRow]], uneven_work: Callable[[float], Callable[..., object]], search: Search
+    drive: Callable[..., list[TrialRow]], uneven_work: Callable[[float], Callable[..., object]], search: SearchConfig
 ) -> None:
     first = [row.config for row in drive(state_of(search), uneven_work(0.0))]
     other = [row.config for row in drive(state_of(replace(search, seed=6)), uneven_work(0.0))]
@@ -150,7 +152,7 @@ def test_another_seed_starts_other_trials_but_for_the_grid(
 
 @every_controller
 def test_when_everything_fails_the_sweep_ends_all_the_same(
-    drive: Callable[..., list[TrialRow]], search: Search
+    drive: Callable[..., list[TrialRow]], search: SearchConfig
 ) -> None:
     control = make_controller(search)
     assert not control.finished
@@ -163,7 +165,7 @@ def test_when_everything_fails_the_sweep_ends_all_the_same(
 
 
 @every_controller
-def test_the_observations_are_every_result_at_its_point_and_its_resource(search: Search) -> None:
+def test_the_observations_are_every_result_at_its_point_and_its_resource(search: SearchConfig) -> None:
     control = make_controller(replace(search, learns=False))
     assert len(control.observations()) == 0
     given: list[tuple[str, int, float]] = []
@@ -196,7 +198,9 @@ def test_full_resource_controllers_train_every_trial_to_the_end(
 
 
 @every_controller
-def test_the_demand_covers_all_that_can_be_trained_at_the_same_time_and_shrinks_to_nothing(search: Search) -> None:
+def test_the_demand_covers_all_that_can_be_trained_at_the_same_time_and_shrinks_to_nothing(
+    search: SearchConfig,
+) -> None:
     state, total = state_of(search), sum(plan.trials for plan in bracket_schedule(search))
     proposer, running = MiddleProposer(), list[list[Assignment]]()
     while not state.finished:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caviar.scheduler.core.controllers.grouping import Grouping
-from caviar.scheduler.core.controllers.registry import Search, bracket_schedule, make_controller
+from caviar.scheduler.core.controllers.registry import SearchConfig, bracket_schedule, make_controller
 from caviar.scheduler.core.controllers.schedule import Budget, Resource
 from caviar.scheduler.core.proposers.proposal import DesignProposer
 from caviar.scheduler.core.state import SweepState
@@ -43,7 +43,7 @@ configs = st.lists(
 
 
 def new_state(grouping: Grouping, space: SearchSpace = SPACE, trials: int = 30) -> SweepState:
-    search = Search(space, Resource(1, 9, 3), Budget(trials=trials), 4, "hyperband", grouping=grouping)
+    search = SearchConfig(space, Resource(1, 9, 3), Budget(trials=trials), 4, "hyperband", grouping=grouping)
     return SweepState(make_controller(search), "min", 4, max_failures=1)
 
 
@@ -220,19 +220,19 @@ def groups_by_level(state: SweepState) -> dict[int, list[set[int]]]:
 
 
 def test_brackets_of_a_wave_are_grouped_together_at_each_level() -> None:
-    search = Search(ALIKE, Resource(1, 9, 3), Budget(trials=40), 0, "hyperband", grouping=Grouping(8))
+    search = SearchConfig(ALIKE, Resource(1, 9, 3), Budget(trials=40), 0, "hyperband", grouping=Grouping(8))
     plans = list(bracket_schedule(search))
     state = SweepState(make_controller(search), "min", 0)
     groups = groups_by_level(state)
     assert any(len({state.row(trial).bracket for trial in group}) > 1 for group in groups[9])
     for level in (1, 3, 9):
-        reach = sum(size for plan in plans for of, size in zip(plan.levels, plan.sizes, strict=True) if of == level)
+        reach = sum(size for plan in plans for one, size in zip(plan.levels, plan.sizes, strict=True) if one == level)
         entries = sum(plan.trials for plan in plans if plan.levels[0] == level)
         assert len(groups[level]) == -(-entries // 8) + -(-(reach - entries) // 8), "there are more groups than needed"
 
 
 def test_a_wave_is_no_longer_than_the_pipeline_lets_brackets_ignore_each_other() -> None:
-    search = Search(ALIKE, Resource(1, 9, 3), Budget(trials=90), 0, learns=True, grouping=Grouping(64))
+    search = SearchConfig(ALIKE, Resource(1, 9, 3), Budget(trials=90), 0, learns=True, grouping=Grouping(64))
     for pipeline, most in ((1, 1), (2, 1), (4, 3), (None, 2)):
         state = SweepState(make_controller(replace(search, pipeline=pipeline)), "min", 0)
         together = [{state.row(trial).bracket for trial in group} for group in groups_by_level(state)[9]]

@@ -6,11 +6,11 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from caviar.scheduler.core.controllers.controller import Start
-from caviar.scheduler.core.controllers.guide import DesignGuide, LearningGuide
+from caviar.scheduler.core.controllers.controller import Suggestion
 from caviar.scheduler.core.controllers.halving import HalvingController
+from caviar.scheduler.core.controllers.samplers import DesignSampler, ProposalSampler
 from caviar.scheduler.core.controllers.schedule import BracketPlan
-from caviar.scheduler.core.proposers.learning import Learning
+from caviar.scheduler.core.proposers.exploration import ExplorationPolicy
 from caviar.scheduler.core.proposers.observations import Observations
 from caviar.scheduler.core.proposers.proposal import Points, Proposal, Request
 from caviar.search_spaces import SearchSpace, Uniform
@@ -27,9 +27,9 @@ class Row:
 
 
 def controller(brackets: int, pipeline: int | None) -> HalvingController:
-    learning = Learning(0.0, Observations.empty(1), enough=1)
-    guide = DesignGuide(Row()) if pipeline is None else LearningGuide(SPACE, Row(), learning, pipeline)
-    return HalvingController(SPACE, iter([PLAN] * brackets), guide)
+    exploration = ExplorationPolicy(0.0, Observations.empty(1), enough=1)
+    sampler = DesignSampler(Row()) if pipeline is None else ProposalSampler(SPACE, Row(), exploration, pipeline)
+    return HalvingController(SPACE, iter([PLAN] * brackets), sampler)
 
 
 def advise(control: HalvingController) -> Request | None:
@@ -48,7 +48,7 @@ def finish_rung(control: HalvingController, number: int, rung: int) -> None:
         control.handle(trial, rung, float(trial))
 
 
-def numbers(starts: Sequence[Start]) -> list[int]:
+def numbers(starts: Sequence[Suggestion]) -> list[int]:
     return [start.trial for start in starts]
 
 
@@ -134,7 +134,7 @@ def test_without_learning_brackets_open_while_workers_are_free() -> None:
 
 
 def test_an_endless_schedule_opens_no_more_than_is_asked_for() -> None:
-    control = HalvingController(SPACE, islice(iter(lambda: PLAN, None), 10**9), DesignGuide(Row()))
+    control = HalvingController(SPACE, islice(iter(lambda: PLAN, None), 10**9), DesignSampler(Row()))
     assert len(control.decide(4)) == 4
     assert len(control.brackets) == 2
 
@@ -146,7 +146,7 @@ def test_no_more_starts_than_free_workers(free: int) -> None:
 
 def test_promotions_go_before_new_trials_and_the_furthest_first() -> None:
     plan = BracketPlan(levels=(1, 3, 9), sizes=(9, 3, 1))
-    control = HalvingController(SPACE, iter([plan] * 3), DesignGuide(Row()))
+    control = HalvingController(SPACE, iter([plan] * 3), DesignSampler(Row()))
     control.decide(18)
     for trial in range(9):
         control.handle(trial, 0, float(trial))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from caviar.scheduler.core.controllers.grouping import Grouping
 from caviar.scheduler.core.controllers.initial import complete
-from caviar.scheduler.core.controllers.registry import Search, bracket_schedule, make_controller
-from caviar.scheduler.core.controllers.revision import Change, Revision
+from caviar.scheduler.core.controllers.registry import SearchConfig, bracket_schedule, make_controller
+from caviar.scheduler.core.controllers.revision import SearchChange, SpecRevision
 from caviar.scheduler.core.controllers.schedule import Budget, Resource
 from caviar.scheduler.core.proposers.design import sobol_design
 from caviar.scheduler.core.proposers.observations import Observations
@@ -40,11 +40,11 @@ SPACE = SearchSpace(
 FREE = SearchSpace(SPACE.domains)
 EARLIER = Observations(sobol_design(SPACE, 1).draw(30), np.full(30, 9), np.arange(30.0))
 SEARCHES = {
-    "coarse_to_fine": Search(SPACE, Resource(1, 9, 3), Budget(), 5, "coarse_to_fine", learns=True),
-    "coarse_to_fine after an earlier sweep": Search(
+    "coarse_to_fine": SearchConfig(SPACE, Resource(1, 9, 3), Budget(), 5, "coarse_to_fine", learns=True),
+    "coarse_to_fine after an earlier sweep": SearchConfig(
         SPACE, Resource(1, 9, 3), Budget(), 5, "coarse_to_fine", learns=True, prior=EARLIER
     ),
-    "coarse_to_fine in groups": Search(
+    "coarse_to_fine in groups": SearchConfig(
         SPACE,
         Resource(1, 9, 3),
         Budget(),
@@ -54,11 +54,13 @@ SEARCHES = {
         prior=EARLIER,
         grouping=Grouping(4, ("optimizer",), ("hidden",)),
     ),
-    "hyperband": Search(SPACE, Resource(1, 9, 3), Budget(), 5, "hyperband"),
-    "asha": Search(SPACE, Resource(1, 9, 3), Budget(), 5, "asha"),
-    "asha after an earlier sweep": Search(SPACE, Resource(1, 9, 3), Budget(), 5, "asha", learns=True, prior=EARLIER),
-    "random": Search(SPACE, Resource(1, 5, 3), Budget(), 5, "random"),
-    "grid": Search(SPACE, Resource(1, 4, 2), Budget(), 5, "grid", points=3),
+    "hyperband": SearchConfig(SPACE, Resource(1, 9, 3), Budget(), 5, "hyperband"),
+    "asha": SearchConfig(SPACE, Resource(1, 9, 3), Budget(), 5, "asha"),
+    "asha after an earlier sweep": SearchConfig(
+        SPACE, Resource(1, 9, 3), Budget(), 5, "asha", learns=True, prior=EARLIER
+    ),
+    "random": SearchConfig(SPACE, Resource(1, 5, 3), Budget(), 5, "random"),
+    "grid": SearchConfig(SPACE, Resource(1, 4, 2), Budget(), 5, "grid", points=3),
 }
 every_controller = pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES.keys())
 
@@ -76,7 +78,7 @@ def some_configs(n: int, seed: int) -> list[Config]:
     ]
 
 
-def state_of(search: Search) -> SweepState:
+def state_of(search: SearchConfig) -> SweepState:
     return SweepState(make_controller(search), "min", search.seed, max_failures=1)
 
 
@@ -104,7 +106,7 @@ def work(uneven_work: Callable[[float], Work]) -> Work:
     order=st.integers(0, 999),
 )
 def test_the_first_trials_are_the_initial_ones_for_any_number_of_them_any_budget_and_any_workers(
-    drive: Drive, work: Work, search: Search, count: int, trials: int, seed: int, workers: int, order: int
+    drive: Drive, work: Work, search: SearchConfig, count: int, trials: int, seed: int, workers: int, order: int
 ) -> None:
     initial = some_configs(count, seed)
     search = replace(search, initial=initial, budget=Budget(trials=trials))
@@ -188,7 +190,7 @@ def test_what_no_draw_completes_is_refused(config: Config, words: str) -> None:
 
 def test_a_grid_has_none_of_them_again_and_all_others(drive: Drive, work: Work) -> None:
     space = SearchSpace({"lr": Log(1e-4, 1.0), "kind": Choice(["a", "b"]), "share": Uniform(0.0, 1.0)})
-    search = Search(space, Resource(1, 4, 2), Budget(), 5, "grid", points=3)
+    search = SearchConfig(space, Resource(1, 4, 2), Budget(), 5, "grid", points=3)
     on_grid: Config = {"lr": 0.01, "kind": "b", "share": 0.5}
     off_grid: Config = {"lr": 0.03, "kind": "a", "share": 0.5}
     rows = drive(state_of(replace(search, initial=[on_grid, off_grid])), work, 2)
@@ -208,7 +210,7 @@ def test_with_a_larger_budget_the_initial_ones_that_were_not_reached_follow(
     cut = 20 if name == "random" else sum(plan.trials for plan in islice(bracket_schedule(large), 2))
     small = replace(large, budget=Budget(trials=min(cut, 20)))
     state = advanced(state_of(small), work, begun)
-    state.revise(Revision(Change(small, large), "min", 1))
+    state.revise(SpecRevision(SearchChange(small, large), "min", 1))
     rows = drive(state, work, workers)
     assert len(rows) == sum(plan.trials for plan in state.plans) <= 45
     assert all(has(row, config) for row, config in zip(rows, large.initial, strict=False))
@@ -221,7 +223,7 @@ def test_after_an_edit_come_those_that_are_new_or_were_not_reached_and_no_other_
     added: Config = {"optimizer": "adam", "lr": 0.123}
     narrower = SearchSpace({**SPACE.domains, "hidden": Integer(8, 80, log=True)}, SPACE.constraints)
     after = replace(before, space=narrower, initial=[added, *before.initial])
-    state.revise(Revision(Change(before, after), "min", 1))
+    state.revise(SpecRevision(SearchChange(before, after), "min", 1))
     rows = drive(state, work, 3)
     expected = [*before.initial[:opened], added, *before.initial[opened:]]
     assert opened < 30

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from scipy.optimize import check_grad
 from sklearn.gaussian_process.kernels import Matern
 
-from caviar.scheduler.core.proposers.gaussian_process import INACTIVE, Evidence, MixedMatern
-from caviar.scheduler.core.proposers.model import Batch, expected_improvement, likely_optima
+from caviar.scheduler.core.proposers.gaussian_process import INACTIVE, MarginalLikelihood, MixedMatern
+from caviar.scheduler.core.proposers.model import KrigingBeliever, expected_improvement, likely_optima
 from caviar.scheduler.core.proposers.observations import Observations
-from caviar.scheduler.core.proposers.sensitivity import total_effects
-from caviar.scheduler.core.proposers.surrogate import Floats, Surrogate, chosen_rows, scores
+from caviar.scheduler.core.proposers.sensitivity import sensitivity
+from caviar.scheduler.core.proposers.surrogate import Floats, Surrogate, chosen_rows, normal_scores
 from caviar.search_spaces import Choice, Integer, Log, Ordinal, SearchSpace, Uniform
 from caviar.search_spaces.designs import sobol
 
@@ -53,7 +53,7 @@ def learnt_bowl(n: int = 60) -> Surrogate:
 
 @given(losses)
 def test_scores_follow_ranks_and_equal_losses_have_one(loss: list[float]) -> None:
-    found = scores(np.array(loss))
+    found = normal_scores(np.array(loss))
     assert np.isfinite(found).all()
     for first, one in zip(found, loss, strict=True):
         for second, other in zip(found, loss, strict=True):
@@ -63,7 +63,7 @@ def test_scores_follow_ranks_and_equal_losses_have_one(loss: list[float]) -> Non
 @given(losses)
 def test_scores_do_not_depend_on_the_scale_of_losses(loss: list[float]) -> None:
     bent = np.cbrt(np.array(loss)) * 5 - 3
-    np.testing.assert_array_equal(scores(bent), scores(np.array(loss)))
+    np.testing.assert_array_equal(normal_scores(bent), normal_scores(np.array(loss)))
 
 
 @given(losses, st.integers(2, 50), st.integers(0, 9))
@@ -103,15 +103,15 @@ def test_the_gradient_of_the_evidence_is_that_of_central_differences(seed: int) 
     draw = np.random.default_rng(seed)
     points = MIXED.snap(draw.random((20, MIXED.dimensions)))
     targets = draw.standard_normal(20)
-    evidence = Evidence(np.where(np.isnan(points), INACTIVE, points), targets - targets.mean(), (0,))
+    likelihood = MarginalLikelihood(np.where(np.isnan(points), INACTIVE, points), targets - targets.mean(), (0,))
     logs = draw.uniform(-1, 1, 7)
-    scale = float(np.linalg.norm(evidence(logs)[1]))
-    assert check_grad(lambda at: evidence(at)[0], lambda at: evidence(at)[1], logs) < 1e-5 * (1 + scale)
+    scale = float(np.linalg.norm(likelihood(logs)[1]))
+    assert check_grad(lambda point: likelihood(point)[0], lambda point: likelihood(point)[1], logs) < 1e-5 * (1 + scale)
 
 
 def test_it_finds_the_bowl_from_results_of_all_rungs() -> None:
     surrogate, points = learnt_bowl(), sobol(500, 2, 1)
-    expected = surrogate.believe(points).mean
+    expected = surrogate.posterior(points).mean
     best = points[np.argmin(expected)]
     np.testing.assert_allclose(best, [0.3, 0.8], atol=0.15)
     assert np.corrcoef(np.argsort(np.argsort(expected)), np.argsort(np.argsort(bowl(points))))[0, 1] > 0.95
@@ -119,8 +119,8 @@ def test_it_finds_the_bowl_from_results_of_all_rungs() -> None:
 
 def test_it_is_surer_where_results_are() -> None:
     surrogate = learnt_bowl(20)
-    here = surrogate.believe(surrogate.observations.points).variance
-    corner = surrogate.believe(np.array([[0.0, 0.0]])).variance
+    here = surrogate.posterior(surrogate.observations.points).variance
+    corner = surrogate.posterior(np.array([[0.0, 0.0]])).variance
     assert here.mean() < corner[0]
 
 
@@ -137,14 +137,14 @@ def test_it_is_surer_where_results_are() -> None:
 @pytest.mark.parametrize("space", [PLANE, MIXED], ids=["numbers", "mixed"])
 def test_no_results_are_too_odd_to_learn_from(space: SearchSpace, loss: Floats) -> None:
     surrogate = Surrogate(space, observed(space, loss), 27, random())
-    belief = surrogate.believe(space.snap(sobol(50, space.dimensions, 9)))
-    assert np.isfinite(belief.mean).all()
-    assert (belief.variance > 0).all()
+    posterior = surrogate.posterior(space.snap(sobol(50, space.dimensions, 9)))
+    assert np.isfinite(posterior.mean).all()
+    assert (posterior.variance > 0).all()
 
 
 def test_one_result_is_enough() -> None:
     surrogate = Surrogate(PLANE, Observations(np.array([[0.5, 0.5]]), np.array([1]), np.array([0.3])), 1, random())
-    assert np.isfinite(surrogate.believe(np.array([[0.1, 0.1]])).mean).all()
+    assert np.isfinite(surrogate.posterior(np.array([[0.1, 0.1]])).mean).all()
 
 
 def test_expected_improvement_is_the_mean_of_what_draws_improve() -> None:
@@ -156,38 +156,38 @@ def test_expected_improvement_is_the_mean_of_what_draws_improve() -> None:
 
 def test_a_batch_keeps_its_distance_from_itself_and_from_what_is_pending() -> None:
     surrogate, candidates = learnt_bowl(20), sobol(300, 2, 5)
-    belief = surrogate.believe(candidates)
-    best = float(belief.mean.min())
-    alone = Batch(surrogate, belief, best).choose(5)
+    posterior = surrogate.posterior(candidates)
+    best = float(posterior.mean.min())
+    alone = KrigingBeliever(surrogate, posterior, best).choose(5)
     assert len(set(alone.tolist())) == 5
     pending = np.repeat(candidates[alone[:1]], 20, axis=0)
-    belief = surrogate.believe(np.concatenate([candidates, pending]))
-    beside = Batch(surrogate, belief, best, pending=20).choose(1)[0]
+    posterior = surrogate.posterior(np.concatenate([candidates, pending]))
+    beside = KrigingBeliever(surrogate, posterior, best, pending=20).choose(1)[0]
     assert np.linalg.norm(candidates[beside] - pending[0]) > 0.05
 
 
 def test_a_batch_is_no_larger_than_its_candidates() -> None:
     surrogate = learnt_bowl(10)
-    assert sorted(Batch(surrogate, surrogate.believe(sobol(3, 2, 5)), 0.0).choose(9).tolist()) == [0, 1, 2]
+    assert sorted(KrigingBeliever(surrogate, surrogate.posterior(sobol(3, 2, 5)), 0.0).choose(9).tolist()) == [0, 1, 2]
 
 
 def test_likely_optima_lie_where_the_bowl_is_lowest() -> None:
     surrogate, points = learnt_bowl(), sobol(256, 2, 2)
-    optima = points[likely_optima(surrogate, surrogate.believe(points), 100, random())]
+    optima = points[likely_optima(surrogate, surrogate.posterior(points), 100, random())]
     np.testing.assert_allclose(np.median(optima, axis=0), [0.3, 0.8], atol=0.2)
 
 
 def test_what_alone_changes_a_prediction_has_all_of_the_importance() -> None:
-    shares = total_effects(MIXED, lambda points: points[:, 1] ** 2)
+    shares = sensitivity(MIXED, lambda points: points[:, 1] ** 2)
     assert shares["lr"] == pytest.approx(1.0)
     assert list(shares) == ["optimizer", "lr", "momentum", "layers", "size"]
 
 
 def test_importances_are_shares_of_one_and_count_interactions_for_both() -> None:
-    shares = total_effects(PLANE, lambda points: points[:, 0] * points[:, 1])
+    shares = sensitivity(PLANE, lambda points: points[:, 0] * points[:, 1])
     assert sum(shares.values()) == pytest.approx(1.0)
     assert shares["x"] == pytest.approx(0.5, abs=0.03)
 
 
 def test_where_nothing_changes_the_prediction_nothing_is_important() -> None:
-    assert total_effects(PLANE, lambda points: np.zeros(len(points))) == {"x": 0.0, "y": 0.0}
+    assert sensitivity(PLANE, lambda points: np.zeros(len(points))) == {"x": 0.0, "y": 0.0}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caviar.scheduler.core.controllers.grouping import Grouping
-from caviar.scheduler.core.controllers.registry import Search, make_controller
+from caviar.scheduler.core.controllers.registry import SearchConfig, make_controller
 from caviar.scheduler.core.controllers.schedule import Budget, Resource
 from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trials.assignment import Assignment, Outcome, OutcomeStatus
@@ -20,11 +20,11 @@ from caviar.search_spaces import SearchSpace, Uniform
 
 SPACE = SearchSpace({"x": Uniform(0.0, 1.0)})
 SEARCHES = {
-    "hyperband": Search(SPACE, Resource(1, 9, 3), Budget(trials=30), 5, "hyperband"),
-    "in groups": Search(SPACE, Resource(1, 9, 3), Budget(trials=30), 5, "hyperband", grouping=Grouping(4)),
-    "asha": Search(SPACE, Resource(1, 9, 3), Budget(trials=30), 5, "asha"),
-    "random": Search(SPACE, Resource(1, 5, 3), Budget(trials=20), 5, "random"),
-    "grid": Search(SPACE, Resource(1, 4, 2), Budget(), 5, "grid", points=9),
+    "hyperband": SearchConfig(SPACE, Resource(1, 9, 3), Budget(trials=30), 5, "hyperband"),
+    "in groups": SearchConfig(SPACE, Resource(1, 9, 3), Budget(trials=30), 5, "hyperband", grouping=Grouping(4)),
+    "asha": SearchConfig(SPACE, Resource(1, 9, 3), Budget(trials=30), 5, "asha"),
+    "random": SearchConfig(SPACE, Resource(1, 5, 3), Budget(trials=20), 5, "random"),
+    "grid": SearchConfig(SPACE, Resource(1, 4, 2), Budget(), 5, "grid", points=9),
 }
 
 
@@ -162,7 +162,7 @@ class Disk:
 @settings(max_examples=25)
 @given(order=st.integers(0, 10**6), workers=st.sampled_from([1, 3, 16]), trouble=st.sampled_from([0.0, 0.3]))
 def test_in_any_sweep_every_assignment_finds_the_checkpoint_that_it_starts_from(
-    search: Search, order: int, workers: int, trouble: float
+    search: SearchConfig, order: int, workers: int, trouble: float
 ) -> None:
     draw, state = Random(order), SweepState(make_controller(search), "min", 0, max_failures=1)
     disk = Disk(state, Retention(keep=2, disk=1))
@@ -196,7 +196,7 @@ def _outcome(work: Assignment, draw: Random, trouble: float, disk: Disk) -> Outc
 
 
 def test_in_an_endless_asha_every_trial_that_waits_may_be_promoted() -> None:
-    state = SweepState(make_controller(Search(SPACE, Resource(1, 9, 3), Budget(), 5, "asha")), "min", 0)
+    state = SweepState(make_controller(SearchConfig(SPACE, Resource(1, 9, 3), Budget(), 5, "asha")), "min", 0)
     for work in state.decide(5):
         state.handle(Outcome(work.trial, 0, 0, OutcomeStatus.COMPLETED, 1, float(work.trial)))
     assert state.needed == {0, 1, 2, 3, 4}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from caviar.scheduler import Results, Sweep
-from caviar.scheduler.execution.loop import Moment
+from caviar.scheduler.execution.loop import RunSnapshot
 from caviar.scheduler.execution.simulated import SimulatedExecutor
 from caviar.scheduler.lifecycle import run as running
 from caviar.scheduler.lifecycle.prepared import PreparedSweep
@@ -47,8 +47,8 @@ def simulated_workers() -> Iterator[None]:
         yield
 
 
-def stop_half_way(moment: Moment) -> None:
-    if moment.state.spent >= 25:
+def stop_half_way(snapshot: RunSnapshot) -> None:
+    if snapshot.state.spent >= 25:
         moment_directory[0].stop.touch()
 
 

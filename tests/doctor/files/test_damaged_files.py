@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from caviar.scheduler import Results, Sweep
-from caviar.scheduler.doctor.files import Diagnosis, Finding, Severity, examine, repair, salvage
+from caviar.scheduler.doctor.files import Diagnosis, Finding, Severity, examine, quarantine, repair
 from caviar.scheduler.errors import SweepError, SweepLockedError
-from caviar.scheduler.execution.loop import Moment
+from caviar.scheduler.execution.loop import RunSnapshot
 from caviar.scheduler.storage import durable, read_journal
 from caviar.scheduler.storage.journal_lines import line_of
 
@@ -409,7 +409,7 @@ def test_a_repair_that_is_killed_anywhere_is_finished_by_the_next(
                     raise KeyboardInterrupt
                 real(*_)
 
-            patch.setattr(salvage, "sync", killed)
+            patch.setattr(quarantine, "sync", killed)
             patch.setattr(durable, "sync", killed)
             try:
                 repair(sweep)
@@ -470,7 +470,7 @@ def test_a_trial_that_may_go_on_without_its_checkpoint_is_a_warning(copy_of: Mak
 def test_while_a_process_runs_the_sweep_it_is_examined_and_not_repaired(originals: Path, tmp_path: Path) -> None:
     examined: list[Diagnosis] = []
 
-    def look(moment: Moment) -> None:
+    def look(snapshot: RunSnapshot) -> None:
         if len(examined) < 10:
             examined.append(examine(tmp_path / "running"))
         if len(examined) == 3:

@@ -12,7 +12,7 @@ import pytest
 
 from caviar.scheduler import Results, Sweep
 from caviar.scheduler.doctor.files import Severity, examine, repair
-from caviar.scheduler.execution.loop import Moment
+from caviar.scheduler.execution.loop import RunSnapshot
 from caviar.scheduler.execution.simulated import SimulatedExecutor
 from caviar.scheduler.lifecycle import run as running
 from caviar.scheduler.results.schema import to_parquet
@@ -73,18 +73,18 @@ def finished(tmp_path: Path) -> Path:
 @pytest.fixture
 def stopped(tmp_path: Path) -> Path:
     """A sweep that was stopped when the first child had been given out; other trials have their checkpoints."""
-    layout = SweepDirectory(tmp_path / "stopped")
+    directory = SweepDirectory(tmp_path / "stopped")
 
-    def stop(moment: Moment) -> None:
-        if any(row.parent is not None for row in moment.state.rows):
-            layout.stop.touch()
+    def stop(snapshot: RunSnapshot) -> None:
+        if any(row.parent is not None for row in snapshot.state.rows):
+            directory.stop.touch()
 
     new_sweep(tmp_path, "stopped").run(stop)
-    for row in Results.open(layout.path).trials().to_pylist():
+    for row in Results.open(directory.path).trials().to_pylist():
         for step in range((row["parent_step"] or 0) + 1, row["step"] + 1):
-            Checkpoints.of(layout).write(row["trial"], step, save, {"metrics": {}, "ended": False})
-    layout.stop.unlink()
-    child = Results.open(layout.path).trials().to_pylist()[4]
+            Checkpoints.of(directory).write(row["trial"], step, save, {"metrics": {}, "ended": False})
+    directory.stop.unlink()
+    child = Results.open(directory.path).trials().to_pylist()[4]
     assert (child["parent"], child["parent_step"], child["step"], child["state"]) == (0, 1, 1, "pending")
     return tmp_path / "stopped"
 
@@ -98,7 +98,7 @@ def test_a_lost_checkpoint_that_a_child_begins_from_is_broken_and_has_to_be_put_
     checkpoint = stopped / "checkpoints" / "0" / "1"
     shutil.move(checkpoint, stopped.parent / "copy")
     (finding,) = examine(stopped).findings
-    assert (finding.severity, finding.path, finding.remedy) == (Severity.BROKEN, checkpoint, None)
+    assert (finding.severity, finding.path, finding.fix) == (Severity.BROKEN, checkpoint, None)
     assert finding.problem == LACKS
     shutil.move(stopped.parent / "copy", checkpoint)
     assert examine(stopped).findings == []

@@ -25,11 +25,11 @@ class Killed(BaseException):
 
 def test_the_journal_knows_every_part_of_a_sweep_its_spec_and_its_prior(originals: Path) -> None:
     for name in ("finished", "learning"):
-        layout = SweepDirectory(originals / name)
-        events = read_journal(layout.journal)
+        directory = SweepDirectory(originals / name)
+        events = read_journal(directory.journal)
         marks = {number: marks[-1] for number, marks in recorded_parts(events).items()}
-        assert list(marks.values()) == [part.mark for part in find_parts(layout, {})]
-        assert events[0]["spec"] == layout.spec.read_text()
+        assert list(marks.values()) == [part.mark for part in find_parts(directory, {})]
+        assert events[0]["spec"] == directory.spec.read_text()
         assert (recorded_prior(events) is not None) == (name == "learning")
 
 
@@ -56,8 +56,8 @@ def kill_before_the_journal(storage: Path, patch: pytest.MonkeyPatch, commits: i
 def test_a_run_that_is_killed_while_it_drops_reports_is_no_damage(
     commits: int, rewritten: int, tmp_path: Path, expected: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layout = kill_before_the_journal(tmp_path, monkeypatch, commits)
-    found = examine(layout.path)
+    directory = kill_before_the_journal(tmp_path, monkeypatch, commits)
+    found = examine(directory.path)
     assert found.healthy
     assert any("no outcome covers" in finding.problem for finding in found.findings)
 
@@ -73,11 +73,11 @@ def test_a_run_that_is_killed_while_it_drops_reports_is_no_damage(
             patched.setattr(found_parts, "write_file", write)
             patched.setattr(running, "SweepLoop", kill)
             with pytest.raises(Killed):
-                Sweep.resume(layout.path, trainer=train).run()
-        assert examine(layout.path).healthy
-    Sweep.resume(layout.path, trainer=train).run()
-    assert tables(Path(str(layout.path))) == expected["finished"]
-    assert not examine(layout.path).findings
+                Sweep.resume(directory.path, trainer=train).run()
+        assert examine(directory.path).healthy
+    Sweep.resume(directory.path, trainer=train).run()
+    assert tables(Path(str(directory.path))) == expected["finished"]
+    assert not examine(directory.path).findings
 
 
 def kill(*_: object) -> None:
@@ -85,14 +85,14 @@ def kill(*_: object) -> None:
 
 
 def test_a_part_of_an_old_journal_is_known_from_the_next_resume_on(copy_of: Make) -> None:
-    layout = SweepDirectory(copy_of("stopped"))
-    (layout.journal / "000001.jsonl").unlink()
-    assert not recorded_parts(read_journal(layout.journal))
-    parts = find_parts(layout, {})
+    directory = SweepDirectory(copy_of("stopped"))
+    (directory.journal / "000001.jsonl").unlink()
+    assert not recorded_parts(read_journal(directory.journal))
+    parts = find_parts(directory, {})
     before = {part.mark.number: [part.mark] for part in parts}
     noted = marks_to_note(parts, dict.fromkeys(range(100), 100), {})
     assert recorded_parts([{"type": "opened", "parts": [mark.to_json() for mark in noted]}]) == before
-    assert [part.mark for part in find_parts(layout, before)] == [part.mark for part in parts]
+    assert [part.mark for part in find_parts(directory, before)] == [part.mark for part in parts]
 
 
 def test_while_reports_are_being_dropped_a_part_may_be_as_before_or_as_it_will_be() -> None:

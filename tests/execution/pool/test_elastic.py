@@ -15,14 +15,14 @@ from ray.autoscaler.v2.sdk import get_cluster_resource_state
 from ray.cluster_utils import Cluster
 from ray.experimental.internal_kv import _internal_kv_get
 
-from caviar.scheduler import Moment, Results, Sweep
+from caviar.scheduler import Results, RunSnapshot, Sweep
 from caviar.scheduler.analysis.status import sweep_status
 from caviar.scheduler.core.placement.kinds import WorkerKind
 from caviar.scheduler.core.trials.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.execution.cluster.nodes import ask_for
-from caviar.scheduler.execution.pool import pool as fleet
+from caviar.scheduler.execution.pool import pool
 from caviar.scheduler.execution.pool.executor import RayExecutor
-from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.execution.worker.settings import TrainingSettings
 from caviar.search_spaces import Choice, Constant, Uniform
 
 pytestmark = pytest.mark.slow
@@ -74,14 +74,14 @@ def test_the_workers_of_a_sweep_follow_the_nodes_that_come_and_go_and_no_step_is
     space = {"x": Uniform(0.1, 1.0), "folder": Constant(str(tmp_path))}
     fields: dict[str, Any] = {"resource": {"min": 9, "max": 27, "eta": 3}, "budget": {"trials": 8}, "space": space}
 
-    def come_and_go(moment: Moment) -> None:
+    def come_and_go(snapshot: RunSnapshot) -> None:
         if asked() not in [*requests, None]:
             requests.append(asked())
         if not nodes and caplog.messages:
             nodes.append(add_node(cluster, num_cpus=1))
         elif len(nodes) == 1 and (tmp_path / "first").exists():
             nodes.append(add_node(cluster, num_cpus=2))
-        elif moment.workers == 3 and not (tmp_path / "going").exists():
+        elif snapshot.workers == 3 and not (tmp_path / "going").exists():
             drain(cluster, nodes[0].node_id)
             (tmp_path / "going").touch()
 
@@ -150,11 +150,11 @@ def outcomes_of(executor: RayExecutor, count: int) -> list[Outcome]:
 
 def test_workers_are_given_up_for_a_kind_that_work_waits_for_and_where_the_work_has_no_use_for_them(
     three_nodes: tuple[Any, Any, Any],
-    settings: Callable[..., EngineSettings],
+    settings: Callable[..., TrainingSettings],
     work: Callable[..., Assignment],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fleet, "_SPARE_S", 1.5)
+    monkeypatch.setattr(pool, "_SPARE_S", 1.5)
     kinds = [WorkerKind(gpu=1, when={"fate": (fate,)}) for fate in ("good", "ends")] + [
         WorkerKind(when={"fate": ("fails",)})
     ]
@@ -176,7 +176,7 @@ def test_workers_are_given_up_for_a_kind_that_work_waits_for_and_where_the_work_
 
 
 def test_work_that_waits_for_a_worker_is_given_back_when_the_sweep_stops(
-    three_nodes: tuple[Any, Any, Any], settings: Callable[..., EngineSettings], work: Callable[..., Assignment]
+    three_nodes: tuple[Any, Any, Any], settings: Callable[..., TrainingSettings], work: Callable[..., Assignment]
 ) -> None:
     executor = RayExecutor(settings("fated"), [WorkerKind(gpu=5)])
     executor.start([work(0, start=1)])

@@ -11,13 +11,13 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from caviar.scheduler import Moment, Results, Sweep
+from caviar.scheduler import Results, RunSnapshot, Sweep
 from caviar.scheduler.analysis.status import sweep_status
 from caviar.scheduler.core.placement.kinds import WorkerKind
 from caviar.scheduler.core.trials.assignment import Assignment, Outcome, OutcomeStatus
 from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.execution.pool.executor import RayExecutor
-from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.execution.worker.settings import TrainingSettings
 from caviar.search_spaces import Constant, Uniform
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,7 @@ CLUSTER_VARIABLES = {
 
 
 def test_an_answer_that_is_lost_with_its_node_is_no_failure_and_another_worker_does_the_work_again(
-    cluster: Cluster, settings: Callable[..., EngineSettings], work: Callable[..., Assignment]
+    cluster: Cluster, settings: Callable[..., TrainingSettings], work: Callable[..., Assignment]
 ) -> None:
     node = cluster.add_node(num_cpus=1, object_store_memory=MEMORY)
     executor = RayExecutor(settings("forgetful", resource_max=STEPS), [WorkerKind(count=1)])
@@ -43,7 +43,7 @@ def test_an_answer_that_is_lost_with_its_node_is_no_failure_and_another_worker_d
         executor.wait(1.0)
     assignment = work(stop=STEPS)
     executor.start([assignment])
-    (poll,) = executor._fleet.slots
+    (poll,) = executor._pool.handles
     ray.wait([poll], fetch_local=False)
     cluster.remove_node(node, allow_graceful=False)
     outcomes, batches = list[Outcome](), [ReportBatch.empty()]
@@ -68,7 +68,7 @@ def test_an_answer_that_is_lost_with_its_node_is_no_failure_and_another_worker_d
 
 
 def test_a_process_that_is_lost_with_its_node_preempts_the_trial_of_its_worker(
-    cluster: Cluster, settings: Callable[..., EngineSettings], work: Callable[..., Assignment], tmp_path: Path
+    cluster: Cluster, settings: Callable[..., TrainingSettings], work: Callable[..., Assignment], tmp_path: Path
 ) -> None:
     nodes = [cluster.add_node(num_cpus=1, object_store_memory=MEMORY) for _ in range(2)]
     executor = RayExecutor(settings("waits_in_both_processes"), [WorkerKind(processes=2, count=1)])
@@ -117,7 +117,7 @@ def test_a_sweep_that_loses_a_node_ends_with_the_table_of_one_that_does_not(clus
     marker, lost = tmp_path / "node", list[str]()
     nodes = [cluster.add_node(num_cpus=1, object_store_memory=MEMORY) for _ in range(2)]
 
-    def lose_it_once(moment: Moment) -> None:
+    def lose_it_once(snapshot: RunSnapshot) -> None:
         if not lost and marker.exists() and (node := marker.read_text()):
             lost.append(node)
             cluster.remove_node(next(one for one in nodes if one.node_id == node), allow_graceful=False)

@@ -19,7 +19,7 @@ from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.errors import WorkerError
 from caviar.scheduler.execution.cluster.connect import check_room
 from caviar.scheduler.execution.pool.executor import RayExecutor
-from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.execution.worker.settings import TrainingSettings
 from caviar.scheduler.storage import SweepDirectory
 from caviar.trainers import load_trainer
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("running_ray")
 
 
 @pytest.fixture
-def executor_of(settings: Callable[..., EngineSettings]) -> Iterator[Callable[..., RayExecutor]]:
+def executor_of(settings: Callable[..., TrainingSettings]) -> Iterator[Callable[..., RayExecutor]]:
     """Makes executors whose workers are all ready; they are closed at the end."""
     made: list[RayExecutor] = []
 
@@ -113,11 +113,11 @@ def test_work_is_trained_in_the_order_in_which_it_was_submitted_whichever_call_a
     executor_of: Callable[..., RayExecutor], work: Work
 ) -> None:
     executor = executor_of("names_its_process")
-    (slot,) = executor._fleet.slots.values()
+    (handle,) = executor._pool.handles.values()
     for trial in range(3):
-        slot.give([work(trial)])
+        handle.give([work(trial)])
     for number in (2, 1, 0):
-        slot.actor.submit.remote(number, [[work(number)]])
+        handle.actor.submit.remote(number, [[work(number)]])
     outcomes, _ = finish(executor, 3)
     assert [outcome.trial for outcome in outcomes] == [0, 1, 2]
 
@@ -142,7 +142,7 @@ def test_a_worker_that_dies_fails_the_whole_group_that_it_trained_and_no_other(
 
 @pytest.mark.slow
 def test_a_step_that_takes_too_long_fails_with_its_stack_in_the_log_and_its_worker_is_replaced(
-    executor_of: Callable[..., RayExecutor], work: Work, layout: SweepDirectory
+    executor_of: Callable[..., RayExecutor], work: Work, directory: SweepDirectory
 ) -> None:
     executor = executor_of("Endless", timeout=3.0, stall_timeout=1.5)
     reasons = {
@@ -161,12 +161,12 @@ def test_a_step_that_takes_too_long_fails_with_its_stack_in_the_log_and_its_work
         assert late.step == 2 or (fate == "blocks" and late.step == 0), "only what the driver has heard of counts"
         assert (queued.trial, queued.status, queued.step) == (9, OutcomeStatus.INTERRUPTED, 0)
         assert (reports.trial.tolist(), reports.step.tolist()) == ([trial] * late.step, list(range(1, late.step + 1)))
-        assert re.search(r"\bin wait_long\n", layout.log(trial).read_text())
+        assert re.search(r"\bin wait_long\n", directory.log(trial).read_text())
     wait_for_workers(executor)
     executor.start([work(9, config={"fate": "good"})])
     outcomes, _ = finish(executor)
     assert outcomes[0].status is OutcomeStatus.COMPLETED
-    assert not layout.log(9).exists()
+    assert not directory.log(9).exists()
 
 
 @pytest.mark.slow
@@ -182,20 +182,20 @@ def test_the_rest_of_a_group_whose_step_takes_too_long_was_only_interrupted(
 @pytest.mark.slow
 @pytest.mark.parametrize("end", ["timeout", "kill"])
 def test_a_command_dies_with_its_worker_and_so_do_the_processes_that_it_started(
-    layout: SweepDirectory, work: Work, end: str
+    directory: SweepDirectory, work: Work, end: str
 ) -> None:
     script = (
         "import os, subprocess, sys, time; child = subprocess.Popen(['sleep', '600'])\n"
         "print(os.getppid(), os.getpid(), child.pid, flush=True); time.sleep(600)"
     )
     trainer = load_trainer({"command": [sys.executable, "-c", script]})
-    told = EngineSettings(trainer, "loss", 9, layout.path, timeout=2.0 if end == "timeout" else None)
+    told = TrainingSettings(trainer, "loss", 9, directory.path, timeout=2.0 if end == "timeout" else None)
     executor = RayExecutor(told, [WorkerKind(count=1)])
     wait_for_workers(executor)
     executor.start([work()])
-    while not (layout.log(0).exists() and re.match(r"\d+ \d+ \d+\n", layout.log(0).read_text())):
+    while not (directory.log(0).exists() and re.match(r"\d+ \d+ \d+\n", directory.log(0).read_text())):
         executor.wait(0.1)
-    worker, *processes = map(int, layout.log(0).read_text().splitlines()[0].split())
+    worker, *processes = map(int, directory.log(0).read_text().splitlines()[0].split())
     if end == "kill":
         os.kill(worker, signal.SIGKILL)
     outcomes, _ = finish(executor)
@@ -244,7 +244,9 @@ def test_an_idle_worker_that_dies_is_replaced_without_an_outcome(
     assert process not in reports.metrics["process"]
 
 
-def test_workers_that_cannot_be_started_are_one_error(settings: Callable[..., EngineSettings], tmp_path: Path) -> None:
+def test_workers_that_cannot_be_started_are_one_error(
+    settings: Callable[..., TrainingSettings], tmp_path: Path
+) -> None:
     lost = settings("walk")
     file = tmp_path / "gone.py"
     file.write_text((Path(__file__).parents[1] / "training_code.py").read_text())

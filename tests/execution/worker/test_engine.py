@@ -12,23 +12,23 @@ from caviar.scheduler.core.trials.assignment import Assignment, Outcome, Outcome
 from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.execution.worker.engine import Engine
 from caviar.scheduler.execution.worker.report_queue import ReportQueue
-from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.execution.worker.settings import TrainingSettings
 from caviar.scheduler.storage import Checkpoints, SweepDirectory
 
-Settings = Callable[..., EngineSettings]
+Settings = Callable[..., TrainingSettings]
 Work = Callable[..., Assignment]
 
 
 class Bench:
     """An engine and what has come out of it."""
 
-    def __init__(self, settings: EngineSettings, reports: ReportQueue) -> None:
+    def __init__(self, settings: TrainingSettings, reports: ReportQueue) -> None:
         self.reports = reports
         self.engine = Engine(settings, reports)
 
     def run(self, assignment: Assignment) -> tuple[Outcome, ReportBatch]:
         (outcome,) = self.engine.run([assignment])
-        return outcome, self.reports.take()
+        return outcome, self.reports.drain()
 
 
 @pytest.fixture
@@ -90,12 +90,12 @@ def test_a_trial_that_went_on_elsewhere_is_restored_though_an_older_state_of_it_
 
 
 def test_a_checkpoint_that_was_damaged_is_passed_over_and_the_lost_steps_are_not_reported_again(
-    bench: Callable[..., Bench], work: Work, layout: SweepDirectory
+    bench: Callable[..., Bench], work: Work, directory: SweepDirectory
 ) -> None:
     _, whole = bench("walk").run(work(trial=1, stop=9, seed=100))
     bench("walk").run(work(stop=1))
     bench("walk").run(work(start=1, stop=3, reported=1))
-    for file in Checkpoints(layout.checkpoints, layout.staging).path(0, 3).iterdir():
+    for file in Checkpoints(directory.checkpoints, directory.staging).path(0, 3).iterdir():
         file.write_bytes(b"damaged")
     outcome, reports = bench("walk").run(work(start=3, stop=9, reported=3))
     assert reports.step.tolist() == [4, 5, 6, 7, 8, 9]
@@ -106,7 +106,7 @@ def test_a_checkpoint_that_was_damaged_is_passed_over_and_the_lost_steps_are_not
 
 
 def test_an_exception_fails_the_trial_with_the_persons_frames_and_goes_to_its_log(
-    bench: Callable[..., Bench], work: Work, layout: SweepDirectory
+    bench: Callable[..., Bench], work: Work, directory: SweepDirectory
 ) -> None:
     outcome, reports = bench("fated").run(work(trial=3, config={"fate": "fails"}))
     assert (outcome.status, outcome.step, outcome.value) == (OutcomeStatus.FAILED, 0, None)
@@ -117,7 +117,7 @@ def test_an_exception_fails_the_trial_with_the_persons_frames_and_goes_to_its_lo
     assert "engine.py" not in outcome.error
     assert "generator.py" not in outcome.error
     assert len(reports) == 0
-    assert layout.log(3).read_text() == outcome.error
+    assert directory.log(3).read_text() == outcome.error
 
 
 def test_a_failure_keeps_the_reports_before_it_and_a_retry_makes_only_those_that_are_missing(
@@ -175,7 +175,7 @@ def test_a_trial_that_ends_by_itself_completes_there_at_this_rung_and_at_every_l
 
 
 def test_what_each_trial_prints_and_logs_goes_to_its_own_log(
-    bench: Callable[..., Bench], work: Work, layout: SweepDirectory, capsys: pytest.CaptureFixture[str]
+    bench: Callable[..., Bench], work: Work, directory: SweepDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     handlers, logging.root.handlers = logging.root.handlers, []
     try:
@@ -185,24 +185,24 @@ def test_what_each_trial_prints_and_logs_goes_to_its_own_log(
     finally:
         logging.root.handlers = handlers
     for trial in (0, 1):
-        lines = layout.log(trial).read_text().splitlines()
+        lines = directory.log(trial).read_text().splitlines()
         assert lines == [f"trial {trial} {verb}" for verb in ("prints", "warns", "logs")]
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_trial_that_prints_nothing_has_no_log_and_one_that_goes_on_appends(
-    bench: Callable[..., Bench], work: Work, layout: SweepDirectory
+    bench: Callable[..., Bench], work: Work, directory: SweepDirectory
 ) -> None:
     bench("walk").run(work(trial=5))
-    assert not layout.log(5).exists()
+    assert not directory.log(5).exists()
     one = bench("talkative")
     one.run(work(stop=1))
     one.run(work(start=1, stop=3, reported=1))
-    assert layout.log(0).read_text().count("prints") == 3
+    assert directory.log(0).read_text().count("prints") == 3
 
 
 def test_only_as_many_trials_stay_open_as_warm_allows_and_failing_clean_up_harms_nobody(
-    bench: Callable[..., Bench], work: Work, tmp_path: Path, layout: SweepDirectory
+    bench: Callable[..., Bench], work: Work, tmp_path: Path, directory: SweepDirectory
 ) -> None:
     folder = tmp_path / "closed"
     folder.mkdir()
@@ -215,7 +215,7 @@ def test_only_as_many_trials_stay_open_as_warm_allows_and_failing_clean_up_harms
     assert closed == [[], [], [0], [0, 1]]
     one.engine.close()
     assert len(list(folder.iterdir())) == 4
-    assert "could not tidy up" in layout.log(2).read_text()
+    assert "could not tidy up" in directory.log(2).read_text()
 
 
 def test_a_pause_ends_work_before_its_first_step_and_another_worker_takes_it_up(

@@ -12,11 +12,11 @@ from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.execution.worker import session
 from caviar.scheduler.execution.worker.engine import Engine
 from caviar.scheduler.execution.worker.report_queue import ReportQueue
-from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.execution.worker.settings import TrainingSettings
 from caviar.scheduler.storage import Checkpoints, SweepDirectory
 from caviar.trainers import Training
 
-Settings = Callable[..., EngineSettings]
+Settings = Callable[..., TrainingSettings]
 Work = Callable[..., Assignment]
 Facts = tuple[OutcomeStatus, int, float | None, str | None]
 
@@ -45,12 +45,12 @@ class SteppedInTurn:
 class Bench:
     """An engine and what has come out of it."""
 
-    def __init__(self, settings: EngineSettings, reports: ReportQueue) -> None:
+    def __init__(self, settings: TrainingSettings, reports: ReportQueue) -> None:
         self.reports = reports
         self.engine = Engine(settings, reports)
 
     def run(self, *group: Assignment) -> tuple[list[Outcome], ReportBatch]:
-        return self.engine.run(group), self.reports.take()
+        return self.engine.run(group), self.reports.drain()
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_a_lane_that_ends_by_itself_completes_there_now_and_when_it_is_promoted(
 
 @pytest.mark.parametrize("place", [0, 2, 4])
 def test_a_lane_that_raises_fails_alone_and_no_report_is_made_twice(
-    bench: Callable[..., Bench], work: Work, layout: SweepDirectory, place: int
+    bench: Callable[..., Bench], work: Work, directory: SweepDirectory, place: int
 ) -> None:
     names = ["good"] * 5
     names[place] = "fails"
@@ -152,7 +152,7 @@ def test_a_lane_that_raises_fails_alone_and_no_report_is_made_twice(
     assert {trial: [step for step, _ in rows] for trial, rows in losses(reports).items()} == {
         trial: [1, 2, 3, 4, 5] for trial in range(5) if trial != place
     }
-    assert "Going on with trials 0, 1, 2, 3, 4 in two halves." in layout.log(0).read_text()
+    assert "Going on with trials 0, 1, 2, 3, 4 in two halves." in directory.log(0).read_text()
 
 
 def test_a_lane_that_raises_late_costs_the_others_no_report_and_no_bit(bench: Callable[..., Bench], work: Work) -> None:
@@ -189,13 +189,13 @@ def test_a_group_that_does_not_fit_into_memory_is_trained_in_parts_that_do(
 
 
 def test_what_a_lane_prints_goes_to_the_log_of_the_groups_first_trial(
-    bench: Callable[..., Bench], work: Work, layout: SweepDirectory
+    bench: Callable[..., Bench], work: Work, directory: SweepDirectory
 ) -> None:
     bench("talkative").run(*[work(trial, stop=1, group=3) for trial in (3, 5)])
-    printed = layout.log(3).read_text()
+    printed = directory.log(3).read_text()
     assert "trial 3 prints" in printed
     assert "trial 5 prints" in printed
-    assert not layout.log(5).exists()
+    assert not directory.log(5).exists()
 
 
 def test_a_pause_saves_every_lane_and_the_group_goes_on_elsewhere_to_the_bit(
@@ -226,13 +226,13 @@ def test_a_pause_saves_every_lane_and_the_group_goes_on_elsewhere_to_the_bit(
 
 
 def test_lanes_that_stand_at_different_steps_are_different_models(
-    bench: Callable[..., Bench], work: Work, layout: SweepDirectory
+    bench: Callable[..., Bench], work: Work, directory: SweepDirectory
 ) -> None:
     group = [work(trial, stop=3, group=0) for trial in range(4)]
     _, whole = bench("walk", fuse=False).run(*[work(trial, stop=9, group=0) for trial in range(4)])
     bench("walk").run(*group)
     for trial in (1, 2):
-        for file in Checkpoints(layout.checkpoints, layout.staging).path(trial, 3).iterdir():
+        for file in Checkpoints(directory.checkpoints, directory.staging).path(trial, 3).iterdir():
             file.write_bytes(b"damaged")
     SteppedInTurn.made.clear()
     outcomes, reports = bench("walk").run(

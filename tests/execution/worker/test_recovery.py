@@ -12,25 +12,25 @@ import pytest
 from caviar.scheduler.core.trials.assignment import Assignment, ErrorAction, ErrorRule, Outcome, OutcomeStatus, decide
 from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.execution.cluster.nodes import death_reason
-from caviar.scheduler.execution.pool.handle import Slot
+from caviar.scheduler.execution.pool.handle import WorkerHandle
 from caviar.scheduler.execution.worker.engine import Engine
 from caviar.scheduler.execution.worker.failures import is_out_of_memory, memory_sentence
 from caviar.scheduler.execution.worker.report_queue import ReportQueue
-from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.execution.worker.settings import TrainingSettings
 from caviar.scheduler.storage import SweepDirectory
 from caviar.trainers import TrainerError
 
-Settings = Callable[..., EngineSettings]
+Settings = Callable[..., TrainingSettings]
 Work = Callable[..., Assignment]
 
 
-def run(settings: EngineSettings, *works: Assignment) -> tuple[list[Outcome], ReportBatch]:
+def run(settings: TrainingSettings, *works: Assignment) -> tuple[list[Outcome], ReportBatch]:
     """Trains assignments one after the other on one engine."""
     reports = ReportQueue()
     engine = Engine(settings, reports)
     outcomes = [outcome for work in works for outcome in engine.run([work])]
     engine.close()
-    return outcomes, reports.take()
+    return outcomes, reports.drain()
 
 
 class OutOfMemoryError(RuntimeError):
@@ -73,7 +73,7 @@ def test_the_sentence_has_the_figure_that_was_asked_for() -> None:
 
 
 def test_a_trial_without_enough_memory_is_tried_again_with_nothing_else_in_the_worker(
-    settings: Settings, work: Work, layout: SweepDirectory
+    settings: Settings, work: Work, directory: SweepDirectory
 ) -> None:
     config = {"needs": "an empty worker"}
     outcomes, reports = run(settings("hungry"), work(0, config={"needs": "little"}), work(1, config=config))
@@ -82,7 +82,7 @@ def test_a_trial_without_enough_memory_is_tried_again_with_nothing_else_in_the_w
         (1, OutcomeStatus.COMPLETED, None, 0),
     ]
     assert reports.step[reports.trial == 1].tolist() == [1, 2, 3], "the second try repeats no report"
-    log = layout.log(1).read_text()
+    log = directory.log(1).read_text()
     assert log.startswith("Out of memory: ")
     assert "Going on with nothing else in this worker's memory." in log
 
@@ -108,12 +108,12 @@ def test_a_trial_that_has_not_enough_memory_alone_either_fails_with_the_figures_
     ],
 )
 def test_the_first_rule_that_matches_the_error_or_what_was_printed_says_what_is_done(
-    settings: Settings, work: Work, layout: SweepDirectory, rules: Any, action: ErrorAction | None, tries: int
+    settings: Settings, work: Work, directory: SweepDirectory, rules: Any, action: ErrorAction | None, tries: int
 ) -> None:
     told = settings("complains", rules=tuple(ErrorRule(match, ErrorAction(do)) for match, do in rules))
     (outcome,), _ = run(told, work())
     assert (outcome.status, outcome.action) == (OutcomeStatus.FAILED, action)
-    assert layout.log(0).read_text().count("ValueError: the learning rate is too large") == tries
+    assert directory.log(0).read_text().count("ValueError: the learning rate is too large") == tries
 
 
 def test_of_what_was_printed_only_the_end_is_searched(settings: Settings, work: Work) -> None:
@@ -125,28 +125,28 @@ def test_of_what_was_printed_only_the_end_is_searched(settings: Settings, work: 
 
 
 def test_limits_leave_no_trace_of_steps_that_end_in_time(
-    settings: Settings, work: Work, layout: SweepDirectory
+    settings: Settings, work: Work, directory: SweepDirectory
 ) -> None:
     (outcome,), _ = run(settings("walk", timeout=60.0, stall_timeout=60.0), work())
     assert outcome.status is OutcomeStatus.COMPLETED
-    assert not layout.log(0).exists()
+    assert not directory.log(0).exists()
 
 
 def test_reports_and_outcomes_of_superseded_attempts_are_fenced_off(work: Work) -> None:
-    slot, queue = Slot(actor=None, asked=0.0), ReportQueue()
+    handle, queue = WorkerHandle(actor=None, asked=0.0), ReportQueue()
     given = [work(0, attempt=1), work(1)]
     for assignment in given:
-        slot.give([assignment])
+        handle.give([assignment])
     superseded, foreign = work(0, attempt=0), work(2)
     for assignment in (given[0], superseded, foreign, given[1]):
         queue.append(assignment, 1, 0, 0.0, {"loss": 1.0})
     queue.append(superseded, 2, 0, 0.0, {"loss": 1.0})
     ended = [Outcome(one.trial, one.rung, one.attempt, OutcomeStatus.COMPLETED, 3, 1.0) for one in
              (superseded, foreign, given[1])]  # fmt: skip
-    arrived = slot.fence(queue.take(), ended)
+    arrived = handle.fence(queue.drain(), ended)
     assert list(zip(arrived.reports.trial.tolist(), arrived.reports.attempt.tolist(), strict=True)) == [(0, 1), (1, 0)]
     assert [outcome.trial for outcome in arrived.outcomes] == [1]
-    assert slot.reported == {0: 1, 1: 1}
+    assert handle.reported == {0: 1, 1: 1}
 
 
 def test_what_ray_says_of_its_memory_monitor_is_one_sentence_and_a_rule_can_match_it(work: Work) -> None:
@@ -162,10 +162,10 @@ def test_what_ray_says_of_its_memory_monitor_is_one_sentence_and_a_rule_can_matc
     )
     bare = death_reason("The actor died.\nWorker exit type: NODE_OUT_OF_MEMORY")
     assert bare == "Out of memory: Ray's memory monitor killed the worker since its node had too little left"
-    slot = Slot(actor=None, asked=0.0)
-    slot.give([work(0)])
-    slot.give([work(1)])
-    lost = slot.lost(OutcomeStatus.FAILED, reason, [ErrorRule("memory monitor", ErrorAction.FAIL)])
+    handle = WorkerHandle(actor=None, asked=0.0)
+    handle.give([work(0)])
+    handle.give([work(1)])
+    lost = handle.lost(OutcomeStatus.FAILED, reason, [ErrorRule("memory monitor", ErrorAction.FAIL)])
     assert [(one.status.value, one.action) for one in lost] == [("failed", ErrorAction.FAIL), ("interrupted", None)]
 
 

@@ -13,10 +13,10 @@ from caviar.scheduler.core.trials.assignment import Assignment, Outcome, Outcome
 from caviar.scheduler.execution.worker.engine import Engine
 from caviar.scheduler.execution.worker.output import captured_output
 from caviar.scheduler.execution.worker.report_queue import ReportQueue
-from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.execution.worker.settings import TrainingSettings
 from caviar.scheduler.storage import Checkpoints, SweepDirectory, is_outage
 
-Settings = Callable[..., EngineSettings]
+Settings = Callable[..., TrainingSettings]
 Work = Callable[..., Assignment]
 
 
@@ -45,7 +45,7 @@ def in_a_thread(engine: Engine, group: Sequence[Assignment]) -> "Future[list[Out
 
 
 def test_a_trial_that_finds_no_room_for_its_checkpoint_waits_says_so_and_goes_on(
-    settings: Settings, work: Work, layout: SweepDirectory, full_disk: Callable[[], None]
+    settings: Settings, work: Work, directory: SweepDirectory, full_disk: Callable[[], None]
 ) -> None:
     engine = Engine(settings("walk"), ReportQueue())
     running = in_a_thread(engine, [work()])
@@ -56,8 +56,8 @@ def test_a_trial_that_finds_no_room_for_its_checkpoint_waits_says_so_and_goes_on
     assert (outcome.status, outcome.step) == (OutcomeStatus.COMPLETED, 3)
     assert outcome.elapsed_s < 0.5, "the time that it waited is not training"
     assert engine.waiting is None
-    assert Checkpoints(layout.checkpoints, layout.staging).newest(0) is not None
-    assert list(layout.staging.iterdir()) == []
+    assert Checkpoints(directory.checkpoints, directory.staging).newest(0) is not None
+    assert list(directory.staging.iterdir()) == []
 
 
 @pytest.mark.parametrize("every", [None, 2])
@@ -75,7 +75,7 @@ def test_a_pause_ends_the_wait_and_the_work_is_done_again_later(
     other = Engine(settings("walk"), reports)
     (again,) = other.run([work(stop=3, start=outcome.step, reported=outcome.step)])
     assert (again.status, again.step) == (OutcomeStatus.COMPLETED, 3)
-    assert reports.take().step.tolist() == ([] if every is None else [3])
+    assert reports.drain().step.tolist() == ([] if every is None else [3])
 
 
 def test_what_else_goes_wrong_while_a_trial_saves_is_its_own_failure(settings: Settings, work: Work) -> None:
@@ -84,12 +84,12 @@ def test_what_else_goes_wrong_while_a_trial_saves_is_its_own_failure(settings: S
 
 
 def test_a_library_that_hides_the_error_number_is_understood_where_the_disk_is_full(
-    layout: SweepDirectory, monkeypatch: pytest.MonkeyPatch
+    directory: SweepDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def save(folder: Path) -> bool:
         raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
 
-    checkpoints = Checkpoints(layout.checkpoints, layout.staging)
+    checkpoints = Checkpoints(directory.checkpoints, directory.staging)
     with pytest.raises(RuntimeError, match="PytorchStreamWriter"):
         checkpoints.write(0, 1, save, {})
 
@@ -99,8 +99,8 @@ def test_a_library_that_hides_the_error_number_is_understood_where_the_disk_is_f
     monkeypatch.setattr(os, "statvfs", full)
     with pytest.raises(OSError, match="No space left on device") as error:
         checkpoints.write(0, 1, save, {})
-    assert is_outage(error.value, layout.path)
-    assert list(layout.staging.iterdir()) == []
+    assert is_outage(error.value, directory.path)
+    assert list(directory.staging.iterdir()) == []
 
 
 def test_a_missing_file_is_the_storages_fault_only_where_the_whole_directory_is_missing(tmp_path: Path) -> None:
@@ -138,9 +138,9 @@ def test_a_full_queue_of_reports_holds_the_training_up_until_it_is_asked_or_is_t
         training = threads.submit(train)
         await_true(lambda: len(queue) == 2)
         assert not training.done()
-        taken = queue.take().step.tolist()
+        taken = queue.drain().step.tolist()
         await_true(lambda: len(queue) == 2)
         assert len(added) < 7
         queue.open_wide()
         training.result()
-    assert taken + queue.take().step.tolist() == list(range(1, 8))
+    assert taken + queue.drain().step.tolist() == list(range(1, 8))

@@ -221,6 +221,6 @@ def _kept(model: nn.Module) -> dict[str, Tensor]:
 def _aliases(model: nn.Module) -> dict[str, str]:
     """The further names of tensors that layers share, each with the first name."""
     both = (model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False))
-    names = [(name, id(tensor)) for of in both for name, tensor in of]
+    names = [(name, id(tensor)) for tensors in both for name, tensor in tensors]
     first = {tensor: name for name, tensor in reversed(names)}
     return {name: first[tensor] for name, tensor in names if first[tensor] != name}

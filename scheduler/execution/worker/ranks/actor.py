@@ -15,15 +15,15 @@ from ....core.trials.assignment import Assignment, Outcome
 from ....core.trials.reports import ReportBatch
 from ..engine import Engine
 from ..report_queue import MANY_REPORTS, ReportQueue
-from .actor_settings import WorkerSettings
-from .members import Member, gather
-from .ranks import Ranks
+from .actor_settings import ActorSettings
+from .group import RankGroup
+from .handle import RankHandle, gather
 
 _LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PollReply:
     """What a worker says to a poll.
 
     Attributes:
@@ -49,16 +49,16 @@ class Worker:
 
     Args:
         settings: What the worker is started with.
-        peers: The actors in which its trials are trained as well, if it has several processes; this is rank 0 then.
+        processes: The actors in which its trials are trained as well, if it has several processes; this is rank 0 then.
     """
 
-    def __init__(self, settings: WorkerSettings, peers: Sequence[Any] = ()) -> None:
-        members = _gathered(peers, settings)
+    def __init__(self, settings: ActorSettings, processes: Sequence[Any] = ()) -> None:
+        handles = _gathered(processes, settings)
         engine = settings.opened()
         self._reports = ReportQueue()
-        self._engine = Engine(engine, self._reports, Ranks(engine, members) if members else None)
+        self._engine = Engine(engine, self._reports, RankGroup(engine, handles) if handles else None)
         self._node = ray.get_runtime_context().get_node_id()
-        self._nodes = frozenset([self._node, *(member.node for member in members)])
+        self._nodes = frozenset([self._node, *(handle.node for handle in handles)])
         self._queue: deque[Sequence[Assignment] | None] = deque()
         self._early: dict[int, Sequence[Sequence[Assignment]]] = {}
         """What was submitted before its turn, by its number."""
@@ -86,7 +86,7 @@ class Worker:
                 self._submitted += 1
             self._changed.notify_all()
 
-    def poll(self, timeout: float) -> Answer:
+    def poll(self, timeout: float) -> PollReply:
         """What has happened since the last call: after the timeout, or as soon as work ends or reports pile up.
 
         Args:
@@ -106,7 +106,7 @@ class Worker:
         late = self._engine.overdue()
         stuck = bool(late) or self._is_over()
         outcomes += late
-        return Answer(self._reports.take(), outcomes, self._node, self._nodes, stuck, self._engine.waiting)
+        return PollReply(self._reports.drain(), outcomes, self._node, self._nodes, stuck, self._engine.waiting)
 
     def group_size(self, assignments: Sequence[Assignment], share: float) -> int:
         """How many trials to train together; see `Engine.group_size`. Called before any work is submitted."""
@@ -158,9 +158,9 @@ class Worker:
                 self._changed.notify_all()
 
 
-def _gathered(peers: Sequence[Any], settings: WorkerSettings) -> Sequence[Member]:
+def _gathered(processes: Sequence[Any], settings: ActorSettings) -> Sequence[RankHandle]:
     """The other processes of this worker; where one of them is lost already, this one ends and all are replaced."""
     try:
-        return gather(peers, settings) if peers else ()
+        return gather(processes, settings) if processes else ()
     except RayActorError:
         os._exit(1)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from ray import cloudpickle
 
-from ..settings import EngineSettings
+from ..settings import TrainingSettings
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerSettings:
+class ActorSettings:
     """What the processes of a worker are started with.
 
     Attributes:
-        engine: `EngineSettings`, pickled by value: it is opened after the variables are set, since it may import
+        engine: `TrainingSettings`, pickled by value: it is opened after the variables are set, since it may import
             torch, which reads them once.
         variables: Environment variables, from `thread_variables`.
         paths: The driver's import path, so that what the driver can import the worker can.
@@ -25,9 +25,9 @@ class WorkerSettings:
     variables: Mapping[str, str]
     paths: tuple[str, ...]
 
-    def opened(self) -> EngineSettings:
+    def opened(self) -> TrainingSettings:
         """Sets variables and import path of this process, and opens the engine's settings."""
         os.environ.update(self.variables)
         sys.path += [path for path in self.paths if path not in sys.path]
-        engine: EngineSettings = cloudpickle.loads(self.engine)
+        engine: TrainingSettings = cloudpickle.loads(self.engine)
         return engine

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RankAddress:
     """Where a process is.
 
     Attributes:
@@ -20,40 +20,40 @@ class Place:
     devices: tuple[str, ...] = ()
 
 
-def rank_order(places: Sequence[Place]) -> list[int]:
+def rank_order(addresses: Sequence[RankAddress]) -> list[int]:
     """The positions of processes in the order of their ranks: the first stays so, and those of a node are neighbours.
 
     Args:
-        places: Where the processes are.
+        addresses: Where the processes are.
     """
-    nodes = list(dict.fromkeys(place.node for place in places))
-    return sorted(range(len(places)), key=lambda position: nodes.index(places[position].node))
+    nodes = list(dict.fromkeys(address.node for address in addresses))
+    return sorted(range(len(addresses)), key=lambda position: nodes.index(addresses[position].node))
 
 
-def rank_variables(places: Sequence[Place], port: int) -> list[dict[str, str]]:
+def rank_variables(addresses: Sequence[RankAddress], port: int) -> list[dict[str, str]]:
     """The environment variables of each process.
 
     The processes of a node see the GPUs of all of them, in the order of their ranks, so that the first GPU of a process
     is number LOCAL_RANK times the GPUs a process, as code that is written for `torchrun` expects.
 
     Args:
-        places: Where the processes are, in the order of their ranks.
+        addresses: Where the processes are, in the order of their ranks.
         port: A port that is free on the first one's node.
     """
-    return [_variables(places, rank, port) for rank in range(len(places))]
+    return [_variables(addresses, rank, port) for rank in range(len(addresses))]
 
 
-def _variables(places: Sequence[Place], rank: int, port: int) -> dict[str, str]:
-    beside = [other for other, place in enumerate(places) if place.node == places[rank].node]
+def _variables(addresses: Sequence[RankAddress], rank: int, port: int) -> dict[str, str]:
+    beside = [other for other, address in enumerate(addresses) if address.node == addresses[rank].node]
     variables = {
         "RANK": rank,
-        "WORLD_SIZE": len(places),
+        "WORLD_SIZE": len(addresses),
         "LOCAL_RANK": beside.index(rank),
         "LOCAL_WORLD_SIZE": len(beside),
-        "MASTER_ADDR": places[0].address,
+        "MASTER_ADDR": addresses[0].address,
         "MASTER_PORT": port,
     }
-    devices = [device for other in beside for device in places[other].devices]
+    devices = [device for other in beside for device in addresses[other].devices]
     return {name: str(value) for name, value in variables.items()} | (
         {"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}
     )

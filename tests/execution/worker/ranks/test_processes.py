@@ -22,9 +22,9 @@ from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.errors import WorkerError
 from caviar.scheduler.execution.cluster.connect import check_room
 from caviar.scheduler.execution.pool.executor import RayExecutor
-from caviar.scheduler.execution.pool.launcher import WorkerMaker
-from caviar.scheduler.execution.worker.ranks.rendezvous import Place, rank_order, rank_variables, reserve_port
-from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.execution.pool.launcher import WorkerLauncher
+from caviar.scheduler.execution.worker.ranks.rendezvous import RankAddress, rank_order, rank_variables, reserve_port
+from caviar.scheduler.execution.worker.settings import TrainingSettings
 from caviar.scheduler.storage import Location, SweepDirectory
 from caviar.trainers import load_trainer, open_training
 
@@ -37,13 +37,17 @@ Work = Callable[..., Assignment]
 
 def test_the_ranks_of_a_node_are_neighbours_and_the_first_process_stays_the_first() -> None:
     nodes = ["b", "a", "b", "c", "a", "b"]
-    assert rank_order([Place(node, "") for node in nodes]) == [0, 2, 5, 1, 4, 3]
+    assert rank_order([RankAddress(node, "") for node in nodes]) == [0, 2, 5, 1, 4, 3]
 
 
 def test_each_process_is_told_its_place_among_all_and_on_its_node_and_sees_the_gpus_of_its_node() -> None:
-    places = [Place("a", "10.0.0.1", ("3",)), Place("a", "10.0.0.1", ("0",)), Place("b", "10.0.0.2", ("5",))]
+    addresses = [
+        RankAddress("a", "10.0.0.1", ("3",)),
+        RankAddress("a", "10.0.0.1", ("0",)),
+        RankAddress("b", "10.0.0.2", ("5",)),
+    ]
     common = {"WORLD_SIZE": "3", "MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "2345"}
-    assert rank_variables(places, 2345) == [
+    assert rank_variables(addresses, 2345) == [
         {**common, "RANK": "0", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2", "CUDA_VISIBLE_DEVICES": "3,0"},
         {**common, "RANK": "1", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "CUDA_VISIBLE_DEVICES": "3,0"},
         {**common, "RANK": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "CUDA_VISIBLE_DEVICES": "5"},
@@ -51,7 +55,7 @@ def test_each_process_is_told_its_place_among_all_and_on_its_node_and_sees_the_g
 
 
 def test_processes_without_a_gpu_are_told_nothing_of_gpus() -> None:
-    (variables,) = rank_variables([Place("a", "::1")], 1)
+    (variables,) = rank_variables([RankAddress("a", "::1")], 1)
     assert "CUDA_VISIBLE_DEVICES" not in variables
 
 
@@ -65,8 +69,8 @@ def test_a_reserved_port_is_free_for_whoever_asks_for_it_and_for_nobody_else() -
         store.listen()
 
 
-def told(layout: SweepDirectory, code: Path, function: str, **facts: Any) -> EngineSettings:
-    return EngineSettings(load_trainer(f"{code}:{function}"), "loss", 9, layout.path, **facts)
+def told(directory: SweepDirectory, code: Path, function: str, **facts: Any) -> TrainingSettings:
+    return TrainingSettings(load_trainer(f"{code}:{function}"), "loss", 9, directory.path, **facts)
 
 
 def wait_for_workers(executor: RayExecutor) -> None:
@@ -104,9 +108,9 @@ def runs(process: int) -> bool:
 @pytest.mark.slow
 @pytest.mark.usefixtures("running_ray")
 def test_two_processes_train_as_one_with_the_whole_batch_would_and_go_on_from_a_checkpoint(
-    layout: SweepDirectory, work: Work
+    directory: SweepDirectory, work: Work
 ) -> None:
-    settings = told(layout, CODE, "regress", warm=0)
+    settings = told(directory, CODE, "regress", warm=0)
     executor = RayExecutor(settings, [WorkerKind(processes=2, count=1)])
     try:
         outcome, reports = finish(executor, work(0, stop=6, seed=7))
@@ -121,8 +125,13 @@ def test_two_processes_train_as_one_with_the_whole_batch_would_and_go_on_from_a_
     alone = open_training(settings.trainer, number=0, config={}, seed=7, resource_max=9)
     expected = [(alone.step() or {})["loss"] for _ in range(6)]
     np.testing.assert_allclose(reports.metrics["loss"], expected, rtol=1e-5)
-    assert layout.log(0).read_text().split()[:4] == ["RANK=0", "WORLD_SIZE=2", "LOCAL_RANK=0", "LOCAL_WORLD_SIZE=2"]
-    assert layout.log(0, 1).read_text().split()[:4] == ["RANK=1", "WORLD_SIZE=2", "LOCAL_RANK=1", "LOCAL_WORLD_SIZE=2"]
+    assert directory.log(0).read_text().split()[:4] == ["RANK=0", "WORLD_SIZE=2", "LOCAL_RANK=0", "LOCAL_WORLD_SIZE=2"]
+    assert directory.log(0, 1).read_text().split()[:4] == [
+        "RANK=1",
+        "WORLD_SIZE=2",
+        "LOCAL_RANK=1",
+        "LOCAL_WORLD_SIZE=2",
+    ]
 
 
 FATES = {
@@ -137,28 +146,28 @@ FATES = {
 @pytest.mark.slow
 @pytest.mark.usefixtures("running_ray")
 def test_whatever_happens_to_a_process_is_the_failure_of_its_trial_and_nothing_is_left_of_its_worker(
-    layout: SweepDirectory, work: Work
+    directory: SweepDirectory, work: Work
 ) -> None:
-    executor = RayExecutor(told(layout, PLAIN, "fated_in_processes"), [WorkerKind(processes=2, count=2)])
+    executor = RayExecutor(told(directory, PLAIN, "fated_in_processes"), [WorkerKind(processes=2, count=2)])
     try:
         for trial, (fate, (rank, begin, end)) in enumerate(FATES.items()):
             assignment = work(trial, config={"fate": fate.removesuffix(" itself"), "rank": rank}, stop=3)
-            outcome, reports = finish(executor, assignment, partial(kill_if_it_waits, layout.log(trial, 1)))
+            outcome, reports = finish(executor, assignment, partial(kill_if_it_waits, directory.log(trial, 1)))
             assert outcome.status is OutcomeStatus.FAILED
             assert str(outcome.error).startswith(begin)
             assert str(outcome.error).strip().endswith(end)
             assert (outcome.step, reports.step.tolist()) == (1, [1])
         outcome, _ = finish(executor, work(9, config={"fate": "none", "rank": 1}, stop=3))
         assert outcome.status is OutcomeStatus.COMPLETED
-        os.kill(int(str(layout.log(9, 1).read_text()).split()[1]), signal.SIGKILL)
-        workers = {slot.actor for slot in executor._fleet.slots.values()}
-        while workers == {slot.actor for slot in executor._fleet.slots.values()}:
+        os.kill(int(str(directory.log(9, 1).read_text()).split()[1]), signal.SIGKILL)
+        workers = {handle.actor for handle in executor._pool.handles.values()}
+        while workers == {handle.actor for handle in executor._pool.handles.values()}:
             assert not executor.wait(0.1).outcomes, "a worker that trains nothing is replaced without an outcome"
     finally:
         executor.close()
-    assert "ValueError: no such data" in layout.log(0, 1).read_text()
-    assert "ValueError: no such data" in layout.log(0).read_text()
-    printed = [log.read_text().split() for log in Path(str(layout.logs)).iterdir()]
+    assert "ValueError: no such data" in directory.log(0, 1).read_text()
+    assert "ValueError: no such data" in directory.log(0).read_text()
+    printed = [log.read_text().split() for log in Path(str(directory.logs)).iterdir()]
     processes = {int(words[words.index("process") + 1]) for words in printed}
     assert len(processes) == 10, "no worker was used again after a failure"
     while any(runs(process) for process in processes) or groups_left():
@@ -175,27 +184,27 @@ def kill_if_it_waits(log: Location) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("running_ray")
 def test_a_step_that_takes_too_long_fails_with_the_stacks_of_all_processes_in_the_log(
-    layout: SweepDirectory, work: Work, tmp_path: Path
+    directory: SweepDirectory, work: Work, tmp_path: Path
 ) -> None:
-    settings = told(layout, PLAIN, "waits_in_both_processes", timeout=2.0)
+    settings = told(directory, PLAIN, "waits_in_both_processes", timeout=2.0)
     executor = RayExecutor(settings, [WorkerKind(processes=2, count=1)])
     try:
         outcome, _ = finish(executor, work(config={"marker": str(tmp_path / "node")}))
     finally:
         executor.close()
     assert outcome.error == "step 2 took more than timeout, 2 s; the stack is in logs/0.log"
-    here, _, there = layout.log(0).read_text().partition("rank 1:\n")
+    here, _, there = directory.log(0).read_text().partition("rank 1:\n")
     assert all("in waits_in_both_processes\n" in stack for stack in (here, there))
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("running_ray")
-def test_a_worker_that_there_is_no_room_for_holds_nobody_up_and_leaves_nothing(layout: SweepDirectory) -> None:
-    maker = WorkerMaker(WorkerKind(cpu=2, processes=3), told(layout, PLAIN, "fated_in_processes"))
-    actor = maker.make()
+def test_a_worker_that_there_is_no_room_for_holds_nobody_up_and_leaves_nothing(directory: SweepDirectory) -> None:
+    launcher = WorkerLauncher(WorkerKind(cpu=2, processes=3), told(directory, PLAIN, "fated_in_processes"))
+    actor = launcher.launch()
     (group,) = groups_left()
     assert group["state"] == "PENDING"
-    maker.end(actor)
+    launcher.end(actor)
     while groups_left():
         Event().wait(0.05)
     with pytest.raises(WorkerError) as refusal:

@@ -13,9 +13,9 @@ from ..errors import ClusterError, SweepError
 from ..storage import ObjectPath, SweepDirectory, is_uri, locate
 from .client import Job, JobsClient
 from .copies import CopyNote, check_replaceable, journal_digest, write_note
-from .following import follow
 from .frames import Message, as_output
-from .remote import SweepPlace, end_errand, find_sweep, start_errand
+from .log_stream import follow
+from .remote import RemoteSweep, end_query_job, find_sweep, start_query_job
 from .sweep_archive import Extent, copy_files, read_archive
 
 
@@ -37,7 +37,7 @@ def fetch_sweep(address: str | None, sweep: str, to: Path | None, extent: Extent
     """
     client = JobsClient(address)
     found = find_sweep(client, sweep)
-    name = Path(found.place.partition("?")[0]).name
+    name = Path(found.directory.partition("?")[0]).name
     target = Path("sweeps", name) if to is None else to
     with _staging(target) as staging:
         copy = staging / "copy"
@@ -50,7 +50,7 @@ def fetch_sweep(address: str | None, sweep: str, to: Path | None, extent: Extent
     return target
 
 
-def copy_from(client: JobsClient, found: SweepPlace, copy: Path, extent: Extent) -> str:
+def copy_from(client: JobsClient, found: RemoteSweep, copy: Path, extent: Extent) -> str:
     """Copies a sweep's files from a cluster into an empty folder.
 
     Args:
@@ -86,11 +86,11 @@ def _put(copy: Path, target: Path, staging: Path) -> None:
     copy.rename(target)
 
 
-def _copy_directly(found: SweepPlace, copy: Path, extent: Extent) -> str | None:
+def _copy_directly(found: RemoteSweep, copy: Path, extent: Extent) -> str | None:
     """Reads an object store from here; None where the sweep lies in none, or this machine may not read it."""
-    if not is_uri(found.place):
+    if not is_uri(found.directory):
         return None
-    location = locate(found.place)
+    location = locate(found.directory)
     if not isinstance(location, ObjectPath):
         return None
     with suppress(SweepError):
@@ -100,8 +100,8 @@ def _copy_directly(found: SweepPlace, copy: Path, extent: Extent) -> str | None:
     return None
 
 
-def _copy_by_job(client: JobsClient, found: SweepPlace, copy: Path, extent: Extent) -> str:
-    job = start_errand(client, ["send", extent], found)
+def _copy_by_job(client: JobsClient, found: RemoteSweep, copy: Path, extent: Extent) -> str:
+    job = start_query_job(client, ["send", extent], found)
     try:
         sent = _archive_of(client, job)
         job = client.job(job.id) or job
@@ -110,7 +110,7 @@ def _copy_by_job(client: JobsClient, found: SweepPlace, copy: Path, extent: Exte
             file.seek(0)
             read_archive(file, copy)
     finally:
-        end_errand(client, job)
+        end_query_job(client, job)
     return str(sent.content["directory"])
 
 

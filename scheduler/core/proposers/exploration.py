@@ -13,7 +13,7 @@ was .39 then, and is .32.
 
 
 @dataclass(frozen=True, slots=True)
-class Learning:
+class ExplorationPolicy:
     """What a controller that learns needs to know.
 
     Attributes:

@@ -12,8 +12,8 @@ from ray.exceptions import ActorUnavailableError, NodeDiedError, ObjectLostError
 from ....core.trials.assignment import OutcomeStatus
 from ...cluster.nodes import death_reason, node_lives
 from ..opener import Fault
-from .actor_settings import WorkerSettings
-from .rendezvous import Place, rank_order, rank_variables, reserve_port
+from .actor_settings import ActorSettings
+from .rendezvous import RankAddress, rank_order, rank_variables, reserve_port
 
 _PROBE_S = 1.0
 _DOUBT_S = 120.0
@@ -21,8 +21,8 @@ _DOUBT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class PeerAnswer:
-    """What a peer says to a command.
+class RankReply:
+    """The reply of a rank's process to a command.
 
     Attributes:
         error: What its training code raised; None where it did not.
@@ -34,12 +34,12 @@ class PeerAnswer:
 
 
 @dataclass(slots=True)
-class Member:
+class RankHandle:
     """Another process of the worker, as rank 0 sees it.
 
     Attributes:
         rank: Its rank.
-        actor: Its actor, a `Peer`.
+        actor: Its actor, a `RankProcess`.
         node: The id of its node.
         stay: The reference of a call that ends only when the process does.
         call: The reference of the command that it has not answered, or answered last.
@@ -62,15 +62,15 @@ class Member:
         """Asks the process to say when it ends."""
         self.stay, self.asked = self.actor.stay.remote(), time.monotonic()
 
-    def answer(self) -> PeerAnswer | None:
+    def reply(self) -> RankReply | None:
         """What it says to the last command; None before it has, or where it never will."""
         if self.call is None or not is_ready(self.call):
             return None
         try:
-            answer: PeerAnswer = ray.get(self.call)
+            reply: RankReply = ray.get(self.call)
         except RayError:
             return None
-        return answer
+        return reply
 
     def look(self) -> None:
         """Takes notice of its death, or of its being out of reach."""
@@ -121,33 +121,33 @@ def ray_error(call: Any) -> RayError | None:
     return None
 
 
-def gather(peers: Sequence[Any], settings: WorkerSettings) -> list[Member]:
-    """Makes this process rank 0 and each peer another rank; no training code has been opened before.
+def gather(processes: Sequence[Any], settings: ActorSettings) -> list[RankHandle]:
+    """Makes this process rank 0 and each of the others another rank; no training code has been opened before.
 
     Args:
-        peers: Actors, each a `Peer`.
+        processes: Actors, each a `RankProcess`.
         settings: What the worker is started with.
 
     Raises:
-        RayActorError: A peer is lost.
-        RayTaskError: A peer cannot open the settings.
+        RayActorError: A process is lost.
+        RayTaskError: A process cannot open the settings.
     """
-    places = [place_here(), *ray.get([peer.place.remote() for peer in peers])]
-    order = rank_order(places)
-    port = reserve_port(places[0].address)
-    variables = rank_variables([places[position] for position in order], port)
+    addresses = [address_here(), *ray.get([process.address.remote() for process in processes])]
+    order = rank_order(addresses)
+    port = reserve_port(addresses[0].address)
+    variables = rank_variables([addresses[position] for position in order], port)
     os.environ.update(variables[0])
-    actors = [peers[position - 1] for position in order[1:]]
+    actors = [processes[position - 1] for position in order[1:]]
     ray.get([actor.join.remote(settings, told) for actor, told in zip(actors, variables[1:], strict=True)])
-    nodes = [places[position].node for position in order[1:]]
-    return [Member(rank, *facts) for rank, facts in enumerate(zip(actors, nodes, strict=True), 1)]
+    nodes = [addresses[position].node for position in order[1:]]
+    return [RankHandle(rank, *facts) for rank, facts in enumerate(zip(actors, nodes, strict=True), 1)]
 
 
-def place_here() -> Place:
+def address_here() -> RankAddress:
     """Where this process is."""
     context = ray.get_runtime_context()
     given = context.get_accelerator_ids().get("GPU")
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     devices = tuple(visible.split(",")) if given and visible else ()
     address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
-    return Place(context.get_node_id(), address, devices)
+    return RankAddress(context.get_node_id(), address, devices)

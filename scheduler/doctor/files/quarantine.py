@@ -10,15 +10,15 @@ from ...storage import Journal, Location, SweepDirectory, write_file
 from ...storage.durable import make_directory, sync
 
 
-class Salvage:
+class Quarantine:
     """Repairs of one sweep's directory, under its lock.
 
     Args:
-        layout: The sweep's directory.
+        directory: The sweep's directory.
     """
 
-    def __init__(self, layout: SweepDirectory) -> None:
-        self._layout = layout
+    def __init__(self, directory: SweepDirectory) -> None:
+        self._directory = directory
         self._stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         self._folder: Path | None = None
         self._marks: list[PartMark] = []
@@ -50,7 +50,7 @@ class Salvage:
     def replace(self, path: Location, data: bytes | memoryview) -> None:
         """Gives a file another content; the old one, if there is one, is kept."""
         self.keep(path)
-        write_file(path, data, self._layout.staging)
+        write_file(path, data, self._directory.staging)
 
     def put_back(self, source: Location, path: Location) -> None:
         """Gives a file that lies in a wrong place its own again."""
@@ -74,16 +74,16 @@ class Salvage:
         if not self._done:
             return
         event = {"type": "repaired", "time": time.time(), "did": self._done, "removed": self._removed}
-        with Journal.open(self._layout.journal) as journal:
+        with Journal.open(self._directory.journal) as journal:
             journal.append(event | {"parts": [mark.to_json() for mark in self._marks]})
         self._marks, self._removed, self._done = [], [], []
 
     def _place(self, path: Path) -> Path:
         """A free place among the damaged files, with the path that the file has in the sweep."""
-        directory = _local(self._layout.path)
+        sweep = _local(self._directory.path)
         if self._folder is None:
-            self._folder = self._free(directory / "damaged" / self._stamp)
-        target = self._free(self._folder / path.relative_to(directory))
+            self._folder = self._free(sweep / "damaged" / self._stamp)
+        target = self._free(self._folder / path.relative_to(sweep))
         make_directory(target.parent)
         return target
 

@@ -3,8 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caviar.scheduler.core.placement.kinds import Suiting, WorkerKind
-from caviar.scheduler.core.placement.staffing import (
+from caviar.scheduler.core.placement.autoscaling import (
     Node,
     additions,
     could_fit,
@@ -13,9 +12,10 @@ from caviar.scheduler.core.placement.staffing import (
     has_labels,
     lack_sentence,
     most_on_a_node,
-    room_makers,
-    staffing,
+    worker_targets,
+    workers_to_evict,
 )
+from caviar.scheduler.core.placement.kinds import KindIndices, WorkerKind
 
 GPU, CPU = WorkerKind(gpu=1, when={"model": ("big",)}), WorkerKind(cpu=2)
 
@@ -33,17 +33,17 @@ def test_what_is_not_known_yet_will_be_like_what_was_seen() -> None:
 
 def test_a_kind_is_wanted_for_what_earlier_kinds_leave() -> None:
     kinds = [WorkerKind(gpu=1, count=2), WorkerKind()]
-    assert staffing(kinds, {(0, 1): 9}, [0, 0]).wanted == (2, 9)
-    assert staffing(kinds, {(0, 1): 9}, [2, 0]).wanted == (2, 7)
-    assert staffing(kinds, {(0, 1): 1}, [2, 7]).wanted == (1, 0)
-    assert staffing([WorkerKind(gpu=1), WorkerKind()], {(0, 1): 9}, [3, 0]).wanted == (9, 6)
+    assert worker_targets(kinds, {(0, 1): 9}, [0, 0]).wanted == (2, 9)
+    assert worker_targets(kinds, {(0, 1): 9}, [2, 0]).wanted == (2, 7)
+    assert worker_targets(kinds, {(0, 1): 1}, [2, 7]).wanted == (1, 0)
+    assert worker_targets([WorkerKind(gpu=1), WorkerKind()], {(0, 1): 9}, [3, 0]).wanted == (9, 6)
 
 
 def test_room_is_asked_for_once_for_each_group() -> None:
-    assert staffing([WorkerKind(gpu=1, count=2), WorkerKind()], {(0, 1): 9}, [0, 0]).asked == (2, 7)
-    assert staffing([GPU, CPU], {(0, 1): 3, (1,): 6}, [0, 0]).asked == (3, 6)
-    assert staffing([WorkerKind(count=64)], {(0,): 200}, [0]).asked == (64,)
-    assert staffing([WorkerKind(count=64)], {(0,): 5}, [64]).asked == (5,)
+    assert worker_targets([WorkerKind(gpu=1, count=2), WorkerKind()], {(0, 1): 9}, [0, 0]).asked == (2, 7)
+    assert worker_targets([GPU, CPU], {(0, 1): 3, (1,): 6}, [0, 0]).asked == (3, 6)
+    assert worker_targets([WorkerKind(count=64)], {(0,): 200}, [0]).asked == (64,)
+    assert worker_targets([WorkerKind(count=64)], {(0,): 5}, [64]).asked == (5,)
 
 
 @given(
@@ -52,17 +52,17 @@ def test_room_is_asked_for_once_for_each_group() -> None:
     st.lists(st.none() | st.integers(1, 30), min_size=3, max_size=3),
 )
 def test_no_group_is_without_a_worker_that_could_be_had_and_no_worker_is_without_a_group(
-    classes: dict[Suiting, int], ready: list[int], counts: list[int | None]
+    classes: dict[KindIndices, int], ready: list[int], counts: list[int | None]
 ) -> None:
-    staff = staffing([WorkerKind(count=count) for count in counts], classes, ready)
-    assert sum(staff.asked) <= sum(classes.values())
+    targets = worker_targets([WorkerKind(count=count) for count in counts], classes, ready)
+    assert sum(targets.asked) <= sum(classes.values())
     for kind, count in enumerate(counts):
         could = sum(groups for suits, groups in classes.items() if kind in suits)
-        assert staff.wanted[kind] <= could
-        assert count is None or max(staff.asked[kind], staff.wanted[kind]) <= count
+        assert targets.wanted[kind] <= could
+        assert count is None or max(targets.asked[kind], targets.wanted[kind]) <= count
     for suits, groups in classes.items():
         if any(counts[kind] is None for kind in suits):
-            assert sum(staff.wanted[kind] for kind in suits) >= groups
+            assert sum(targets.wanted[kind] for kind in suits) >= groups
 
 
 def test_workers_are_started_in_turns_as_far_as_there_is_room() -> None:
@@ -96,11 +96,11 @@ def test_labels_choose_nodes_as_rays_selectors_do() -> None:
 def test_idle_workers_make_room_the_fewest_on_one_node_and_none_where_it_would_not_help() -> None:
     full = [Node(name, {"CPU": 2, "GPU": 1}, {"CPU": 2, "GPU": 0}, {}) for name in "ab"]
     whole, half = WorkerKind(gpu=1), WorkerKind(gpu=0.5)
-    assert room_makers(whole, [("a", half), ("b", whole), ("a", half)], full) == [1]
-    assert room_makers(whole, [("a", WorkerKind()), ("a", whole), (None, whole)], full) == [1]
-    assert room_makers(whole, [("a", half), (None, whole), ("a", half)], full) == [0, 2]
-    assert room_makers(whole, [("a", half), ("b", half)], full) is None
-    assert room_makers(WorkerKind(), [("a", half)], full) == []
+    assert workers_to_evict(whole, [("a", half), ("b", whole), ("a", half)], full) == [1]
+    assert workers_to_evict(whole, [("a", WorkerKind()), ("a", whole), (None, whole)], full) == [1]
+    assert workers_to_evict(whole, [("a", half), (None, whole), ("a", half)], full) == [0, 2]
+    assert workers_to_evict(whole, [("a", half), ("b", half)], full) is None
+    assert workers_to_evict(WorkerKind(), [("a", half)], full) == []
 
 
 def test_the_workers_of_a_node_share_what_it_has() -> None:

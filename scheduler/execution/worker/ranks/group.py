@@ -20,8 +20,8 @@ from ....core.trials.assignment import Assignment, OutcomeStatus
 from ....storage import Checkpoint
 from ..failures import describe
 from ..opener import Fault, LocalOpener
-from ..settings import EngineSettings
-from .members import Member, ray_error
+from ..settings import TrainingSettings
+from .handle import RankHandle, ray_error
 
 _SETTLE_S = 2.0
 """How long after a process has raised another one may turn out to have died before, which is why it raised."""
@@ -32,16 +32,16 @@ _STACK_S = 2.0
 Result = TypeVar("Result")
 
 
-class Ranks:
+class RankGroup:
     """Opens trials in all processes of a worker. It implements `Opener`.
 
     Args:
         settings: What every worker of the sweep is told.
-        members: The other processes.
+        handles: The other processes.
     """
 
-    def __init__(self, settings: EngineSettings, members: Sequence[Member]) -> None:
-        self._local, self._members = LocalOpener(settings), members
+    def __init__(self, settings: TrainingSettings, handles: Sequence[RankHandle]) -> None:
+        self._local, self._handles = LocalOpener(settings), handles
         self._lock = Lock()
         self._raised: Fault | None = None
         """What the first process has raised."""
@@ -82,12 +82,12 @@ class Ranks:
                 _wait_to_be_given_up()
             self._broken = True
             raise
-        calls = [member.call for member in self._members]
+        calls = [handle.call for handle in self._handles]
         ray.wait(calls, num_returns=len(calls))
-        answers = {member.rank: member.answer() for member in self._members}
-        if any(answer is None or answer.error is not None for answer in answers.values()):
+        replies = {handle.rank: handle.reply() for handle in self._handles}
+        if any(reply is None or reply.error is not None for reply in replies.values()):
             _wait_to_be_given_up()
-        return result, [rank for rank, answer in answers.items() if answer is not None and answer.ended]
+        return result, [rank for rank, reply in replies.items() if reply is not None and reply.ended]
 
     def check_ended(self, here: bool, ended: Sequence[int]) -> None:
         """Refuses a training that has ended in some of the processes.
@@ -100,11 +100,11 @@ class Ranks:
             TrainerError: It has not ended in all or none.
         """
         ranks = sorted([0, *ended] if here else ended)
-        if 0 < len(ranks) <= len(self._members):
+        if 0 < len(ranks) <= len(self._handles):
             self._broken = True
             raise TrainerError(
                 f"the training has ended by itself in rank {', '.join(map(str, ranks))} of"
-                f" {len(self._members) + 1}: the processes have to end it at the same step"
+                f" {len(self._handles) + 1}: the processes have to end it at the same step"
             )
 
     def close(self, trial: int, locally: Callable[[], None]) -> None:
@@ -115,26 +115,26 @@ class Ranks:
         try:
             locally()
         finally:
-            calls = [member.call for member in self._members]
+            calls = [handle.call for handle in self._handles]
             ray.wait(calls, num_returns=len(calls), timeout=_CLOSE_S)
 
     def fault(self) -> Fault | None:
         """What happened in another process: the first that raised, unless one has died, or may have."""
         with self._lock:
             self._look()
-            if any(member.doubted is not None for member in self._members):
-                return next((fault for member in self._members if (fault := member.death()) is not None), None)
+            if any(handle.doubted is not None for handle in self._handles):
+                return next((fault for handle in self._handles if (fault := handle.death()) is not None), None)
             return self._raised if time.monotonic() - self._raised_at > _SETTLE_S else None
 
     def stacks(self) -> str:
         """Where the threads of the other processes are that train; those that do not answer soon are left out."""
-        calls = [member.actor.stack.remote() for member in self._members]
+        calls = [handle.actor.stack.remote() for handle in self._handles]
         ready, _ = ray.wait(calls, num_returns=len(calls), timeout=_STACK_S)
         answered = [call in ready and ray_error(call) is None for call in calls]
         stacks = [
-            f"rank {member.rank}:\n{ray.get(call)}"
-            for member, call, there in zip(self._members, calls, answered, strict=True)
-            if there
+            f"rank {handle.rank}:\n{ray.get(call)}"
+            for handle, call, has_answered in zip(self._handles, calls, answered, strict=True)
+            if has_answered
         ]
         return "".join(stacks)
 
@@ -143,7 +143,7 @@ class Ranks:
         while True:
             with self._lock:
                 self._look()
-                if self._raised is not None or any(member.doubted is not None for member in self._members):
+                if self._raised is not None or any(handle.doubted is not None for handle in self._handles):
                     return True
             if time.monotonic() > deadline:
                 return False
@@ -151,17 +151,17 @@ class Ranks:
 
     def _send(self, command: str, *facts: object) -> None:
         with self._lock:
-            for member in self._members:
-                member.call = getattr(member.actor, command).remote(*facts)
+            for handle in self._handles:
+                handle.call = getattr(handle.actor, command).remote(*facts)
 
     def _look(self) -> None:
         """Takes notice of what has happened since the last look."""
-        for member in self._members:
-            answer = member.answer()
-            if self._raised is None and answer is not None and answer.error is not None:
-                self._raised = Fault(f"rank {member.rank}: {answer.error}", OutcomeStatus.FAILED)
+        for handle in self._handles:
+            reply = handle.reply()
+            if self._raised is None and reply is not None and reply.error is not None:
+                self._raised = Fault(f"rank {handle.rank}: {reply.error}", OutcomeStatus.FAILED)
                 self._raised_at = time.monotonic()
-            member.look()
+            handle.look()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,21 +171,21 @@ class RankedTraining:
     Attributes:
         trial: The trial's number.
         local: The training in this process, whose metrics and state count.
-        ranks: The processes.
+        group: The processes.
     """
 
     trial: int
     local: Training
-    ranks: Ranks
+    group: RankGroup
 
     def begin(self, stop: int) -> None:
         """Announces in every process that the next calls of `step` train up to step `stop`."""
-        self.ranks.together(lambda: self.local.begin(stop), "begin", self.trial, stop)
+        self.group.together(lambda: self.local.begin(stop), "begin", self.trial, stop)
 
     def step(self) -> dict[str, float] | None:
         """Trains one step in every process at once."""
-        metrics, ended = self.ranks.together(self.local.step, "step", self.trial)
-        self.ranks.check_ended(metrics is None, ended)
+        metrics, ended = self.group.together(self.local.step, "step", self.trial)
+        self.group.check_ended(metrics is None, ended)
         return metrics
 
     @property
@@ -199,7 +199,7 @@ class RankedTraining:
 
     def close(self) -> None:
         """Closes the trial in every process."""
-        self.ranks.close(self.trial, self.local.close)
+        self.group.close(self.trial, self.local.close)
 
 
 def _wait_to_be_given_up() -> NoReturn:

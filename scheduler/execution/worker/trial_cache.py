@@ -33,7 +33,7 @@ class OpenTrial:
     elapsed_s: float = 0.0
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
-    def take(self, metrics: Mapping[str, float]) -> None:
+    def record(self, metrics: Mapping[str, float]) -> None:
         """Takes what a step has returned."""
         self.step, self.metrics = self.step + 1, metrics
         ranges = self.ranges
@@ -43,17 +43,17 @@ class OpenTrial:
                 ranges[name] = min(low, value), max(high, value)
 
 
-class OpenTrials:
+class TrialCache:
     """Opens trials and closes them; those that are put back stay warm.
 
     Args:
-        layout: The sweep's directory.
+        directory: The sweep's directory.
         opener: Opens them.
     """
 
-    def __init__(self, layout: SweepDirectory, opener: Opener) -> None:
-        self._directory, self._opener = layout.path, opener
-        self._checkpoints = Checkpoints.of(layout)
+    def __init__(self, directory: SweepDirectory, opener: Opener) -> None:
+        self._directory, self._opener = directory.path, opener
+        self._checkpoints = Checkpoints.of(directory)
         self._warm: OrderedDict[int, OpenTrial] = OrderedDict()
 
     def find(self, assignment: Assignment, reported: int = 0) -> Checkpoint | None:
@@ -64,7 +64,7 @@ class OpenTrials:
             reported: The step up to which this worker has reported it.
 
         Returns:
-            What `take` goes on from; None where there is none, or the trial is warm.
+            What `acquire` goes on from; None where there is none, or the trial is warm.
 
         Raises:
             TrainerError: The trial begins from its parent's, which is not there or does not verify.
@@ -94,7 +94,7 @@ class OpenTrials:
                 f" which cannot be used ({reason}); put it back from a copy"
             ) from error
 
-    def take(self, assignment: Assignment, found: Checkpoint | None) -> OpenTrial:
+    def acquire(self, assignment: Assignment, found: Checkpoint | None) -> OpenTrial:
         """The trial of an assignment: warm, or from a checkpoint, or from its beginning.
 
         Args:

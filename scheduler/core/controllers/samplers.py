@@ -1,4 +1,4 @@
-"""Guides: they choose the points of each bracket, and say which results a bracket's points depend on."""
+"""Samplers: they choose the points of each bracket, and say which results a bracket's points depend on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ import numpy as np
 
 from ....search_spaces import SearchSpace
 from ..proposers.design import Design
-from ..proposers.learning import Learning
+from ..proposers.exploration import ExplorationPolicy
 from ..proposers.observations import Observations
 from ..proposers.proposal import Points, Proposal, Request
 from ..proposers.region import Region
@@ -17,7 +17,7 @@ from .schedule import BracketPlan
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NextBracket:
     """The next bracket that needs points.
 
     Attributes:
@@ -35,19 +35,19 @@ class Place:
     waiting: Sequence[Points] = ()
 
 
-class Guide(Protocol):
+class BracketSampler(Protocol):
     """Chooses points for one bracket after the other."""
 
     def together(self, plans: Sequence[BracketPlan]) -> bool:
         """Whether consecutive brackets may open at once: none of them sees a result of another."""
 
-    def points(self, place: Place) -> Points | None:
+    def points(self, upcoming: NextBracket) -> Points | None:
         """The bracket's points, once; None while results or a proposal are missing."""
 
-    def wants(self, place: Place) -> bool:
+    def wants(self, upcoming: NextBracket) -> bool:
         """Whether all results are in that a proposal for the bracket depends on, and the proposal is not."""
 
-    def request(self, place: Place) -> Request:
+    def request(self, upcoming: NextBracket) -> Request:
         """What the proposal is to be made from, where one is wanted."""
 
     def accept(self, proposal: Proposal) -> None:
@@ -57,7 +57,7 @@ class Guide(Protocol):
         """Gives up what was prepared for the next bracket, which is another one than it was."""
 
 
-class DesignGuide:
+class DesignSampler:
     """Takes all points from a design: no bracket waits for another.
 
     Args:
@@ -71,15 +71,15 @@ class DesignGuide:
         """Always."""
         return True
 
-    def points(self, place: Place) -> Points | None:
+    def points(self, upcoming: NextBracket) -> Points | None:
         """The next points of the design."""
-        return self._design.draw(place.n)
+        return self._design.draw(upcoming.n)
 
-    def wants(self, place: Place) -> bool:
+    def wants(self, upcoming: NextBracket) -> bool:
         """Never."""
         return False
 
-    def request(self, place: Place) -> Request:
+    def request(self, upcoming: NextBracket) -> Request:
         """Not called, since nothing is wanted."""
         raise NotImplementedError
 
@@ -91,7 +91,7 @@ class DesignGuide:
         """Nothing is prepared."""
 
 
-class LearningGuide:
+class ProposalSampler:
     """Takes most points from proposals that were made from earlier results, and the others from a design.
 
     Bracket b sees the results at rung r of bracket j when b - j, plus the rungs above r in bracket j, are at least
@@ -102,13 +102,13 @@ class LearningGuide:
     Args:
         space: The search space.
         design: The sequence of points as long as there are few results, and of the share that stays global.
-        learning: How other points follow from results.
+        exploration: How other points follow from results.
         pipeline: At least 1.
     """
 
-    def __init__(self, space: SearchSpace, design: Design, learning: Learning, pipeline: int) -> None:
+    def __init__(self, space: SearchSpace, design: Design, exploration: ExplorationPolicy, pipeline: int) -> None:
         self._space, self._design = space, design
-        self._learning, self._pipeline = learning, pipeline
+        self._exploration, self._pipeline = exploration, pipeline
         self._parts: dict[tuple[int, int], Observations] = {}
         """The results of each rung of each bracket, once they are complete and seen."""
         self._seen: tuple[int, Observations] | None = None
@@ -123,37 +123,37 @@ class LearningGuide:
         last = len(plans) - 1
         return all(last - place + len(plan.levels) - 1 < self._pipeline for place, plan in enumerate(plans[:-1]))
 
-    def points(self, place: Place) -> Points | None:
+    def points(self, upcoming: NextBracket) -> Points | None:
         """Proposed points before global ones, or points of the design alone where there are few results."""
-        seen = self._observations(place)
+        seen = self._observations(upcoming)
         if seen is None:
             return None
-        if not self._learns(place, seen):
-            return self._design.draw(place.n)
+        if not self._learns(upcoming, seen):
+            return self._design.draw(upcoming.n)
         if self._proposal is None:
             return None
-        proposed, drawn = self._proposal.points, self._global(place)
+        proposed, drawn = self._proposal.points, self._global(upcoming)
         self._proposal = self._drawn = None
-        missing = place.n - len(proposed) - len(drawn)
+        missing = upcoming.n - len(proposed) - len(drawn)
         parts = [proposed, drawn, *([self._design.draw(missing)] if missing else [])]
         # A proposal without points that comes from a record has forgotten their dimension.
         return np.concatenate([part for part in parts if len(part)])
 
-    def wants(self, place: Place) -> bool:
+    def wants(self, upcoming: NextBracket) -> bool:
         """Whether all results that the bracket sees are in and are enough to learn from."""
         if self._proposal is not None:
             return False
-        seen = self._observations(place)
-        return seen is not None and self._learns(place, seen)
+        seen = self._observations(upcoming)
+        return seen is not None and self._learns(upcoming, seen)
 
-    def request(self, place: Place) -> Request:
+    def request(self, upcoming: NextBracket) -> Request:
         """What the bracket sees, and the points whose results it does not see at all."""
-        seen, drawn = self._observations(place), self._global(place)
+        seen, drawn = self._observations(upcoming), self._global(upcoming)
         assert seen is not None, "asked only where a proposal is wanted"
-        unseen = [bracket.points for bracket in place.brackets if not self._sees(place.number, bracket, 0)]
-        pending = self._space.snap(np.concatenate([*unseen, *place.waiting, drawn]))
-        count = place.n - len(drawn)
-        return Request(place.number, count, seen, pending, self._region, self._learning.earlier)
+        unseen = [bracket.points for bracket in upcoming.brackets if not self._sees(upcoming.number, bracket, 0)]
+        pending = self._space.snap(np.concatenate([*unseen, *upcoming.waiting, drawn]))
+        count = upcoming.n - len(drawn)
+        return Request(upcoming.number, count, seen, pending, self._region, self._exploration.earlier)
 
     def accept(self, proposal: Proposal) -> None:
         """Keeps the proposal until the bracket opens."""
@@ -165,33 +165,33 @@ class LearningGuide:
         """Gives up a proposal: one of another size is wanted."""
         self._proposal = self._drawn = self._seen = None
 
-    def _learns(self, place: Place, seen: Observations) -> bool:
-        global_count = self._learning.global_count(place.first_trial, place.n)
-        return seen.finite >= self._learning.enough and global_count < place.n
+    def _learns(self, upcoming: NextBracket, seen: Observations) -> bool:
+        global_count = self._exploration.global_count(upcoming.first_trial, upcoming.n)
+        return seen.finite >= self._exploration.enough and global_count < upcoming.n
 
-    def _global(self, place: Place) -> Points:
+    def _global(self, upcoming: NextBracket) -> Points:
         if self._drawn is None:
-            count = self._learning.global_count(place.first_trial, place.n)
+            count = self._exploration.global_count(upcoming.first_trial, upcoming.n)
             self._drawn = self._design.draw(count)
         return self._drawn
 
     def _sees(self, number: int, bracket: Bracket, rung: int) -> bool:
         return number - bracket.number + len(bracket.plan.levels) - 1 - rung >= self._pipeline
 
-    def _observations(self, place: Place) -> Observations | None:
+    def _observations(self, upcoming: NextBracket) -> Observations | None:
         """All results that the bracket sees, in the order of brackets, rungs and trials; None while one is missing."""
-        if self._seen is None or self._seen[0] != place.number:
+        if self._seen is None or self._seen[0] != upcoming.number:
             rungs = [
                 (bracket, rung)
-                for bracket in place.brackets
+                for bracket in upcoming.brackets
                 for rung in range(len(bracket.plan.levels))
-                if self._sees(place.number, bracket, rung)
+                if self._sees(upcoming.number, bracket, rung)
             ]
             # The latest results are missing the longest.
             if not all(bracket.complete(rung) for bracket, rung in reversed(rungs)):
                 return None
             parts = [self._part(bracket, rung) for bracket, rung in rungs]
-            self._seen = place.number, Observations.concatenate([self._learning.prior, *parts])
+            self._seen = upcoming.number, Observations.concatenate([self._exploration.prior, *parts])
         return self._seen[1]
 
     def _part(self, bracket: Bracket, rung: int) -> Observations:

@@ -12,15 +12,15 @@ from ..core.trials.columns import CONFIG_PREFIX, EXTRA
 from ..core.trials.goal import Mode
 from ..core.trials.trial import TrialRow
 from ..errors import InvalidSpecError, ResultsError
+from ..storage.directory import SweepDirectory
 from ..storage.durable import write_file
-from ..storage.layout import SweepDirectory
 from ..storage.location import Location
 from .configurations import configuration_table
 from .found_parts import FoundPart
 from .part_marks import PartMark
 from .reports import expand_extra
 from .rungs import best_so_far, last_to_rungs
-from .schema import EXTRA_TYPE, Header, metric_names, reports_schema, to_parquet
+from .schema import EXTRA_TYPE, SweepMetadata, metric_names, reports_schema, to_parquet
 from .sealed import read_sealed, sealed_schema
 from .writer import mark_as, report_parts
 
@@ -32,7 +32,7 @@ def merged_types(directory: SweepDirectory, value_types: Mapping[str, str]) -> d
         ResultsError: A name had values of another type, or differs from an earlier one only in case.
     """
     parts = report_parts(directory.results)
-    found = dict(Header.from_schema(sealed_schema(parts[0]), str(parts[0])).value_types) if parts else {}
+    found = dict(SweepMetadata.from_schema(sealed_schema(parts[0]), str(parts[0])).value_types) if parts else {}
     folded = {name.casefold(): name for name in found}
     for name, kind in value_types.items():
         earlier = folded.get(name.casefold(), name)
@@ -44,7 +44,7 @@ def merged_types(directory: SweepDirectory, value_types: Mapping[str, str]) -> d
     return {**found, **value_types}
 
 
-def conform_reports(
+def migrate_reports(
     directory: SweepDirectory,
     parts: Sequence[FoundPart],
     value_types: Mapping[str, str],
@@ -70,18 +70,20 @@ def conform_reports(
     """
     if not parts:
         return 0
-    header = Header(*goal, dict(value_types), Header.from_schema(parts[0].schema, str(parts[0].path)).version)
+    metadata = SweepMetadata(
+        *goal, dict(value_types), SweepMetadata.from_schema(parts[0].schema, str(parts[0].path)).version
+    )
     metrics = dict.fromkeys([*(name for part in parts for name in metric_names(part.schema)), goal[0]])
-    schema, configs = reports_schema(header, metrics), {row.trial: row.config for row in rows}
+    schema, configs = reports_schema(metadata, metrics), {row.trial: row.config for row in rows}
     other = [part.path for part in parts if not _same(part.schema, schema)]
 
-    def conformed(part: Location) -> pa.Table:
-        return _conformed(read_sealed(part), schema, header, configs)
+    def migrated(part: Location) -> pa.Table:
+        return _migrated(read_sealed(part), schema, metadata, configs)
 
     if other:
-        note([mark_as(part, conformed(part)) for part in other])
+        note([mark_as(part, migrated(part)) for part in other])
     for part in other:
-        write_file(part, to_parquet(conformed(part)), directory.staging)
+        write_file(part, to_parquet(migrated(part)), directory.staging)
     return len(other)
 
 
@@ -90,10 +92,10 @@ def _same(one: pa.Schema, other: pa.Schema) -> bool:
     return bool(one.equals(other)) and one.metadata == other.metadata
 
 
-def _conformed(
-    table: pa.Table, schema: pa.Schema, header: Header, configs: Mapping[int, Mapping[str, Value]]
+def _migrated(
+    table: pa.Table, schema: pa.Schema, metadata: SweepMetadata, configs: Mapping[int, Mapping[str, Value]]
 ) -> pa.Table:
-    new = {name: kind for name, kind in header.value_types.items() if CONFIG_PREFIX + name not in table.column_names}
+    new = {name: kind for name, kind in metadata.value_types.items() if CONFIG_PREFIX + name not in table.column_names}
     if new:
         trials = table["trial"].to_pylist()
         added = configuration_table([configs.get(trial, {}) for trial in trials], new)
@@ -108,8 +110,8 @@ def _conformed(
 def _out_of_extra(table: pa.Table, name: str) -> pa.Table:
     """The table with a column for a metric that some rows have in `extra`."""
     maps = [dict(row or ()) for row in table[EXTRA].to_pylist()]
-    values = pa.array([of.pop(name, None) for of in maps], pa.float64())
-    rest = pa.array([list(of.items()) or None for of in maps], EXTRA_TYPE)
+    values = pa.array([metrics.pop(name, None) for metrics in maps], pa.float64())
+    rest = pa.array([list(metrics.items()) or None for metrics in maps], EXTRA_TYPE)
     return table.drop_columns([EXTRA]).append_column(name, values).append_column(EXTRA, rest)
 
 

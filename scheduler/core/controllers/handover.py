@@ -1,7 +1,7 @@
 """Going on with another search: the controller that goes on, and what ends at once.
 
 Where only the budget changes, the controller stays and its schedule goes on. Anything else makes a new controller,
-which follows the old one in a `Succession`.
+which follows the old one in a `ControllerChain`.
 
 Brackets are ended at once where finishing them makes no sense: the new budget is not enough for them, the metric or its
 mode is another one, or the full resource is.
@@ -13,14 +13,14 @@ from functools import partial
 
 from ....search_spaces import Value
 from ..trials.trial import TrialRow
+from .chain import ControllerChain
 from .controller import Controller
-from .revision import Change
+from .revision import SearchChange
 from .schedule import BracketPlan
-from .succession import Succession
 
 
 @dataclass(frozen=True, slots=True)
-class Successor:
+class Handover:
     """What follows a change.
 
     Attributes:
@@ -38,7 +38,7 @@ class Successor:
     assumed: Mapping[int, Mapping[str, Value]] = field(default_factory=dict)
 
 
-def succeed(controller: Controller, change: Change, rows: Sequence[TrialRow], proposal: int) -> Successor:
+def hand_over(controller: Controller, change: SearchChange, rows: Sequence[TrialRow], proposal: int) -> Handover:
     """The controller that goes on after a change.
 
     A pure function of its arguments, which the controller is used up by.
@@ -50,20 +50,20 @@ def succeed(controller: Controller, change: Change, rows: Sequence[TrialRow], pr
         proposal: The number of the first proposal that was not made yet.
     """
     if change.nothing:
-        return Successor(controller)
-    succession = controller if isinstance(controller, Succession) else Succession(controller, change.before)
-    ended = _ended(succession, change, rows)
-    succession.end(ended)
-    if not (change.budget_alone and succession.rebudget(change.after)):
-        succession.append(change, rows, proposal)
-    waiting, stopped = (frozenset(succession.waiting(finished=finished)) for finished in (False, True))
-    assumed = {row.trial: succession.assumed(row.trial) for row in rows}
-    return Successor(succession.single or succession, frozenset(ended), waiting, stopped, assumed)
+        return Handover(controller)
+    chain = controller if isinstance(controller, ControllerChain) else ControllerChain(controller, change.before)
+    ended = _ended(chain, change, rows)
+    chain.end(ended)
+    if not (change.budget_alone and chain.rebudget(change.after)):
+        chain.append(change, rows, proposal)
+    waiting, stopped = (frozenset(chain.waiting(finished=finished)) for finished in (False, True))
+    assumed = {row.trial: chain.assumed(row.trial) for row in rows}
+    return Handover(chain.single or chain, frozenset(ended), waiting, stopped, assumed)
 
 
-def _ended(succession: Succession, change: Change, rows: Sequence[TrialRow]) -> dict[int, BracketPlan]:
+def _ended(chain: ControllerChain, change: SearchChange, rows: Sequence[TrialRow]) -> dict[int, BracketPlan]:
     """The brackets that end at once, and what came of them: in their order, those that the budget is not enough for."""
-    plans, unfinished = succession.plans, set(succession.unfinished)
+    plans, unfinished = chain.plans, set(chain.unfinished)
     left = change.after.budget.less(*(plan for number, plan in enumerate(plans) if number not in unfinished))
     ended: dict[int, BracketPlan] = {}
     for number in sorted(unfinished):

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caviar.scheduler.core.controllers.grouping import Grouping
-from caviar.scheduler.core.controllers.registry import ControllerName, Search, bracket_schedule, make_controller
-from caviar.scheduler.core.controllers.revision import Change, Revision, RungValue, results_of
+from caviar.scheduler.core.controllers.registry import ControllerName, SearchConfig, bracket_schedule, make_controller
+from caviar.scheduler.core.controllers.revision import RungValue, SearchChange, SpecRevision, results_of
 from caviar.scheduler.core.controllers.schedule import Budget, Resource
 from caviar.scheduler.core.proposers.proposal import Proposal
 from caviar.scheduler.core.state import SweepState
@@ -27,9 +27,9 @@ SPACE = SearchSpace({"lr": Log(1e-4, 1.0), "kind": Choice(["a", "b", "c"])})
 RESOURCE = Resource(1, 9, 3)
 
 
-def search_of(controller: ControllerName, trials: int = 24, **fields: object) -> Search:
+def search_of(controller: ControllerName, trials: int = 24, **fields: object) -> SearchConfig:
     learns = controller in {"coarse_to_fine", "asha"}
-    search = Search(SPACE, RESOURCE, Budget(trials=trials), 7, controller, learns=learns, points=4)
+    search = SearchConfig(SPACE, RESOURCE, Budget(trials=trials), 7, controller, learns=learns, points=4)
     return replace(search, **fields)  # type: ignore[arg-type]
 
 
@@ -53,12 +53,12 @@ CHANGES = {
 }
 
 
-def state_of(search: Search) -> SweepState:
+def state_of(search: SearchConfig) -> SweepState:
     return SweepState(make_controller(search), "min", search.seed, max_failures=1)
 
 
-def revised(state: SweepState, before: Search, after: Search, **assumed: object) -> SweepState:
-    state.revise(Revision(Change(before, after, assumed), "min", 1))  # type: ignore[arg-type]
+def revised(state: SweepState, before: SearchConfig, after: SearchConfig, **assumed: object) -> SweepState:
+    state.revise(SpecRevision(SearchChange(before, after, assumed), "min", 1))  # type: ignore[arg-type]
     return state
 
 
@@ -196,7 +196,7 @@ def test_with_another_metric_open_brackets_end_and_rows_and_incumbent_are_told_i
     values = {row.trial: [RungValue(row.rung, row.step, 100.0 + row.trial)] for row in state.rows if row.rung >= 0}
     more = replace(BASE, budget=Budget(trials=40))
     begun = len(state.rows)
-    state.revise(Revision(Change(BASE, more, {}, results_of(values, "max")), "max", 1, values))
+    state.revise(SpecRevision(SearchChange(BASE, more, {}, results_of(values, "max")), "max", 1, values))
     assert state.best is not None
     assert state.best.best_value == 100 + max(values)
     assert not {TrialState.PENDING, TrialState.PAUSED} & {row.state for row in state.rows}
@@ -233,6 +233,6 @@ def bare(rows: Sequence[TrialRow]) -> list[TrialRow]:
     return [replace(row, elapsed_s=0.0) for row in rows]
 
 
-def whole(drive: Drive, work: Work, search: Search) -> list[TrialRow]:
+def whole(drive: Drive, work: Work, search: SearchConfig) -> list[TrialRow]:
     """The table of a sweep that nothing changes."""
     return drive(state_of(search), work, 2)

@@ -20,7 +20,7 @@ _RESOURCES = "runtime_resources"
 """Ray unpacks packages below this folder of its session, in which the logs lie too."""
 
 
-def send_sweep(directory: Location, extent: Extent, send: Callable[[Message], None]) -> None:
+def export_sweep(directory: Location, extent: Extent, send: Callable[[Message], None]) -> None:
     """Lays an archive of a sweep into the head's log folder, says so, and takes it away when it is told to end.
 
     The head hands out the files of that folder as they are, which a job's log would not be.

@@ -18,11 +18,11 @@ from ..proposers.transfer import Transfer
 from ..trials.seeds import derived_seed
 from ..trials.trial import Parent, TrialRow
 from .asha import AshaController
-from .bracket import Verdict
-from .controller import MOST_AHEAD, Controller, Result, Start
+from .bracket import RungDecision
+from .controller import MOST_AHEAD, Controller, Result, Suggestion
 from .initial import untried
-from .registry import Search, make_controller, rebudget, retire
-from .revision import Change
+from .registry import SearchConfig, make_controller, rebudget, retire
+from .revision import SearchChange
 from .schedule import BracketPlan
 
 _STREAM = 2**41
@@ -31,7 +31,7 @@ _STREAM = 2**41
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One controller of a succession.
+    """One controller of a chain.
 
     Attributes:
         controller: It numbers its trials, brackets and proposals from 0.
@@ -43,7 +43,7 @@ class _Part:
     """
 
     controller: Controller
-    search: Search
+    search: SearchConfig
     trial: int
     bracket: int
     proposal: int
@@ -54,15 +54,15 @@ class _Part:
         """The hyperparameters that its trials have."""
         return {*self.search.space.names, *self.assumed}
 
-    def numbered(self, start: Start) -> Start:
-        """A start in the numbers of the sweep, with the values that are assumed."""
+    def numbered(self, suggestion: Suggestion) -> Suggestion:
+        """A suggestion in the numbers of the sweep, with the values that are assumed."""
         return replace(
-            start,
-            trial=start.trial + self.trial,
-            bracket=start.bracket + self.bracket,
-            group=start.group + self.trial,
-            config={**self.assumed, **start.config},
-            parent=None if start.parent is None else self.numbered_parent(start.parent),
+            suggestion,
+            trial=suggestion.trial + self.trial,
+            bracket=suggestion.bracket + self.bracket,
+            group=suggestion.group + self.trial,
+            config={**self.assumed, **suggestion.config},
+            parent=None if suggestion.parent is None else self.numbered_parent(suggestion.parent),
         )
 
     def numbered_parent(self, parent: Parent) -> Parent:
@@ -70,7 +70,7 @@ class _Part:
         return Parent(parent.trial + self.trial, parent.step)
 
 
-class Succession:
+class ControllerChain:
     """Controllers one after the other: all but the last only finish what they began.
 
     Args:
@@ -78,7 +78,7 @@ class Succession:
         search: What it was made for.
     """
 
-    def __init__(self, first: Controller, search: Search) -> None:
+    def __init__(self, first: Controller, search: SearchConfig) -> None:
         self._parts = [_Part(first, search, 0, 0, 0)]
         self._restated: list[Result] = []
         """Results of the parts whose own results are of another metric."""
@@ -115,23 +115,23 @@ class Succession:
         last = self._parts[-1]
         last.controller.accept(replace(proposal, number=proposal.number - last.proposal))
 
-    def decide(self, free: int) -> list[Start]:
+    def decide(self, free: int) -> list[Suggestion]:
         """At most `free` groups to train next: what was begun first goes first."""
-        starts: list[Start] = []
+        suggestions: list[Suggestion] = []
         for part in self._parts:
             decided = part.controller.decide(free) if free > 0 else []
-            free -= sum(1 for _ in groupby(start.group for start in decided))
-            starts += map(part.numbered, decided)
-        return starts
+            free -= sum(1 for _ in groupby(suggestion.group for suggestion in decided))
+            suggestions += map(part.numbered, decided)
+        return suggestions
 
-    def handle(self, trial: int, rung: int, loss: float) -> Verdict:
+    def handle(self, trial: int, rung: int, loss: float) -> RungDecision:
         """Takes a trial's result at a rung."""
         part = self._part_of(trial)
-        verdict = part.controller.handle(trial - part.trial, rung, loss)
-        return Verdict(
-            [(promoted + part.trial, upper) for promoted, upper in verdict.promoted],
-            [stopped + part.trial for stopped in verdict.stopped],
-            [completed + part.trial for completed in verdict.completed],
+        decision = part.controller.handle(trial - part.trial, rung, loss)
+        return RungDecision(
+            [(promoted + part.trial, upper) for promoted, upper in decision.promoted],
+            [stopped + part.trial for stopped in decision.stopped],
+            [completed + part.trial for completed in decision.completed],
         )
 
     def promotable(self) -> set[int]:
@@ -190,7 +190,7 @@ class Succession:
             numbers = range(part.bracket, part.bracket + len(part.controller.plans))
             part.controller.end({number - part.bracket: ended[number] for number in numbers if number in ended})
 
-    def rebudget(self, search: Search) -> bool:
+    def rebudget(self, search: SearchConfig) -> bool:
         """Lets the last controller go on with another budget, and says whether it can."""
         last = self._parts[-1]
         earlier = self.plans[: last.bracket]
@@ -209,7 +209,7 @@ class Succession:
             for trial in part.controller.waiting
         ]
 
-    def append(self, change: Change, rows: Sequence[TrialRow], proposal: int) -> None:
+    def append(self, change: SearchChange, rows: Sequence[TrialRow], proposal: int) -> None:
         """Lets another controller follow.
 
         Args:
@@ -256,13 +256,13 @@ class Succession:
         """The values that a trial is taken to have, of hyperparameters that came after it."""
         return self._part_of(trial).assumed
 
-    def _assume(self, change: Change) -> None:
+    def _assume(self, change: SearchChange) -> None:
         """Gives the trials that are begun the values that are assumed for them."""
         self._parts = [
             replace(part, assumed={**part.assumed, **_unconditional(change, part.names)}) for part in self._parts
         ]
 
-    def _learnt(self, change: Change, rows: Sequence[TrialRow]) -> Observations:
+    def _learnt(self, change: SearchChange, rows: Sequence[TrialRow]) -> Observations:
         """All results so far in the space of the next controller, as far as they can be there."""
         configs, full = {row.trial: row.config for row in rows}, change.after.resource.max
         results = sorted(result for result in self.results() if result[1] <= full)
@@ -272,7 +272,7 @@ class Succession:
         return Observations.concatenate(parts)
 
 
-def _unconditional(change: Change, known: Collection[str]) -> dict[str, Value]:
+def _unconditional(change: SearchChange, known: Collection[str]) -> dict[str, Value]:
     """The assumed values of names that are new and belong to every configuration."""
     domains = change.after.space.domains
     return {
@@ -283,14 +283,14 @@ def _unconditional(change: Change, known: Collection[str]) -> dict[str, Value]:
 
 
 def _transferred(
-    results: Sequence[Result], configs: Mapping[int, Mapping[str, Value]], names: Collection[str], change: Change
+    results: Sequence[Result], configs: Mapping[int, Mapping[str, Value]], names: Collection[str], change: SearchChange
 ) -> Observations:
     """Results of trials that have certain names, in another space."""
     space = change.after.space
     assumed = {name: value for name, value in change.assumed.items() if name not in names and name in space.domains}
     trials = sorted({trial for trial, _, _ in results})
-    there = Transfer(space, names, assumed, change.after.seed)([configs[trial] for trial in trials])
-    points = {trial: space.encode(of.configs) for trial, of in zip(trials, there, strict=True) if of.configs}
+    transferred = Transfer(space, names, assumed, change.after.seed)([configs[trial] for trial in trials])
+    points = {trial: space.encode(one.configs) for trial, one in zip(trials, transferred, strict=True) if one.configs}
     rows = [(points[trial], level, loss) for trial, level, loss in results if trial in points]
     if not rows:
         return Observations.empty(space.dimensions)

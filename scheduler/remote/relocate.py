@@ -12,7 +12,7 @@ from .submission import as_settings
 _UNPACKED = re.compile(r".*/working_dir_files/[^/]+/?(.*)")
 
 
-def moved_fields(directory: Location, folder: Path) -> list[str]:
+def relocated_fields(directory: Location, folder: Path) -> list[str]:
     """Arguments for `caviar resume` that name training code and data as this job has them.
 
     Args:
@@ -25,12 +25,12 @@ def moved_fields(directory: Location, folder: Path) -> list[str]:
     if not is_unpacked(folder):
         return []
     spec = load_spec(directory)
-    moved = {"trainer": _moved(spec.trainer, folder), "data": _moved(spec.data, folder)}
-    return as_settings({name: value for name, value in moved.items() if value != getattr(spec, name)})
+    relocated = {"trainer": _relocated(spec.trainer, folder), "data": _relocated(spec.data, folder)}
+    return as_settings({name: value for name, value in relocated.items() if value != getattr(spec, name)})
 
 
-def _moved(value: Any, folder: Path) -> Any:
+def _relocated(value: Any, folder: Path) -> Any:
     if isinstance(value, dict):
-        return {**value, "directory": _moved(value["directory"], folder)} if "directory" in value else value
+        return {**value, "directory": _relocated(value["directory"], folder)} if "directory" in value else value
     found = _UNPACKED.fullmatch(value) if isinstance(value, str) else None
     return value if found is None else str(folder / found[1])

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, inf
 
-from .kinds import Suiting, WorkerKind
+from .kinds import KindIndices, WorkerKind
 
 _ROUNDING = 1e-6
 
@@ -28,7 +28,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Staffing:
+class WorkerTargets:
     """How many workers of each kind there should be.
 
     Attributes:
@@ -40,7 +40,9 @@ class Staffing:
     asked: tuple[int, ...]
 
 
-def expected(known: Mapping[Suiting, int], rest: int, seen: Mapping[Suiting, int], kinds: int) -> dict[Suiting, int]:
+def expected(
+    known: Mapping[KindIndices, int], rest: int, seen: Mapping[KindIndices, int], kinds: int
+) -> dict[KindIndices, int]:
     """The groups of a sweep that could be trained at the same time, by the kinds of workers that suit them.
 
     Those that are not known yet will be like those that were seen, and each kind may get one that it has never seen.
@@ -52,15 +54,17 @@ def expected(known: Mapping[Suiting, int], rest: int, seen: Mapping[Suiting, int
         kinds: How many kinds there are.
     """
     count = sum(seen.values())
-    share: dict[Suiting, float] = {(kind,): 1 / (count + 1) for kind in range(kinds)}
-    share |= {suiting: (groups + 1) / (count + 1) for suiting, groups in seen.items()}
+    share: dict[KindIndices, float] = {(kind,): 1 / (count + 1) for kind in range(kinds)}
+    share |= {eligible: (groups + 1) / (count + 1) for eligible, groups in seen.items()}
     classes = Counter(known)
-    for suiting, part in share.items():
-        classes[suiting] += ceil(rest * min(1.0, part) - _ROUNDING)
-    return {suiting: groups for suiting, groups in classes.items() if groups}
+    for eligible, part in share.items():
+        classes[eligible] += ceil(rest * min(1.0, part) - _ROUNDING)
+    return {eligible: groups for eligible, groups in classes.items() if groups}
 
 
-def staffing(kinds: Sequence[WorkerKind], classes: Mapping[Suiting, int], ready: Sequence[int]) -> Staffing:
+def worker_targets(
+    kinds: Sequence[WorkerKind], classes: Mapping[KindIndices, int], ready: Sequence[int]
+) -> WorkerTargets:
     """How many workers of each kind certain groups need.
 
     A kind is wanted for what earlier kinds' workers that are there leave; it is asked for only for what earlier kinds
@@ -72,24 +76,24 @@ def staffing(kinds: Sequence[WorkerKind], classes: Mapping[Suiting, int], ready:
         ready: How many workers of each kind are there.
     """
     most = [inf if kind.count is None else kind.count for kind in kinds]
-    asked, _ = _poured(classes, most)
-    wanted, left = _poured(classes, [min(pair) for pair in zip(ready, most, strict=True)])
-    for suiting, groups in left.items():
-        for kind in suiting:
+    asked, _ = _allocate(classes, most)
+    wanted, left = _allocate(classes, [min(pair) for pair in zip(ready, most, strict=True)])
+    for eligible, groups in left.items():
+        for kind in eligible:
             wanted[kind] += groups
-    return Staffing(tuple(int(min(pair)) for pair in zip(wanted, most, strict=True)), tuple(asked))
+    return WorkerTargets(tuple(int(min(pair)) for pair in zip(wanted, most, strict=True)), tuple(asked))
 
 
-def _poured(classes: Mapping[Suiting, int], most: Sequence[float]) -> tuple[list[int], dict[Suiting, int]]:
+def _allocate(classes: Mapping[KindIndices, int], most: Sequence[float]) -> tuple[list[int], dict[KindIndices, int]]:
     """The groups that each kind takes, the preferred kind first, and those that are left."""
-    taken, left = [0] * len(most), dict[Suiting, int]()
-    for suiting, groups in sorted(classes.items(), key=lambda item: (len(item[0]), item[0])):
+    taken, left = [0] * len(most), dict[KindIndices, int]()
+    for eligible, groups in sorted(classes.items(), key=lambda item: (len(item[0]), item[0])):
         rest = groups
-        for kind in suiting:
+        for kind in eligible:
             take = int(min(rest, max(0, most[kind] - taken[kind])))
             taken[kind] += take
             rest -= take
-        left[suiting] = rest
+        left[eligible] = rest
     return taken, left
 
 
@@ -111,7 +115,7 @@ def additions(
         if not short:
             return more
         _, k = min(short)
-        if _take_room(kinds[k], nodes, free):
+        if _reserve_room(kinds[k], nodes, free):
             more[k] += 1
         else:
             full.add(k)
@@ -119,20 +123,20 @@ def additions(
 
 def fits(kind: WorkerKind, nodes: Sequence[Node]) -> bool:
     """Whether there is free room for one more worker of a kind."""
-    return _take_room(kind, nodes, [dict(node.free) for node in nodes])
+    return _reserve_room(kind, nodes, [dict(node.free) for node in nodes])
 
 
-def taken_from(nodes: Sequence[Node], where: str, kind: WorkerKind, workers: int = 1) -> list[Node]:
+def taken_from(nodes: Sequence[Node], name: str, kind: WorkerKind, workers: int = 1) -> list[Node]:
     """The nodes once workers of a kind have taken their room on one of them, or given it back where there are -1."""
 
     def left(node: Node) -> dict[str, float]:
         taken = workers * kind.processes
-        return {**node.free, **{name: node.free.get(name, 0) - taken * need for name, need in kind.needs.items()}}
+        return {**node.free, **{what: node.free.get(what, 0) - taken * need for what, need in kind.needs.items()}}
 
-    return [replace(node, free=left(node)) if node.name == where else node for node in nodes]
+    return [replace(node, free=left(node)) if node.name == name else node for node in nodes]
 
 
-def room_makers(
+def workers_to_evict(
     kind: WorkerKind, idle: Sequence[tuple[str | None, WorkerKind]], nodes: Sequence[Node]
 ) -> list[int] | None:
     """Which idle workers of one node to end so that one of another kind fits; None where it cannot be.
@@ -151,7 +155,7 @@ def room_makers(
 
     found: list[list[int]] = []
     for node in nodes:
-        ended = [place for place, (where, _) in enumerate(idle) if where == node.name]
+        ended = [place for place, (name, _) in enumerate(idle) if name == node.name]
         if helps(ended, node.name):
             for place in list(ended):
                 without = [one for one in ended if one != place]
@@ -162,7 +166,7 @@ def room_makers(
 
 def could_fit(kind: WorkerKind, nodes: Sequence[Node]) -> bool:
     """Whether there would be room for a worker of a kind if nothing else ran."""
-    return _take_room(kind, nodes, [dict(node.total) for node in nodes])
+    return _reserve_room(kind, nodes, [dict(node.total) for node in nodes])
 
 
 def most_on_a_node(kind: WorkerKind, nodes: Sequence[Node]) -> float:
@@ -187,7 +191,7 @@ def _selects(selector: str, value: str | None) -> bool:
     return among != unlike
 
 
-def _take_room(kind: WorkerKind, nodes: Sequence[Node], free: list[dict[str, float]]) -> bool:
+def _reserve_room(kind: WorkerKind, nodes: Sequence[Node], free: list[dict[str, float]]) -> bool:
     """Takes the room of all processes of a worker, and says whether there is enough; else nothing is taken."""
     left = [dict(one) for one in free] if kind.processes > 1 else free
     for _ in range(kind.processes):

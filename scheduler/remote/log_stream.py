@@ -31,7 +31,7 @@ def follow(client: JobsClient, submission_id: str) -> Iterator[str | Message]:
     Raises:
         ClusterError: The head is out of reach, or the job ended without a result.
     """
-    log = _Log(client, submission_id)
+    log = _LogStream(client, submission_id)
     reader, decode = LogReader(), codecs.getincrementaldecoder("utf-8")(errors="replace").decode
     for chunk in log.chunks():
         for found in reader.feed(decode(chunk)):
@@ -51,7 +51,7 @@ def _is_rays(line: str) -> bool:
     return line.startswith(_RAYS_OWN) or _RAYS_LOGGER in line
 
 
-class _Log:
+class _LogStream:
     """A job's log over connections that may be lost."""
 
     def __init__(self, client: JobsClient, submission_id: str) -> None:
