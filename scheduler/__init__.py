@@ -3,6 +3,7 @@
 Nothing is imported before it is asked for: `caviar --help` should not wait for what runs a sweep.
 """
 
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -31,8 +32,16 @@ _PLACES = {
 __all__ = list(_PLACES)
 
 
+_EARLIER_NAMES = {"Moment": "RunSnapshot"}
+
+
 def __getattr__(name: str) -> Any:
     """Imports what the package offers when it is asked for."""
+    if name in _EARLIER_NAMES:
+        new = _EARLIER_NAMES[name]
+        message = f"{__name__}.{name} is called {new} now; the earlier name will be removed in version 0.2.0."
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        name = new
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_PLACES[name]}", __name__), name)

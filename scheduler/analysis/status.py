@@ -1,5 +1,6 @@
 """Where a sweep stands, read from its directory; the sweep may be running meanwhile, in this process or another."""
 
+import warnings
 from dataclasses import dataclass
 from enum import Enum
 
@@ -59,6 +60,13 @@ class SweepStatus:
     best: TrialRow | None
     summary: SearchSummary
     warnings: tuple[str, ...]
+
+    @property
+    def lessons(self) -> SearchSummary:
+        """The earlier name of `summary`."""
+        message = "SweepStatus.lessons is called summary now; the earlier name will be removed in version 0.2.0."
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return self.summary
 
 
 def sweep_status(path: str | Location) -> SweepStatus:

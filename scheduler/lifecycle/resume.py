@@ -39,8 +39,8 @@ def edited_fields(
         return _fields_of(spec_file, values or {})
     if not values:
         return {}
-    directory = SweepDirectory(directory)
-    changed = override(read_fields(directory.spec_text(), str(directory.spec)), values)
+    there = SweepDirectory(directory)
+    changed = override(read_fields(there.spec_text(), str(there.spec)), values)
     return {name: changed[name] for name in {path.partition(".")[0] for path in values} if name in changed}
 
 

@@ -1,6 +1,7 @@
-"""Modules of this package by the names that they had before it got folders, for one release."""
+"""Modules of this package by the names that they had before it got folders, which warn and go with the next release."""
 
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
@@ -54,6 +55,8 @@ class OldNames(MetaPathFinder, Loader):
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """The module itself, under its new name."""
         new = self._names[spec.name.rpartition(".")[2]]
+        message = f"{spec.name} is called {self._package}.{new} now; the earlier name will be removed in version 0.2.0."
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
         module = import_module(f".{new}", self._package)
         self._own[spec.name] = module.__spec__
         return module

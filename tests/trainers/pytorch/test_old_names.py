@@ -11,8 +11,10 @@ from caviar.trainers.pytorch.old_names import OLD_NAMES
 
 
 @pytest.mark.parametrize("old", OLD_NAMES)
-def test_an_old_name_gives_the_one_module(old: str) -> None:
-    module = import_module(f"caviar.trainers.pytorch.{old}")
+def test_an_old_name_gives_the_one_module_and_warns(old: str) -> None:
+    sys.modules.pop(f"caviar.trainers.pytorch.{old}", None)
+    with pytest.warns(DeprecationWarning, match=rf"\.{old} is called .*\.{OLD_NAMES[old]} now"):
+        module = import_module(f"caviar.trainers.pytorch.{old}")
     assert module is import_module(f"caviar.trainers.pytorch.{OLD_NAMES[old]}")
     assert module.__name__ == f"caviar.trainers.pytorch.{OLD_NAMES[old]}"
     assert module.__spec__ is not None
