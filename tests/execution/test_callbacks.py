@@ -2,10 +2,11 @@
 
 import logging
 import os
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from threading import Event, current_thread, main_thread
+from threading import Condition, Event, current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -64,12 +65,18 @@ class Listener(Callback):
 
     def __init__(self) -> None:
         self.told: list[tuple[str, Any]] = []
-        self.heard = Event()
+        self._heard = Condition()
 
     def _keep(self, name: str, what: Any) -> None:
         assert current_thread() is not main_thread()
-        self.told.append((name, what))
-        self.heard.set()
+        with self._heard:
+            self.told.append((name, what))
+            self._heard.notify_all()
+
+    def await_told(self, count: int) -> None:
+        """Waits until it has been told so many things."""
+        with self._heard:
+            assert self._heard.wait_for(lambda: len(self.told) >= count, timeout=60)
 
     def on_run_start(self, run: RunStart) -> None:
         self._keep("start", run)
@@ -226,8 +233,7 @@ def test_decisions_are_told_as_soon_as_the_journal_has_them_and_reports_with_the
     record.proposed(Proposal(0, np.empty((0, 1))))
     record.received(Updates(batch(0, [1, 2]), []), now=5.0)
     record.received(Updates(ReportBatch.empty(), []), now=6.0)
-    while len(listener.told) < 3:
-        listener.heard.wait()
+    listener.await_told(3)
     assert listener.names == ["start", "assignments", "proposal"]
     record.received(Updates(batch(0, [3]), [completed(work())]), now=6.5)
     record.commit(7.0)
@@ -313,7 +319,7 @@ def test_a_callback_that_never_comes_back_holds_up_neither_the_sweep_nor_the_oth
 def test_a_callback_that_falls_behind_is_left_out_and_what_waited_for_it_is_forgotten(
     work: Work, blocked: Blocked, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told, listener = Callbacks([blocked], most=100), Listener()
+    told = Callbacks([blocked], most=100)
     reports = [batch(0, [step] * 10) for step in range(1, 30)]
     alive = [weakref.ref(one.trial) for one in reports]
     with caplog.at_level(logging.WARNING, "caviar"):
@@ -329,7 +335,6 @@ def test_a_callback_that_falls_behind_is_left_out_and_what_waited_for_it_is_forg
     assert sum(one() is not None for one in alive) <= 1, "only what it is being told"
     told.close(StopReason.FINISHED)
     assert len(caplog.records) == 1
-    assert listener.told == []
 
 
 def test_a_callback_that_raises_after_it_was_left_out_says_nothing_more(
@@ -344,13 +349,18 @@ def test_a_callback_that_raises_after_it_was_left_out_says_nothing_more(
         raise ZeroDivisionError
 
     monkeypatch.setattr(blocked, "on_reports", wait_and_raise)
+    told.all_is_durable()
+    blocked.await_told(1)
     for _ in range(3):
         told.received(Updates(batch(0, [1]), []))
         told.all_is_durable()
         blocked.reached.wait()
     told.close(StopReason.FINISHED)
     blocked.go_on.set()
-    raised.wait()
+    for thread in threading.enumerate():
+        if thread.name == "callback Blocked":
+            thread.join()
+    assert raised.is_set()
     assert [record.getMessage().split()[:3] for record in caplog.records] == [["The", "callback", "Blocked"]]
 
 
@@ -358,12 +368,10 @@ def test_a_large_batch_is_told_to_a_callback_that_keeps_up() -> None:
     listener = Listener()
     told = Callbacks([listener], most=10)
     told.all_is_durable()
-    while not listener.told:
-        listener.heard.wait()
+    listener.await_told(1)
     told.received(Updates(batch(0, range(1, 1001)), []))
     told.all_is_durable()
-    while len(listener.told) < 2:
-        listener.heard.wait()
+    listener.await_told(2)
     assert len(listener.of("reports")[0]) == 1000
     told.close(StopReason.FINISHED)
 
