@@ -19,8 +19,8 @@ demo: .venv/installed  ## Run examples/digits.yaml, print the best configuration
 	@$(BIN)/caviar run examples/digits.yaml
 	@$(BIN)/caviar report sweeps/digits
 
-test: .venv/installed  ## Run all tests, in two processes: most of them wait for something now and then
-	$(BIN)/pytest -n 2 --dist loadfile
+test: .venv/installed  ## Run all tests, in three processes: most of them wait for something now and then
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 chaos: .venv/installed  ## Kill processes of real sweeps for forty minutes; SEED=2 takes other moments
 	$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --output benchmarks/results/chaos.md

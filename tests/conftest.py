@@ -1,13 +1,16 @@
 """What all tests share: bounds by examples instead of by the clock, and a Ray that touches nothing of the person's."""
 
 import atexit
+import io
 import logging
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,12 @@ atexit.register(shutil.rmtree, _ray, ignore_errors=True)
 os.environ["RAY_AUTH_MODE"] = "token"
 os.environ["RAY_AUTH_TOKEN_PATH"] = str(_ray / "token")
 os.environ["RAY_TMPDIR"] = str(_ray)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files with slow tests first: one that began last would run alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def _falling(config: Any, seed: int) -> list[float]:
@@ -69,6 +78,49 @@ def recorded() -> Callable[..., Path]:
         return directory.path
 
     return record
+
+
+@contextmanager
+def as_in_its_own_process(arguments: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """This process has the arguments, folder and environment of another, and afterwards its own and no new logging."""
+    logger = logging.getLogger("caviar")
+    handlers, level = list(logger.handlers), logger.level
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", list(arguments))
+        for name in os.environ.keys() - environment.keys():
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        try:
+            yield
+        finally:
+            logger.handlers[:] = handlers
+            logger.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def caviar() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the program's main function to its end in this process: one that reads, asks or refuses needs no other."""
+    from caviar.scheduler.cli import main  # noqa: PLC0415
+
+    def run(
+        *arguments: str | Path, cwd: Path, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        words, out, err = ["caviar", *map(str, arguments)], io.StringIO(), io.StringIO()
+        plain = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "FORCE_COLOR"}}
+        with (
+            as_in_its_own_process(words, cwd, {"NO_COLOR": "1", **(plain if environment is None else environment)}),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            pytest.raises(SystemExit) as end,
+        ):
+            main()
+        code = end.value.code
+        assert code is None or isinstance(code, int)
+        return subprocess.CompletedProcess(words, code or 0, out.getvalue(), err.getvalue())
+
+    return run
 
 
 class SharedRay:

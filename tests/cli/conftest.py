@@ -1,17 +1,12 @@
-"""The program, in this process or as a person runs it, and one small sweep that has finished."""
+"""The installed program, run as a person runs it, and one small sweep that has finished."""
 
-import io
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from caviar.scheduler.cli import main
 
 PROGRAM = Path(sys.executable).with_name("caviar")
 
@@ -58,39 +53,6 @@ def start(*arguments: str | Path, cwd: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command, cwd=cwd, env=environment(), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
     )
-
-
-@contextmanager
-def logging_as_before() -> Iterator[None]:
-    """Takes away what the program adds to the library's logger, which a process of its own would end with."""
-    logger = logging.getLogger("caviar")
-    handlers, level = list(logger.handlers), logger.level
-    try:
-        yield
-    finally:
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
-
-
-@pytest.fixture(scope="session")
-def caviar() -> Caviar:
-    """Runs the program's main function to its end in this process: one that reads or refuses needs no other."""
-
-    def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-        words, out, err = ["caviar", *map(str, arguments)], io.StringIO(), io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, logging_as_before(), redirect_stdout(out), redirect_stderr(err):
-            patch.chdir(cwd)
-            patch.setattr(sys, "argv", words)
-            patch.setenv("NO_COLOR", "1")
-            patch.delenv("COLUMNS", raising=False)
-            patch.delenv("FORCE_COLOR", raising=False)
-            with pytest.raises(SystemExit) as end:
-                main()
-        code = end.value.code
-        assert code is None or isinstance(code, int)
-        return subprocess.CompletedProcess(words, code or 0, out.getvalue(), err.getvalue())
-
-    return run
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ Table = list[dict[str, Any]]
 Lanes = Callable[..., Sweep]
 CODE = Path(__file__).with_name("lane_code.py")
 COLUMNS = ["trial", "config_hidden", "bracket", "rung", "step", "state", "value", "best_value", "best_step"]
+ALONE = {"cpu": 1, "count": 1}
 RUN = "import sys; from caviar.scheduler import Sweep; Sweep.from_yaml(sys.argv[1]).run()"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.usefixtures("running_ray")]
 
@@ -66,7 +68,7 @@ def rounded(table: Table) -> Table:
 @pytest.fixture(scope="module")
 def fused(running_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Table:
     """The table of a run that nothing disturbs, on one worker."""
-    sweep = lanes(tmp_path_factory.mktemp("fused"), workers={"cpu": 1, "count": 1})
+    sweep = lanes(tmp_path_factory.mktemp("fused"), workers=ALONE)
     return table_of(sweep.run())
 
 
@@ -87,27 +89,10 @@ def test_trials_that_are_restored_at_every_rung_give_the_table_of_warm_ones(fuse
 
 @pytest.mark.parametrize("fuse", ["off", 64])
 def test_every_group_size_gives_the_same_table_but_for_rounding(fused: Table, tmp_path: Path, fuse: Any) -> None:
-    assert rounded(table_of(lanes(tmp_path, fuse=fuse).run())) == rounded(fused)
+    assert rounded(table_of(lanes(tmp_path, fuse=fuse, workers=ALONE).run())) == rounded(fused)
 
 
-def test_a_fused_sweep_that_is_stopped_half_way_goes_on_to_the_same_table(
-    fused: Table, check_reports: Callable[[Results], None], tmp_path: Path
-) -> None:
-    directory = SweepDirectory(tmp_path / "waves")
-
-    def stop_half_way(snapshot: RunSnapshot) -> None:
-        if snapshot.state.spent >= 20:
-            directory.stop.touch()
-
-    sweep = lanes(tmp_path, space={"pace": Constant(30)})
-    check_reports(sweep.run(stop_half_way))
-    assert sweep.stop_reason is StopReason.INTERRUPTED
-    results = Sweep.resume(directory.path).run()
-    assert table_of(results) == fused
-    check_reports(results)
-
-
-def test_a_fused_sweep_that_is_killed_half_way_and_resumed_gives_the_same_table(
+def test_a_fused_sweep_that_is_killed_and_then_stopped_half_way_goes_on_to_the_same_table(
     fused: Table, check_reports: Callable[[Results], None], tmp_path: Path
 ) -> None:
     spec, directory = tmp_path / "spec.yaml", tmp_path / "waves"
@@ -119,9 +104,18 @@ def test_a_fused_sweep_that_is_killed_half_way_and_resumed_gives_the_same_table(
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert read_journal(directory / "journal")[-1].get("reason") != "finished", "the sweep was over before it was hit"
+    sweep = Sweep.resume(directory)
+    check_reports(sweep.run(partial(stop_half_way, SweepDirectory(directory))))
+    assert sweep.stop_reason is StopReason.INTERRUPTED
     results = Sweep.resume(directory).run()
     assert table_of(results) == fused
     check_reports(results)
+
+
+def stop_half_way(directory: SweepDirectory, snapshot: RunSnapshot) -> None:
+    """Asks a sweep to stop when it has gone some way further than where it was killed."""
+    if snapshot.state.spent >= 70:
+        directory.stop.touch()
 
 
 def count_reports(directory: Path) -> int:
@@ -146,7 +140,7 @@ def test_a_worker_that_is_killed_fails_its_group_once_and_each_trial_is_trained_
 def test_lanes_that_raise_fail_and_take_no_other_with_them(
     fused: Table, check_reports: Callable[[Results], None], tmp_path: Path
 ) -> None:
-    results = lanes(tmp_path, "Fussy", controller="random", budget={"trials": 12}, max_failures=0).run()
+    results = lanes(tmp_path, "Fussy", controller="random", budget={"trials": 12}, max_failures=0, workers=ALONE).run()
     rows = results.trials().to_pylist()
     assert {row["config_hidden"] % 2 for row in rows} == {0, 1}
     for row in rows:
@@ -159,7 +153,7 @@ def test_lanes_that_raise_fail_and_take_no_other_with_them(
 def test_the_size_is_measured_once_and_becomes_part_of_the_sweep(
     fused: Table, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sweep = lanes(tmp_path, fuse="auto")
+    sweep = lanes(tmp_path, fuse="auto", workers=ALONE)
     with caplog.at_level(logging.INFO, "caviar"):
         results = sweep.run()
     assert rounded(table_of(results)) == rounded(fused)
@@ -179,7 +173,7 @@ def test_the_size_is_measured_once_and_becomes_part_of_the_sweep(
 def test_where_the_size_cannot_be_measured_trials_are_trained_alone_and_say_why(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sweep = lanes(tmp_path, "Unreadable", fuse="auto", budget={"trials": 3}, max_failures=0)
+    sweep = lanes(tmp_path, "Unreadable", fuse="auto", budget={"trials": 3}, max_failures=0, workers=ALONE)
     with caplog.at_level(logging.INFO, "caviar"):
         results = sweep.run()
     assert sweep.spec.fuse.size == 1

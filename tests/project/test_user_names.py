@@ -1,4 +1,4 @@
-"""A person's own `scheduler.py`, `trainers/` and `search_spaces.py` beside the script stay theirs."""
+"""Our names and a person's: `scheduler.py`, `trainers/` and `search_spaces.py` beside the script stay theirs."""
 
 import json
 import subprocess
@@ -47,3 +47,27 @@ def test_a_script_imports_its_own_modules_and_caviar_side_by_side(own_folder: Pa
     assert all(Path(file).resolve().is_relative_to(own_folder.resolve()) for file in seen["files"])
     assert not any(Path(file).resolve().is_relative_to(own_folder.resolve()) for file in seen["caviar"])
     assert seen["names"] == ["caviar.scheduler", "caviar.search_spaces", "caviar.trainers"]
+
+
+IMPORT_ALL = """
+import importlib
+import pkgutil
+
+import caviar.scheduler
+import caviar.search_spaces
+import caviar.trainers
+
+names = []
+for package in (caviar.scheduler, caviar.search_spaces, caviar.trainers):
+    names += [module.name for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
+for name in names:
+    if not name.endswith("__main__"):
+        importlib.import_module(name)
+print(len(names))
+"""
+
+
+def test_every_module_can_be_imported_from_where_it_is_installed(tmp_path: Path) -> None:
+    run = subprocess.run([sys.executable, "-c", IMPORT_ALL], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) > 100

@@ -165,32 +165,21 @@ def begin(head: Head, *arguments: str | Path, cwd: Path, **variables: str) -> su
 
 
 @pytest.fixture(scope="session")
-def there(head: Head) -> Run:
-    """Runs the program against the head."""
+def there(head: Head, caviar: Run) -> Run:
+    """Runs the program's main function against the head, as a person's shell has it."""
 
     def run(*arguments: str | Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-        with begin(head, *arguments, cwd=cwd, **variables) as process:
-            out, err = process.communicate(timeout=100)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        return caviar(*arguments, "--address", head.address, cwd=cwd, environment=environment(head, **variables))
 
     return run
 
 
 @pytest.fixture(scope="session")
-def here() -> Run:
-    """Runs the program on this machine."""
+def here(caviar: Run) -> Run:
+    """Runs the program's main function on this machine."""
 
     def run(*arguments: str | Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-        command = [str(BIN / "caviar"), *map(str, arguments)]
-        return subprocess.run(
-            command,
-            cwd=cwd,
-            env=environment(None, **variables),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=100,
-        )
+        return caviar(*arguments, cwd=cwd, environment=environment(None, **variables))
 
     return run
 

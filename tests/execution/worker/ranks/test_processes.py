@@ -221,9 +221,9 @@ def test_a_worker_that_there_is_no_room_for_holds_nobody_up_and_leaves_nothing(d
 @pytest.mark.checkout
 def test_the_example_runs_as_its_first_lines_say(tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("caviar")
-    command = [str(program), "run", str(EXAMPLE), "--storage", str(tmp_path), "--set", "budget.trials=4"]
+    command = [str(program), "run", str(EXAMPLE), "--storage", str(tmp_path), "--set", "budget.trials=2"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     results = Results.open(tmp_path / "ddp")
-    assert results.trials().num_rows == 4
+    assert results.trials().num_rows == 2
     assert results.best.value < 2.3, "that of a guess is log 10"
