@@ -1,8 +1,9 @@
-"""What may import what: the layers, the places of the heavy libraries, the size of a module."""
+"""The house: who may import whom, where the heavy libraries are, how large a room and a module are."""
 
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,53 +15,66 @@ pytestmark = pytest.mark.checkout
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("scheduler", "search_spaces", "trainers")
 
-SCHEDULER = (
-    "scheduler.cli",
-    "scheduler.remote",
-    "scheduler",
-    "scheduler.execution",
-    "scheduler.results",
-    "scheduler.storage",
-    "scheduler.core",
-    "scheduler.errors",
-)
-"""Top down: each may import those after it; `scheduler` is its modules at the top, such as `scheduler.sweep`."""
+EVERYWHERE = ("search_spaces", "scheduler/errors")
+"""Rooms that every room of the scheduler may import."""
 
-BELOW: dict[str, set[str]] = {
-    **{layer: {*SCHEDULER[place + 1 :], "search_spaces"} for place, layer in enumerate(SCHEDULER)},
-    "trainers": {"search_spaces"},
-    "search_spaces": set(),
+MAY_IMPORT = {
+    # room: the rooms that it may import, with all below them
+    "scheduler/errors": "search_spaces",
+    "scheduler/finding": "scheduler/storage",
+    "scheduler/storage": "",
+    "scheduler/core/trials": "",
+    "scheduler/core/placement": "scheduler/core/trials",
+    "scheduler/core/proposers": "scheduler/core/trials",
+    "scheduler/core/controllers": "scheduler/core/proposers scheduler/core/trials",
+    "scheduler/core": "scheduler/core",
+    "scheduler/spec": "scheduler/core scheduler/storage trainers",
+    "scheduler/results": "scheduler/core scheduler/storage",
+    "scheduler/execution/cluster": "scheduler/core/placement",
+    "scheduler/execution/worker": "scheduler/core/trials scheduler/storage trainers",
+    "scheduler/execution/worker/ranks": "scheduler/core/trials scheduler/storage scheduler/execution/cluster"
+    " scheduler/execution/worker trainers",
+    "scheduler/execution/pool": "scheduler/core scheduler/execution trainers",
+    "scheduler/execution": "scheduler/core scheduler/storage scheduler/results scheduler/execution/worker",
+    "scheduler/integrations/optuna": "scheduler/core",
+    "scheduler/lifecycle": "scheduler/core scheduler/storage scheduler/spec scheduler/results scheduler/execution"
+    " scheduler/integrations trainers",
+    "scheduler/analysis": "scheduler/core scheduler/storage scheduler/spec scheduler/results scheduler/execution"
+    " scheduler/integrations scheduler/lifecycle",
+    "scheduler/analysis/page": "scheduler/core/trials scheduler/storage scheduler/results scheduler/analysis",
+    "scheduler/doctor/files": "scheduler/finding scheduler/core scheduler/storage scheduler/spec scheduler/results"
+    " scheduler/lifecycle",
+    "scheduler/doctor/cluster": "scheduler/finding scheduler/core/placement scheduler/storage scheduler/spec"
+    " scheduler/execution/cluster scheduler/lifecycle trainers",
+    "scheduler/remote": "scheduler/storage scheduler/spec scheduler/results scheduler/lifecycle",
+    "scheduler/sweep": "scheduler/core scheduler/storage scheduler/spec scheduler/results scheduler/execution"
+    " scheduler/lifecycle scheduler/analysis scheduler/doctor/cluster trainers",
+    "scheduler/cli": "scheduler trainers",
+    "trainers": "search_spaces trainers",
+    "trainers/pytorch": "search_spaces trainers",
+    "trainers/pytorch/parts": "trainers/pytorch/parts",
+    "trainers/pytorch/models": "trainers/pytorch/parts",
+    "trainers/pytorch/lanes": "search_spaces trainers/pytorch/models trainers/pytorch/parts",
+    "trainers/pytorch/classification": "search_spaces trainers/pytorch/lanes trainers/pytorch/models"
+    " trainers/pytorch/parts",
+    "search_spaces": "",
 }
-"""Each layer and the layers it may import."""
+"""The house: a room is a folder, or a module at the top of `scheduler`; those below a room are rooms of their own where
+they have a line. All of `trainers/pytorch` may import the modules at the top of `trainers` and its own top."""
 
-for runs_trainers in ("scheduler.cli", "scheduler", "scheduler.execution"):
-    BELOW[runs_trainers].add("trainers")
+MOST_ROOMS, MOST_LAYERS, MOST_MODULES = 20, 9, 17
 
 PLACES: dict[str, tuple[str, ...]] = {
     "duckdb": ("scheduler.results", "trainers.pytorch.classification.tables"),
-    "optuna": (
-        "scheduler.integrations.optuna.importance",
-        "scheduler.integrations.optuna.proposer",
-        "scheduler.integrations.optuna.samplers",
-        "scheduler.integrations.optuna.space",
+    "optuna": ("scheduler.integrations.optuna",),
+    "pyarrow": (
+        "scheduler.results",
+        "scheduler.storage",
+        "scheduler.analysis.page",
+        "scheduler.doctor.files.inspection",
     ),
-    "pyarrow": ("scheduler.results", "scheduler.storage"),
-    "ray": (
-        "scheduler.execution.cluster.address",
-        "scheduler.execution.cluster.connect",
-        "scheduler.execution.pool.pool",
-        "scheduler.execution.pool.failures",
-        "scheduler.execution.worker.ranks.handle",
-        "scheduler.execution.cluster.nodes",
-        "scheduler.execution.worker.ranks.process",
-        "scheduler.execution.worker.ranks.group",
-        "scheduler.execution.pool.executor",
-        "scheduler.execution.worker.ranks.actor",
-        "scheduler.execution.pool.launcher",
-        "scheduler.execution.worker.ranks.actor_settings",
-        "scheduler.doctor.cluster.asking",
-        "scheduler.doctor.cluster.probe",
-    ),
+    "ray": ("scheduler.execution.cluster", "scheduler.execution.pool", "scheduler.execution.worker.ranks")
+    + ("scheduler.doctor.cluster.asking", "scheduler.doctor.cluster.probe"),
     "rich": ("scheduler.cli",),
     "torch": ("trainers.pytorch",),
     "typer": ("scheduler.cli",),
@@ -107,8 +121,24 @@ def within(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
 
-def layer_of(module: str) -> str:
-    return max((layer for layer in BELOW if within(module, layer)), key=len)
+def room_of(module: str) -> str:
+    """The room with a line of its own that a module stands in."""
+    path = module.replace(".", "/")
+    return max((room for room in MAY_IMPORT if path == room or path.startswith(f"{room}/")), key=len, default=path)
+
+
+def folder_of(module: str) -> str:
+    return module if SOURCES[module].name == "__init__.py" else module.rpartition(".")[0]
+
+
+def may_import(importer: str, imported: str) -> bool:
+    """Whether a room's line names another one, or a folder around it."""
+    allowed = [*MAY_IMPORT.get(importer, "").split(), *(EVERYWHERE if importer.startswith("scheduler") else ())]
+    if importer.startswith("trainers/"):
+        allowed.append("trainers/pytorch/")
+        if imported in {"trainers", "trainers/pytorch"}:
+            return True
+    return any(imported == one or imported.startswith(f"{one}/") for one in allowed)
 
 
 def imports_of(module: str) -> Iterator[Import]:
@@ -143,22 +173,68 @@ def test_the_sources_are_found() -> None:
     assert {"scheduler.errors", "search_spaces.errors"} <= {found.imported for found in INTERNAL}
 
 
-def test_layers_import_only_layers_below_them() -> None:
+def test_rooms_import_what_their_line_names() -> None:
     offences = [
-        f"{found.where}: {found.importer} imports {found.imported}"
+        f"{found.where}: {room_of(found.importer)} imports {found.imported}"
         for found in INTERNAL
-        if layer_of(found.imported) not in {layer_of(found.importer), *BELOW[layer_of(found.importer)]}
+        if room_of(found.imported) != room_of(found.importer)
+        and not may_import(room_of(found.importer), room_of(found.imported))
     ]
     assert not offences, listed(offences)
 
 
+def test_every_folder_stands_in_the_table_or_below_the_command_line() -> None:
+    folders = {folder_of(module).replace(".", "/") for module in SOURCES if SOURCES[module].name != "__init__.py"}
+    below = {folder for folder in folders if folder.startswith("scheduler/cli/")}
+    assert folders - below - {"scheduler"} <= set(MAY_IMPORT)
+
+
+def reached_from(graph: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Everything that each node leads to."""
+    reached = {node: set(others) for node, others in graph.items()}
+    for middle in graph:
+        for others in reached.values():
+            if middle in others:
+                others.update(reached[middle])
+    return reached
+
+
+def test_folders_do_not_import_each_other_in_a_circle() -> None:
+    graph: dict[str, set[str]] = {folder_of(module): set() for module in SOURCES}
+    for found in INTERNAL:
+        importer, imported = folder_of(found.importer), folder_of(found.imported)
+        # A package offers what stands below it, and what stands below it may use its modules.
+        if not (within(importer, imported) or within(imported, importer)):
+            graph[importer].add(imported)
+    circles = [folder for folder, others in reached_from(graph).items() if folder in others]
+    assert not circles, listed(circles)
+
+
+def top_room(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def test_the_scheduler_can_be_drawn_from_memory() -> None:
+    """Few rooms at the top, in few layers, and no folder with more modules than one can look through."""
+    graph: dict[str, set[str]] = {top_room(module): set() for module in SOURCES if module.startswith("scheduler.")}
+    for found in INTERNAL:
+        importer, imported = top_room(found.importer), top_room(found.imported)
+        if importer != imported and {importer, imported} <= set(graph):
+            graph[importer].add(imported)
+    layers: dict[str, int] = {}
+    while rest := graph.keys() - layers.keys():
+        lowest = {room for room in rest if graph[room] <= layers.keys()}
+        assert lowest, f"a circle of {sorted(rest)}"
+        layers |= dict.fromkeys(lowest, 1 + max(layers.values(), default=0))
+    assert len(graph) <= MOST_ROOMS
+    assert max(layers.values()) <= MOST_LAYERS
+    modules = Counter(folder_of(module) for module in SOURCES if SOURCES[module].name != "__init__.py")
+    assert not {folder: count for folder, count in modules.items() if count > MOST_MODULES}
+
+
 def test_modules_do_not_import_each_other_in_a_circle() -> None:
-    reached = {module: {found.imported for found in INTERNAL if found.importer == module} for module in SOURCES}
-    for middle in SOURCES:
-        for module in SOURCES:
-            if middle in reached[module]:
-                reached[module] |= reached[middle]
-    circles = [module for module in SOURCES if module in reached[module]]
+    graph = {module: {found.imported for found in INTERNAL if found.importer == module} for module in SOURCES}
+    circles = [module for module, others in reached_from(graph).items() if module in others]
     assert not circles, listed(circles)
 
 
