@@ -73,8 +73,13 @@ PLACES: dict[str, tuple[str, ...]] = {
         "scheduler.analysis.page",
         "scheduler.doctor.files.inspection",
     ),
-    "ray": ("scheduler.execution.cluster", "scheduler.execution.pool", "scheduler.execution.worker.ranks")
-    + ("scheduler.doctor.cluster.asking", "scheduler.doctor.cluster.probe"),
+    "ray": (
+        "scheduler.execution.cluster",
+        "scheduler.execution.pool",
+        "scheduler.execution.worker.ranks",
+        "scheduler.doctor.cluster.asking",
+        "scheduler.doctor.cluster.probe",
+    ),
     "rich": ("scheduler.cli",),
     "torch": ("trainers.pytorch",),
     "typer": ("scheduler.cli",),
