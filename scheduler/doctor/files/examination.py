@@ -55,19 +55,21 @@ def stages(directory: SweepDirectory, running: Holder | None) -> Iterator[Sequen
     yield of_spec
     state: SweepState | None = None
     if isinstance(spec, SweepSpec) and all(finding.severity is not Severity.BROKEN for finding in of_spec):
-        prior = [] if spec.warm_start is None else list(prior_findings(directory, spec, journal.events))
+        recorded = RecordedSweep(directory, events=journal.events, written=spec)
+        # The earlier results were taken for the spec that the sweep began with, whatever was edited since.
+        prior = [] if spec.warm_start is None else list(prior_findings(directory, recorded.first, journal.events))
         yield prior
         if not prior:
-            state = yield from _by_the_journal(directory, spec, journal, running=is_running)
+            state = yield from _by_the_journal(recorded, spec, journal, running=is_running)
     yield list(checkpoints_findings(directory, state, running=is_running))
 
 
 def _by_the_journal(
-    directory: SweepDirectory, spec: SweepSpec, journal: ScannedJournal, *, running: bool
+    recorded: RecordedSweep, spec: SweepSpec, journal: ScannedJournal, *, running: bool
 ) -> Generator[Sequence[Finding], None, SweepState | None]:
     """The stages that compare files with what the journal's replay leads to; returns that state."""
+    directory = recorded.directory
     try:
-        recorded = RecordedSweep(directory, events=journal.events, written=spec)
         spec, state, history = recorded.spec, recorded.replay(), recorded.history
         marks = recorded_parts(journal.events)
     except ReplayError as error:
