@@ -107,7 +107,7 @@ def _page(seconds: Mapping[tuple[str, str], list[float]], commit: str, rounds: i
         "",
         f"Medians of {rounds} processes of each kind, started in turn; before is commit {commit}, the sweep is that of"
         f" `make demo`. {sentence(environment('caviar', 'typer', 'numpy', 'pyarrow'))} Made by"
-        " `python benchmarks/startup.py`.",
+        f" `python benchmarks/startup.py`, under a load average of {os.getloadavg()[1]:.1f}.",
         "",
         "| command | before | now | now / before |",
         "|---|---:|---:|---:|",
