@@ -1,8 +1,9 @@
-"""What may import what: the layers, the places of the heavy libraries, the size of a module."""
+"""What may import what, a line a folder; the places of the heavy libraries; the size of modules and folders."""
 
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,59 +15,78 @@ pytestmark = pytest.mark.checkout
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("scheduler", "search_spaces", "trainers")
 
-SCHEDULER = (
-    "scheduler.cli",
-    "scheduler.remote",
-    "scheduler",
-    "scheduler.execution",
-    "scheduler.results",
-    "scheduler.storage",
-    "scheduler.core",
-    "scheduler.errors",
-)
-"""Top down: each may import those after it; `scheduler` is its modules at the top, such as `scheduler.sweep`."""
-
-BELOW: dict[str, set[str]] = {
-    **{layer: {*SCHEDULER[place + 1 :], "search_spaces"} for place, layer in enumerate(SCHEDULER)},
-    "trainers": {"search_spaces"},
-    "search_spaces": set(),
+SCHEDULER = {
+    "errors": "",
+    "finding": "",
+    "core.trials": "",
+    "core.placement": "core.trials",
+    "core.proposers": "core.trials",
+    "core.controllers": "core.proposers core.trials",
+    "core": "core.controllers core.proposers core.trials",
+    "storage": "errors",
+    "spec": "core.* errors storage trainers",
+    "results": "core.* errors storage",
+    "execution.cluster": "core.placement errors",
+    "execution.worker": "core.trials errors storage trainers",
+    "execution.worker.ranks": "core.trials execution.cluster execution.worker storage trainers",
+    "execution": "core.* errors execution.worker results storage",
+    "execution.pool": "core.* errors execution execution.cluster execution.worker.* trainers",
+    "integrations": "",
+    "integrations.optuna": "core.* errors",
+    "lifecycle": "core.* errors execution.* integrations.* results spec storage trainers",
+    "analysis": "core.* errors execution integrations.* lifecycle results spec storage",
+    "analysis.page": "analysis core.* errors results storage",
+    "doctor": "",
+    "doctor.files": "core.* errors finding lifecycle results spec storage",
+    "doctor.cluster": "core.* errors execution.cluster finding lifecycle spec storage trainers",
+    "remote": "errors lifecycle results spec storage",
+    "sweep": "analysis core.* doctor.cluster errors execution lifecycle results spec storage trainers",
+    "cli.input": "errors storage",
+    "cli.output": "analysis core.* errors execution lifecycle results spec storage",
+    "cli.actions": "analysis.* cli.input cli.output core.* doctor.* errors execution finding lifecycle remote results"
+    " spec storage sweep trainers",
+    "cli.commands": "cli.actions cli.input",
+    "cli": "cli.actions cli.commands cli.output errors remote storage",
 }
-"""Each layer and the layers it may import."""
+"""Each folder or module at the top of `scheduler`, and the ones that it may import; all may import `search_spaces`."""
 
-for runs_trainers in ("scheduler.cli", "scheduler", "scheduler.execution"):
-    BELOW[runs_trainers].add("trainers")
+PYTORCH = {
+    "old_names": "",
+    "processes": "",
+    "randomness": "",
+    "state": "",
+    "switches": "trainers",
+    "parts": "randomness trainers",
+    "models": "parts trainers",
+    "lanes": "models parts trainers",
+    "classification": "lanes models parts trainers",
+    "digits": "classification lanes trainers",
+}
+"""The same of `trainers.pytorch`; `trainers`, without torch, is the folder above."""
 
 PLACES: dict[str, tuple[str, ...]] = {
     "duckdb": ("scheduler.results", "trainers.pytorch.classification.tables"),
-    "optuna": (
-        "scheduler.integrations.optuna.importance",
-        "scheduler.integrations.optuna.proposer",
-        "scheduler.integrations.optuna.samplers",
-        "scheduler.integrations.optuna.space",
+    "optuna": ("scheduler.integrations.optuna",),
+    "pyarrow": (
+        "scheduler.analysis.page",
+        "scheduler.doctor.files.inspection",
+        "scheduler.results",
+        "scheduler.storage",
     ),
-    "pyarrow": ("scheduler.results", "scheduler.storage"),
     "ray": (
-        "scheduler.execution.cluster.address",
-        "scheduler.execution.cluster.connect",
-        "scheduler.execution.pool.pool",
-        "scheduler.execution.pool.failures",
-        "scheduler.execution.worker.ranks.handle",
-        "scheduler.execution.cluster.nodes",
-        "scheduler.execution.worker.ranks.process",
-        "scheduler.execution.worker.ranks.group",
-        "scheduler.execution.pool.executor",
-        "scheduler.execution.worker.ranks.actor",
-        "scheduler.execution.pool.launcher",
-        "scheduler.execution.worker.ranks.actor_settings",
         "scheduler.doctor.cluster.asking",
         "scheduler.doctor.cluster.probe",
+        "scheduler.execution.cluster",
+        "scheduler.execution.pool",
+        "scheduler.execution.worker.ranks",
     ),
     "rich": ("scheduler.cli",),
     "torch": ("trainers.pytorch",),
     "typer": ("scheduler.cli",),
 }
-"""The modules and packages that may import a library, at the top or inside a function."""
+"""The modules and folders that may import a library, at the top or inside a function."""
 
+MOST_MODULES, MOST_ROOMS = 17, 20
 SEARCH_SPACES_MAY_IMPORT = {"numpy", "pydantic", "pydantic_core", "scipy", "yaml"}
 CLOCKS = {"datetime", "time"}
 PROCESSES = {"asyncio", "multiprocessing", "os", "signal", "socket", "subprocess", "threading"}
@@ -83,6 +103,7 @@ class Import:
     imported: str
     relative: bool
     where: str
+    inside_function: bool = False
 
     @property
     def library(self) -> str:
@@ -107,26 +128,57 @@ def within(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
 
-def layer_of(module: str) -> str:
-    return max((layer for layer in BELOW if within(module, layer)), key=len)
+def absolute(name: str, above: str) -> str:
+    return name if name == "trainers" else f"{above}.{name}"
+
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "search_spaces": set(),
+    "trainers": {"search_spaces", "trainers.pytorch.*"},
+    **{
+        absolute(room, above): {"search_spaces", *(absolute(name, above) for name in names.split())}
+        for above, rooms in (("scheduler", SCHEDULER), ("trainers.pytorch", PYTORCH))
+        for room, names in rooms.items()
+    },
+}
+"""Each room, and the rooms that it may import; `.*` behind one stands for it and those below."""
+OFFERS = {"scheduler", "trainers.pytorch"}
+"""Packages that are no rooms: their `__init__` offers names, and each of their modules is a room of its own."""
+
+
+def room_of(module: str) -> str:
+    folder = module if SOURCES[module].name == "__init__.py" else module.rpartition(".")[0]
+    return module if folder in OFFERS else folder
+
+
+def may_import(importer: str, imported: str) -> bool:
+    allowed = MAY_IMPORT.get(importer, set())
+    above = {f"{imported}.*", *(f"{folder}.*" for folder in OFFERS | set(MAY_IMPORT) if within(imported, folder))}
+    return imported in {importer, *allowed} or bool(above & allowed)
 
 
 def imports_of(module: str) -> Iterator[Import]:
     path = SOURCES[module]
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    inside = {
+        id(node)
+        for function in ast.walk(TREES[module])
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+    }
     for node in ast.walk(TREES[module]):
-        where = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+        where, late = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}", id(node) in inside
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield Import(module, alias.name, False, where)
+                yield Import(module, alias.name, False, where, late)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield Import(module, node.module or "", False, where)
+            yield Import(module, node.module or "", False, where, late)
         elif isinstance(node, ast.ImportFrom):
             base = f"caviar.{package}".rsplit(".", node.level - 1)[0] + (f".{node.module}" if node.module else "")
             for alias in node.names:
-                inside = f"{base}.{alias.name}".removeprefix("caviar.")
-                imported = inside if inside in SOURCES else base.removeprefix("caviar.")
-                yield Import(module, imported, True, where)
+                below = f"{base}.{alias.name}".removeprefix("caviar.")
+                imported = below if below in SOURCES else base.removeprefix("caviar.")
+                yield Import(module, imported, True, where, late)
 
 
 IMPORTS = [found for module in SOURCES for found in imports_of(module)]
@@ -143,23 +195,62 @@ def test_the_sources_are_found() -> None:
     assert {"scheduler.errors", "search_spaces.errors"} <= {found.imported for found in INTERNAL}
 
 
-def test_layers_import_only_layers_below_them() -> None:
+def circles(reached: dict[str, set[str]]) -> list[str]:
+    """What reaches itself."""
+    for middle, beyond in reached.items():
+        for names in reached.values():
+            if middle in names:
+                names.update(beyond)
+    return [name for name, names in reached.items() if name in names]
+
+
+def test_every_folder_has_a_line_that_says_what_it_may_import() -> None:
+    assert {room_of(module) for module in SOURCES} == set(MAY_IMPORT) | OFFERS
+    named = {name.removesuffix(".*") for names in MAY_IMPORT.values() for name in names}
+    assert named <= set(MAY_IMPORT) | OFFERS
+
+
+def test_a_folder_imports_only_what_its_line_says() -> None:
     offences = [
         f"{found.where}: {found.importer} imports {found.imported}"
         for found in INTERNAL
-        if layer_of(found.imported) not in {layer_of(found.importer), *BELOW[layer_of(found.importer)]}
+        if room_of(found.importer) not in OFFERS and not may_import(room_of(found.importer), room_of(found.imported))
     ]
     assert not offences, listed(offences)
 
 
+def test_what_trains_without_torch_imports_what_has_it_inside_functions_alone() -> None:
+    offences = [
+        f"{found.where} imports {found.imported}"
+        for found in INTERNAL
+        if room_of(found.importer) == "trainers" and within(found.imported, "trainers.pytorch")
+        if not found.inside_function
+    ]
+    assert not offences, listed(offences)
+
+
+def test_folders_do_not_import_each_other_in_a_circle() -> None:
+    reached: dict[str, set[str]] = {room: set() for room in MAY_IMPORT}
+    for found in INTERNAL:
+        importer, imported = room_of(found.importer), room_of(found.imported)
+        asks_for_torch = importer == "trainers" and within(imported, "trainers.pytorch")
+        if importer != imported and not {importer, imported} & OFFERS and not asks_for_torch:
+            reached[importer].add(imported)
+    found_circles = circles(reached)
+    assert not found_circles, listed(found_circles)
+
+
 def test_modules_do_not_import_each_other_in_a_circle() -> None:
-    reached = {module: {found.imported for found in INTERNAL if found.importer == module} for module in SOURCES}
-    for middle in SOURCES:
-        for module in SOURCES:
-            if middle in reached[module]:
-                reached[module] |= reached[middle]
-    circles = [module for module in SOURCES if module in reached[module]]
-    assert not circles, listed(circles)
+    found_circles = circles({name: {each.imported for each in INTERNAL if each.importer == name} for name in SOURCES})
+    assert not found_circles, listed(found_circles)
+
+
+def test_folders_have_few_modules_and_the_scheduler_few_rooms() -> None:
+    modules = [module for module, path in SOURCES.items() if path.name != "__init__.py"]
+    sizes = Counter(module.rpartition(".")[0] for module in modules)
+    in_scheduler = {module.split(".")[1] for module in modules if within(module, "scheduler")}
+    assert not {folder: size for folder, size in sizes.items() if size > MOST_MODULES}
+    assert len(in_scheduler) <= MOST_ROOMS
 
 
 def test_packages_of_the_project_are_imported_relatively() -> None:
