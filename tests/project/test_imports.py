@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("scheduler", "search_spaces", "trainers")
 
 SCHEDULER = {
+    "earlier_names": "",
     "errors": "",
     "finding": "",
     "core.trials": "",
@@ -51,7 +52,7 @@ SCHEDULER = {
 """Each folder or module at the top of `scheduler`, and the ones that it may import; all may import `search_spaces`."""
 
 PYTORCH = {
-    "old_names": "",
+    "earlier_names": "",
     "processes": "",
     "randomness": "",
     "state": "",
