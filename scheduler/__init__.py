@@ -7,6 +7,11 @@ import warnings
 from importlib import import_module
 from typing import Any
 
+from ..trainers.earlier_names import find_earlier_names
+from .earlier_names import EARLIER_NAMES
+
+find_earlier_names(__name__, EARLIER_NAMES)
+
 _PLACES = {
     "Best": "results",
     "BracketPlan": "core.controllers.schedule",

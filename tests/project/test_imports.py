@@ -1,4 +1,4 @@
-"""The house: who may import whom, where the heavy libraries are, how large a room and a module are."""
+"""What may import what, a line a folder; the places of the heavy libraries; the size of modules and folders."""
 
 import ast
 import subprocess
@@ -15,77 +15,79 @@ pytestmark = pytest.mark.checkout
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("scheduler", "search_spaces", "trainers")
 
-EVERYWHERE = ("search_spaces", "scheduler/errors")
-"""Rooms that every room of the scheduler may import."""
-
-MAY_IMPORT = {
-    # room: the rooms that it may import, with all below them
-    "scheduler/errors": "search_spaces",
-    "scheduler/finding": "scheduler/storage",
-    "scheduler/storage": "",
-    "scheduler/core/trials": "",
-    "scheduler/core/placement": "scheduler/core/trials",
-    "scheduler/core/proposers": "scheduler/core/trials",
-    "scheduler/core/controllers": "scheduler/core/proposers scheduler/core/trials",
-    "scheduler/core": "scheduler/core",
-    "scheduler/spec": "scheduler/core scheduler/storage trainers",
-    "scheduler/results": "scheduler/core scheduler/storage",
-    "scheduler/execution/cluster": "scheduler/core/placement",
-    "scheduler/execution/worker": "scheduler/core/trials scheduler/storage trainers",
-    "scheduler/execution/worker/ranks": "scheduler/core/trials scheduler/storage scheduler/execution/cluster"
-    " scheduler/execution/worker trainers",
-    "scheduler/execution/pool": "scheduler/core scheduler/execution trainers",
-    "scheduler/execution": "scheduler/core scheduler/storage scheduler/results scheduler/execution/worker",
-    "scheduler/integrations/optuna": "scheduler/core",
-    "scheduler/lifecycle": "scheduler/core scheduler/storage scheduler/spec scheduler/results scheduler/execution"
-    " scheduler/integrations trainers",
-    "scheduler/analysis": "scheduler/core scheduler/storage scheduler/spec scheduler/results scheduler/execution"
-    " scheduler/integrations scheduler/lifecycle",
-    "scheduler/analysis/page": "scheduler/core/trials scheduler/storage scheduler/results scheduler/analysis",
-    "scheduler/doctor/files": "scheduler/finding scheduler/core scheduler/storage scheduler/spec scheduler/results"
-    " scheduler/lifecycle",
-    "scheduler/doctor/cluster": "scheduler/finding scheduler/core/placement scheduler/storage scheduler/spec"
-    " scheduler/execution/cluster scheduler/lifecycle trainers",
-    "scheduler/remote": "scheduler/storage scheduler/spec scheduler/results scheduler/lifecycle",
-    "scheduler/sweep": "scheduler/core scheduler/storage scheduler/spec scheduler/results scheduler/execution"
-    " scheduler/lifecycle scheduler/analysis scheduler/doctor/cluster trainers",
-    "scheduler/cli": "scheduler trainers",
-    "trainers": "search_spaces trainers",
-    "trainers/pytorch": "search_spaces trainers",
-    "trainers/pytorch/parts": "trainers/pytorch/parts",
-    "trainers/pytorch/models": "trainers/pytorch/parts",
-    "trainers/pytorch/lanes": "search_spaces trainers/pytorch/models trainers/pytorch/parts",
-    "trainers/pytorch/classification": "search_spaces trainers/pytorch/lanes trainers/pytorch/models"
-    " trainers/pytorch/parts",
-    "search_spaces": "",
+SCHEDULER = {
+    "earlier_names": "",
+    "errors": "",
+    "finding": "",
+    "core.trials": "",
+    "core.placement": "core.trials",
+    "core.proposers": "core.trials",
+    "core.controllers": "core.proposers core.trials",
+    "core": "core.controllers core.proposers core.trials",
+    "storage": "errors",
+    "spec": "core.* errors storage trainers",
+    "results": "core.* errors storage",
+    "execution.cluster": "core.placement errors",
+    "execution.worker": "core.trials errors storage trainers",
+    "execution.worker.ranks": "core.trials execution.cluster execution.worker storage trainers",
+    "execution": "core.* errors execution.worker results storage",
+    "execution.pool": "core.* errors execution execution.cluster execution.worker.* trainers",
+    "integrations": "",
+    "integrations.optuna": "core.* errors",
+    "lifecycle": "core.* errors execution.* integrations.* results spec storage trainers",
+    "analysis": "core.* errors execution integrations.* lifecycle results spec storage",
+    "analysis.page": "analysis core.* errors results storage",
+    "doctor": "",
+    "doctor.files": "core.* errors finding lifecycle results spec storage",
+    "doctor.cluster": "core.* errors execution.cluster finding lifecycle spec storage trainers",
+    "remote": "errors lifecycle results spec storage",
+    "sweep": "analysis core.* doctor.cluster errors execution lifecycle results spec storage trainers",
+    "cli.input": "errors storage",
+    "cli.output": "analysis core.* errors execution lifecycle results spec storage",
+    "cli.actions": "analysis.* cli.input cli.output core.* doctor.* errors execution finding lifecycle remote results"
+    " spec storage sweep trainers",
+    "cli.commands": "cli.actions cli.input",
+    "cli": "cli.actions cli.commands cli.output errors remote storage",
 }
-"""The house: a room is a folder, or a module at the top of `scheduler`; those below a room are rooms of their own where
-they have a line. All of `trainers/pytorch` may import the modules at the top of `trainers` and its own top."""
+"""Each folder or module at the top of `scheduler`, and the ones that it may import; all may import `search_spaces`."""
 
-MOST_ROOMS, MOST_LAYERS, MOST_MODULES = 20, 9, 17
+PYTORCH = {
+    "earlier_names": "",
+    "processes": "",
+    "randomness": "",
+    "state": "",
+    "switches": "trainers",
+    "parts": "randomness trainers",
+    "models": "parts trainers",
+    "lanes": "models parts trainers",
+    "classification": "lanes models parts trainers",
+    "digits": "classification lanes trainers",
+}
+"""The same of `trainers.pytorch`; `trainers`, without torch, is the folder above."""
 
 PLACES: dict[str, tuple[str, ...]] = {
     "duckdb": ("scheduler.results", "trainers.pytorch.classification.tables"),
     "optuna": ("scheduler.integrations.optuna",),
     "pyarrow": (
-        "scheduler.results",
-        "scheduler.storage",
         "scheduler.analysis.page",
         "scheduler.doctor.files.inspection",
+        "scheduler.results",
+        "scheduler.storage",
     ),
     "ray": (
+        "scheduler.doctor.cluster.asking",
+        "scheduler.doctor.cluster.probe",
         "scheduler.execution.cluster",
         "scheduler.execution.pool",
         "scheduler.execution.worker.ranks",
-        "scheduler.doctor.cluster.asking",
-        "scheduler.doctor.cluster.probe",
     ),
     "rich": ("scheduler.cli",),
     "torch": ("trainers.pytorch",),
     "typer": ("scheduler.cli",),
 }
-"""The modules and packages that may import a library, at the top or inside a function."""
+"""The modules and folders that may import a library, at the top or inside a function."""
 
+MOST_MODULES, MOST_ROOMS, MOST_LAYERS = 17, 20, 9
 SEARCH_SPACES_MAY_IMPORT = {"numpy", "pydantic", "pydantic_core", "scipy", "yaml"}
 CLOCKS = {"datetime", "time"}
 PROCESSES = {"asyncio", "multiprocessing", "os", "signal", "socket", "subprocess", "threading"}
@@ -102,6 +104,7 @@ class Import:
     imported: str
     relative: bool
     where: str
+    inside_function: bool = False
 
     @property
     def library(self) -> str:
@@ -126,42 +129,57 @@ def within(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
 
+def absolute(name: str, above: str) -> str:
+    return name if name == "trainers" else f"{above}.{name}"
+
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "search_spaces": set(),
+    "trainers": {"search_spaces", "trainers.pytorch.*"},
+    **{
+        absolute(room, above): {"search_spaces", *(absolute(name, above) for name in names.split())}
+        for above, rooms in (("scheduler", SCHEDULER), ("trainers.pytorch", PYTORCH))
+        for room, names in rooms.items()
+    },
+}
+"""Each room, and the rooms that it may import; `.*` behind one stands for it and those below."""
+OFFERS = {"scheduler", "trainers.pytorch"}
+"""Packages that are no rooms: their `__init__` offers names, and each of their modules is a room of its own."""
+
+
 def room_of(module: str) -> str:
-    """The room with a line of its own that a module stands in."""
-    path = module.replace(".", "/")
-    return max((room for room in MAY_IMPORT if path == room or path.startswith(f"{room}/")), key=len, default=path)
-
-
-def folder_of(module: str) -> str:
-    return module if SOURCES[module].name == "__init__.py" else module.rpartition(".")[0]
+    folder = module if SOURCES[module].name == "__init__.py" else module.rpartition(".")[0]
+    return module if folder in OFFERS else folder
 
 
 def may_import(importer: str, imported: str) -> bool:
-    """Whether a room's line names another one, or a folder around it."""
-    allowed = [*MAY_IMPORT.get(importer, "").split(), *(EVERYWHERE if importer.startswith("scheduler") else ())]
-    if importer.startswith("trainers/"):
-        allowed.append("trainers/pytorch/")
-        if imported in {"trainers", "trainers/pytorch"}:
-            return True
-    return any(imported == one or imported.startswith(f"{one}/") for one in allowed)
+    allowed = MAY_IMPORT.get(importer, set())
+    above = {f"{imported}.*", *(f"{folder}.*" for folder in OFFERS | set(MAY_IMPORT) if within(imported, folder))}
+    return imported in {importer, *allowed} or bool(above & allowed)
 
 
 def imports_of(module: str) -> Iterator[Import]:
     path = SOURCES[module]
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    inside = {
+        id(node)
+        for function in ast.walk(TREES[module])
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+    }
     for node in ast.walk(TREES[module]):
-        where = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+        where, late = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}", id(node) in inside
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield Import(module, alias.name, False, where)
+                yield Import(module, alias.name, False, where, late)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield Import(module, node.module or "", False, where)
+            yield Import(module, node.module or "", False, where, late)
         elif isinstance(node, ast.ImportFrom):
             base = f"caviar.{package}".rsplit(".", node.level - 1)[0] + (f".{node.module}" if node.module else "")
             for alias in node.names:
-                inside = f"{base}.{alias.name}".removeprefix("caviar.")
-                imported = inside if inside in SOURCES else base.removeprefix("caviar.")
-                yield Import(module, imported, True, where)
+                below = f"{base}.{alias.name}".removeprefix("caviar.")
+                imported = below if below in SOURCES else base.removeprefix("caviar.")
+                yield Import(module, imported, True, where, late)
 
 
 IMPORTS = [found for module in SOURCES for found in imports_of(module)]
@@ -178,69 +196,77 @@ def test_the_sources_are_found() -> None:
     assert {"scheduler.errors", "search_spaces.errors"} <= {found.imported for found in INTERNAL}
 
 
-def test_rooms_import_what_their_line_names() -> None:
+def circles(reached: dict[str, set[str]]) -> list[str]:
+    """What reaches itself."""
+    for middle, beyond in reached.items():
+        for names in reached.values():
+            if middle in names:
+                names.update(beyond)
+    return [name for name, names in reached.items() if name in names]
+
+
+def test_every_folder_has_a_line_that_says_what_it_may_import() -> None:
+    assert {room_of(module) for module in SOURCES} == set(MAY_IMPORT) | OFFERS
+    named = {name.removesuffix(".*") for names in MAY_IMPORT.values() for name in names}
+    assert named <= set(MAY_IMPORT) | OFFERS
+
+
+def test_a_folder_imports_only_what_its_line_says() -> None:
     offences = [
-        f"{found.where}: {room_of(found.importer)} imports {found.imported}"
+        f"{found.where}: {found.importer} imports {found.imported}"
         for found in INTERNAL
-        if room_of(found.imported) != room_of(found.importer)
-        and not may_import(room_of(found.importer), room_of(found.imported))
+        if room_of(found.importer) not in OFFERS and not may_import(room_of(found.importer), room_of(found.imported))
     ]
     assert not offences, listed(offences)
 
 
-def test_every_folder_stands_in_the_table_or_below_the_command_line() -> None:
-    folders = {folder_of(module).replace(".", "/") for module in SOURCES if SOURCES[module].name != "__init__.py"}
-    below = {folder for folder in folders if folder.startswith("scheduler/cli/")}
-    assert folders - below - {"scheduler"} <= set(MAY_IMPORT)
-
-
-def reached_from(graph: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Everything that each node leads to."""
-    reached = {node: set(others) for node, others in graph.items()}
-    for middle in graph:
-        for others in reached.values():
-            if middle in others:
-                others.update(reached[middle])
-    return reached
+def test_what_trains_without_torch_imports_what_has_it_inside_functions_alone() -> None:
+    offences = [
+        f"{found.where} imports {found.imported}"
+        for found in INTERNAL
+        if room_of(found.importer) == "trainers" and within(found.imported, "trainers.pytorch")
+        if not found.inside_function
+    ]
+    assert not offences, listed(offences)
 
 
 def test_folders_do_not_import_each_other_in_a_circle() -> None:
-    graph: dict[str, set[str]] = {folder_of(module): set() for module in SOURCES}
+    reached: dict[str, set[str]] = {room: set() for room in MAY_IMPORT}
     for found in INTERNAL:
-        importer, imported = folder_of(found.importer), folder_of(found.imported)
-        # A package offers what stands below it, and what stands below it may use its modules.
-        if not (within(importer, imported) or within(imported, importer)):
-            graph[importer].add(imported)
-    circles = [folder for folder, others in reached_from(graph).items() if folder in others]
-    assert not circles, listed(circles)
+        importer, imported = room_of(found.importer), room_of(found.imported)
+        asks_for_torch = importer == "trainers" and within(imported, "trainers.pytorch")
+        if importer != imported and not {importer, imported} & OFFERS and not asks_for_torch:
+            reached[importer].add(imported)
+    found_circles = circles(reached)
+    assert not found_circles, listed(found_circles)
 
 
-def top_room(module: str) -> str:
-    return ".".join(module.split(".")[:2])
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    found_circles = circles({name: {each.imported for each in INTERNAL if each.importer == name} for name in SOURCES})
+    assert not found_circles, listed(found_circles)
 
 
-def test_the_scheduler_can_be_drawn_from_memory() -> None:
-    """Few rooms at the top, in few layers, and no folder with more modules than one can look through."""
-    graph: dict[str, set[str]] = {top_room(module): set() for module in SOURCES if module.startswith("scheduler.")}
+def test_folders_have_few_modules_and_the_scheduler_few_rooms() -> None:
+    modules = [module for module, path in SOURCES.items() if path.name != "__init__.py"]
+    sizes = Counter(module.rpartition(".")[0] for module in modules)
+    in_scheduler = {module.split(".")[1] for module in modules if within(module, "scheduler")}
+    assert not {folder: size for folder, size in sizes.items() if size > MOST_MODULES}
+    assert len(in_scheduler) <= MOST_ROOMS
+
+
+def test_the_rooms_of_the_scheduler_stand_in_few_layers() -> None:
+    """Each room stands above all that it imports: no arrow points up."""
+    graph = {".".join(module.split(".")[:2]): set[str]() for module in SOURCES if within(module, "scheduler")}
     for found in INTERNAL:
-        importer, imported = top_room(found.importer), top_room(found.imported)
-        if importer != imported and {importer, imported} <= set(graph):
+        importer, imported = (".".join(name.split(".")[:2]) for name in (found.importer, found.imported))
+        if importer in graph and imported in graph and importer != imported and importer != "scheduler":
             graph[importer].add(imported)
     layers: dict[str, int] = {}
     while rest := graph.keys() - layers.keys():
         lowest = {room for room in rest if graph[room] <= layers.keys()}
         assert lowest, f"a circle of {sorted(rest)}"
         layers |= dict.fromkeys(lowest, 1 + max(layers.values(), default=0))
-    assert len(graph) <= MOST_ROOMS
     assert max(layers.values()) <= MOST_LAYERS
-    modules = Counter(folder_of(module) for module in SOURCES if SOURCES[module].name != "__init__.py")
-    assert not {folder: count for folder, count in modules.items() if count > MOST_MODULES}
-
-
-def test_modules_do_not_import_each_other_in_a_circle() -> None:
-    graph = {module: {found.imported for found in INTERNAL if found.importer == module} for module in SOURCES}
-    circles = [module for module, others in reached_from(graph).items() if module in others]
-    assert not circles, listed(circles)
 
 
 def test_packages_of_the_project_are_imported_relatively() -> None:

@@ -10,9 +10,10 @@ not wait for scikit-learn.
 from importlib import import_module
 from typing import Any
 
-from .old_names import find_old_names
+from ..earlier_names import find_earlier_names
+from .earlier_names import EARLIER_NAMES
 
-find_old_names(__name__)
+find_earlier_names(__name__, EARLIER_NAMES)
 
 _PLACES = {
     "Data": ("lanes.data", "Data"),

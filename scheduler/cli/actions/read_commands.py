@@ -8,7 +8,7 @@ import typer
 from ...results import Results
 from ...results.rows import trial_rows
 from ...storage import Location, SweepDirectory
-from ..commands.options import TRIALS_SHOWN
+from ..input.options import TRIALS_SHOWN
 from ..output.console import note, plural, print_json, results_console, show_path
 from ..output.tables import TrialColumns, best_as_dict, print_best, trials_table
 from .remote import run_there

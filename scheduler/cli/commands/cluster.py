@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import Json, Name, Requirements, Settings, SpecFile, Workers
+from ..input.options import Json, Name, Requirements, Settings, SpecFile, Workers
 
 app = typer.Typer()
 

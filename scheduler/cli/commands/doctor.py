@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Address, Json, Settings
+from ..input.options import Address, Json, Settings
 
 app = typer.Typer()
 

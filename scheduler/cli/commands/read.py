@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import TRIALS_SHOWN, Address, Directory, Json
+from ..input.options import TRIALS_SHOWN, Address, Directory, Json
 
 app = typer.Typer()
 

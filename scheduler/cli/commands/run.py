@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import (
+from ..input.options import (
     Address,
     Directory,
     Json,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Json, Settings, SpecFile, Workers
+from ..input.options import Json, Settings, SpecFile, Workers
 
 app = typer.Typer()
 

@@ -38,7 +38,7 @@ def parse_settings(settings: Sequence[str] | None, **fields: Any) -> dict[str, A
 
 
 def _parse(setting: str) -> tuple[str, Any]:
-    from ....search_spaces.strict_yaml import load_yaml  # noqa: PLC0415 a command without settings needs no YAML
+    from ....search_spaces.strict_yaml import load_yaml  # a command without settings needs no YAML
 
     path, equals, text = setting.partition("=")
     if not equals or not path:

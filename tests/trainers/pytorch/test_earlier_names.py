@@ -7,16 +7,16 @@ from importlib import import_module
 import pytest
 
 from caviar.trainers import load_trainer
-from caviar.trainers.pytorch.old_names import OLD_NAMES
+from caviar.trainers.pytorch.earlier_names import EARLIER_NAMES
 
 
-@pytest.mark.parametrize("old", OLD_NAMES)
+@pytest.mark.parametrize("old", EARLIER_NAMES)
 def test_an_old_name_gives_the_one_module_and_warns(old: str) -> None:
     sys.modules.pop(f"caviar.trainers.pytorch.{old}", None)
-    with pytest.warns(DeprecationWarning, match=rf"\.{old} is called .*\.{OLD_NAMES[old]} now"):
+    with pytest.warns(DeprecationWarning, match=rf"\.{old} is called .*\.{EARLIER_NAMES[old]} now"):
         module = import_module(f"caviar.trainers.pytorch.{old}")
-    assert module is import_module(f"caviar.trainers.pytorch.{OLD_NAMES[old]}")
-    assert module.__name__ == f"caviar.trainers.pytorch.{OLD_NAMES[old]}"
+    assert module is import_module(f"caviar.trainers.pytorch.{EARLIER_NAMES[old]}")
+    assert module.__name__ == f"caviar.trainers.pytorch.{EARLIER_NAMES[old]}"
     assert module.__spec__ is not None
     assert module.__spec__.name == module.__name__
 

@@ -12,7 +12,7 @@ SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="The spec, a YAML
 
 
 def _located(text: str) -> Any:
-    from ..input.given import located
+    from .given import located
 
     return located(text)
 
