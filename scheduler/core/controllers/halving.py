@@ -215,18 +215,18 @@ class HalvingController:
             self._bracket_of.pop()  # no number is left out where the last ones were not given to anybody
         if self._grouping.size > 1:
             for number in ended:
-                self._leave(self._brackets[number])
+                self._leave(self._brackets[number], ended)
         self._settle()
 
     def _without(self, group: Group, ended: Collection[int]) -> Group:
         """The trials of a group that are of other brackets."""
         return tuple(trial for trial in group if self._bracket_of[trial] not in ended)
 
-    def _leave(self, bracket: Bracket) -> None:
-        """Takes a bracket that was closed out of its wave."""
+    def _leave(self, bracket: Bracket, ended: Collection[int]) -> None:
+        """Takes a bracket that was closed out of its wave, in which others that were closed promote nobody either."""
         wave = self._wave_of[bracket.number]
         for level in bracket.plan.levels[1:]:
-            kept = self._without(tuple(wave.survivors.get(level, ())), {bracket.number})
+            kept = self._without(tuple(wave.survivors.get(level, ())), ended)
             if wave.survivors.get(level):
                 wave.survivors[level] = list(kept)
             if bracket.number in wave.feeders[level]:

@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from caviar.scheduler.core.controllers.grouping import Grouping
@@ -126,6 +126,7 @@ def test_a_budget_that_is_raised_twice_after_the_end_of_the_sweep_does_so_too(dr
 @pytest.mark.parametrize("change", CHANGES)
 @settings(max_examples=10)
 @given(outcomes=st.integers(0, 40), again=st.sampled_from(sorted(CHANGES)), later=st.integers(0, 20))
+@example(outcomes=31, again="constrained", later=14)
 def test_whatever_changes_and_whenever_and_twice_the_sweep_ends_and_its_table_does_not_depend_on_the_workers(
     drive: Drive, work: Work, change: str, outcomes: int, again: str, later: int
 ) -> None:
