@@ -30,7 +30,7 @@ _FOLDERS = {
     ),
 }
 OLD_NAMES = {name: f"{folder}.{name}" for folder, names in _FOLDERS.items() for name in names}
-"""Where each module is now, below this package."""
+"""The place of each module now, below this package."""
 
 
 class OldNames(MetaPathFinder, Loader):
