@@ -1,4 +1,4 @@
-"""What may be tried: domains of hyperparameters, conditions and constraints, and designs in the unit cube.
+"""Search spaces: domains of hyperparameters, conditions and constraints, and designs in the unit cube.
 
 Nothing is imported before it is asked for: the errors stand below everything, and a program that only names them
 should not wait for numpy and pydantic.

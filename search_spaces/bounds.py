@@ -14,17 +14,17 @@ Condition: TypeAlias = Mapping[str, Sequence[Value]] | None
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether `value` is a number of Python or numpy and no boolean."""
+    """True for a number of Python or numpy that is no boolean."""
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    """Whether `value` is a whole number of Python or numpy and no boolean."""
+    """True for a whole number of Python or numpy that is no boolean."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def is_finite(value: object) -> TypeGuard[float]:
-    """Whether `value` is a number that a float can hold, and neither NaN nor an infinity."""
+    """True for a number that a float can hold, and that is neither NaN nor an infinity."""
     try:
         return is_number(value) and isfinite(value)
     except OverflowError:

@@ -40,7 +40,10 @@ class Conditions:
         return cls(_parents_first({name: list(allowed.get(name, ())) for name in domains}), allowed)
 
     def active(self, domains: Mapping[str, Domain], units: Mapping[str, Units]) -> dict[str, npt.NDArray[np.bool_]]:
-        """Where each name is active, given the column of the unit cube of each; a child of an inactive name is not."""
+        """A mask for each name, True where it is active, from each name's column of the unit cube.
+
+        A child of an inactive name is inactive.
+        """
         active: dict[str, npt.NDArray[np.bool_]] = {}
         for name in self.order:
             mask = np.ones(len(units[name]), dtype=np.bool_)

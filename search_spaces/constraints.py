@@ -95,7 +95,7 @@ class Constraint:
         return cls(text, tuple(parser.names), evaluate)
 
     def holds(self, columns: Columns, active: Mapping[str, npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
-        """Where the constraint holds; it holds wherever a hyperparameter that it names is inactive.
+        """A mask, True where the constraint holds; it holds wherever a hyperparameter that it names is inactive.
 
         Arithmetic follows IEEE 754: a comparison with an undefined result, such as log(-1), does not hold.
         """

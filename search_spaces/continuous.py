@@ -51,7 +51,7 @@ class Uniform:
 
     @property
     def is_constant(self) -> bool:
-        """Whether there is a single value: never."""
+        """False: there is never a single value."""
         return False
 
     @property
@@ -106,7 +106,7 @@ class Uniform:
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """What continuous ranges on a logarithmic axis have in common."""
+    """The common part of continuous ranges on a logarithmic axis."""
 
     low: float
     high: float
@@ -119,7 +119,7 @@ class _Range:
 
     @property
     def is_constant(self) -> bool:
-        """Whether there is a single value: never."""
+        """False: there is never a single value."""
         return False
 
     @property
@@ -261,7 +261,7 @@ def _checked_step(low: float, high: float, step: object) -> float | None:
 
 
 def _tolerance(low: float, high: float, step: float) -> float:
-    """How far from a whole number of steps, in steps, rounding may put a value on a step."""
+    """The distance from a whole number of steps, in steps, at which rounding may put a value on a step."""
     return 1e-6 + 4.0 * float(np.spacing(max(abs(low), abs(high)))) / step
 
 

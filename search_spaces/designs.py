@@ -82,7 +82,7 @@ def feasible_points(space: SearchSpace, n: int, draw: Callable[[int, int], Units
 
     Args:
         space: The search space.
-        n: How many points to take.
+        n: The number of points to take.
         draw: `draw(count, start)` gives `count` points of the sequence from number `start`.
         start: Number of the first point to look at.
 

@@ -140,7 +140,7 @@ _RULES: Mapping[str, str] = {
     "missing": "it should have two items",
     "too_long": "it should have two items",
 }
-"""What the words of pydantic are to people who write YAML."""
+"""Pydantic's errors in words for people who write YAML."""
 
 _FORMS: Mapping[str, type[_Form]] = {
     form.kind: form

@@ -62,7 +62,7 @@ class Integer:
 
     @property
     def is_constant(self) -> bool:
-        """Whether there is a single value: never."""
+        """False: there is never a single value."""
         return False
 
     @property

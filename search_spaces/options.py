@@ -15,7 +15,7 @@ from .values import Units, Value, Values, ValueType, checked_value, column, comm
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """What listed options have in common, whether or not their order means anything."""
+    """The common part of listed options, whether or not their order means anything."""
 
     options: Sequence[Value]
     when: Condition = field(default=None, kw_only=True)
@@ -31,7 +31,7 @@ class _Options:
 
     @property
     def is_constant(self) -> bool:
-        """Whether there is a single option."""
+        """True where there is a single option."""
         return len(self.options) == 1
 
     @property
@@ -126,7 +126,7 @@ class Constant:
 
     @property
     def is_constant(self) -> bool:
-        """Whether there is a single value: always."""
+        """True: there is always a single value."""
         return True
 
     @property

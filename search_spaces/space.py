@@ -108,7 +108,7 @@ class SearchSpace:
         return {name: self.domains[name].decode(column) for name, column in self._units(unit).items()}
 
     def active(self, unit: Units) -> dict[str, npt.NDArray[np.bool_]]:
-        """Where each name is active.
+        """A mask for each name, True where it is active.
 
         Raises:
             InvalidSpaceError: `unit` has another shape, or NaN in the column of an active name.
@@ -116,7 +116,7 @@ class SearchSpace:
         return self._active(unit, self._units(unit))
 
     def feasible(self, unit: Units, given: Mapping[str, Value] | None = None) -> npt.NDArray[np.bool_]:
-        """Which points of the unit cube satisfy all constraints, with the `exact` values of what is given for all."""
+        """A mask of the points that satisfy all constraints, with the `exact` values of what is given for all."""
         holds = np.ones(len(unit), dtype=np.bool_)
         if self._parsed:
             columns, active = self.columns(unit), self.active(unit)

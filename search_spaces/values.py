@@ -38,7 +38,7 @@ def cut(text: str, most: int = 80) -> str:
 def plain(value: object) -> object:
     """`value` with Python's numbers and strings in the place of numpy's scalars, inside of lists and mappings too.
 
-    What is nested too deeply for that stays as it is.
+    A value that is nested too deeply for that stays as it is.
     """
     try:
         return _plain(value)

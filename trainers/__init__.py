@@ -1,6 +1,6 @@
-"""How one trial learns: training code in any of its three forms, opened, stepped, saved and restored.
+"""The training of one trial: training code in any of its three forms, opened, stepped, saved and restored.
 
-Nothing is imported before it is asked for: a spec needs to know commands, not what trains.
+Nothing is imported before it is asked for: a spec needs to know commands, not the code that trains.
 """
 
 from importlib import import_module

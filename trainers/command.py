@@ -25,7 +25,7 @@ class Command:
 
     Attributes:
         arguments: The program first. `{name}` stands for a value; `{{` and `}}` are braces.
-        directory: Where it runs.
+        directory: The working directory.
         names: The names in braces, in the order of their first use.
     """
 
@@ -61,7 +61,7 @@ class Command:
 
     @property
     def keeps_checkpoint(self) -> bool:
-        """Whether it saves and restores its own state."""
+        """True where the command saves and restores its own state."""
         return "checkpoint" in self.names
 
     @property
@@ -103,7 +103,7 @@ def _arguments(command: object) -> tuple[str, ...]:
 
 
 def _is_plain(text: object) -> bool:
-    """Whether a program can be given it: the system's strings end at a NUL and are bytes."""
+    """True for text that a program can be given: the system's strings end at a NUL and are bytes."""
     return isinstance(text, str) and "\0" not in text and not any("\ud800" <= mark <= "\udbff" for mark in text)
 
 

@@ -46,7 +46,7 @@ class GeneratorTraining:
 
     @property
     def stateful(self) -> bool:
-        """Whether anything is tracked."""
+        """True where anything is tracked."""
         return len(self._tracked) > 0
 
     def save(self, directory: Path) -> bool:

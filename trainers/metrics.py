@@ -1,4 +1,4 @@
-"""What a step reports, made float."""
+"""The report of a step, made float."""
 
 import math
 from functools import lru_cache
@@ -16,7 +16,7 @@ def to_metrics(report: object, source: str) -> dict[str, float]:
     """Checks a report and makes each value a float.
 
     Args:
-        report: What the training code gave: a dict from names to bool, int, float, or a numpy or torch scalar.
+        report: The training code's report: a dict from names to bool, int, float, or a numpy or torch scalar.
         source: The trainer's name, for messages.
 
     Returns:

@@ -29,12 +29,12 @@ def open_training(  # noqa: PLR0913 each is one fact of the trial, and all but t
     """Opens a trial, from its beginning or from a checkpoint. Nothing is trained before the first `Training.step`.
 
     Args:
-        trainer: What `load_trainer` gave.
+        trainer: The training code, from `load_trainer`.
         number: The trial's number in its sweep.
         config: The configuration; the names of inactive hyperparameters are absent.
         seed: The trial's own seed, below 2**32.
         resource_max: The last step that this trial can reach.
-        directory: What `Training.save` wrote into, to continue from; None to restore nothing.
+        directory: The directory of a `Training.save`, to continue from; None to restore nothing.
         step: The last finished step.
         data: The file or folder that the spec names as `data`.
         target: The column that the spec names as `target`.
@@ -81,7 +81,7 @@ def fuse_trainings(trainings: Sequence[Training]) -> FusedTrainings:
 
 
 def measure_group_size(trainings: Sequence[Training], share: float) -> int:
-    """How many trials of a lane to train together on this device, measured on a few batches.
+    """The number of trials of a lane to train together on this device, measured on a few batches.
 
     Args:
         trainings: Open trials that can be fused; they are not changed. More of them than there are here are imagined by

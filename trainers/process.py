@@ -36,7 +36,7 @@ def quiet_s() -> float:
 class ReportingProcess:
     """A process in a session of its own that prints reports as lines of JSON objects.
 
-    What it prints goes to `sys.stdout` when a report is read: its standard error is kept in a file until then, so that
+    Its output goes to `sys.stdout` when a report is read: its standard error is kept in a file until then, so that
     a progress bar does not end up in the middle of a report, and no thread has to read it.
     """
 
@@ -45,7 +45,7 @@ class ReportingProcess:
 
         Args:
             arguments: The program and its arguments; there is no shell.
-            directory: Where it runs.
+            directory: The working directory.
             errors: A file for its standard error.
 
         Raises:

@@ -20,12 +20,12 @@ class Training(Protocol):
 
         Raises:
             TrainerError: The training code breaks a rule of its form.
-            Exception: Whatever the training code raises.
+            Exception: Any error that the training code raises.
         """
 
     @property
     def stateful(self) -> bool:
-        """Whether `save` has anything to write now; asked before a folder is made for it."""
+        """True where `save` has anything to write now; asked before a folder is made for it."""
 
     def save(self, directory: Path) -> bool:
         """Writes the state after the last step into an existing empty directory.
@@ -49,7 +49,7 @@ class FusedTrainings(Protocol):
             by itself.
 
         Raises:
-            Exception: Whatever the training code raises; no lane has then a state that can be used.
+            Exception: Any error that the training code raises; no lane has then a state that can be used.
         """
 
     def keep(self, lanes: Sequence[int]) -> None:
@@ -65,7 +65,7 @@ class FusedTrainings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fusing:
-    """Which trials of a trainer can be trained as one model: those of equal static hyperparameters.
+    """The trials of a trainer that can be trained as one model: those of equal static hyperparameters.
 
     A hyperparameter with float values varies freely inside a group, any other one is static, but for these.
 

@@ -24,7 +24,7 @@ def resolve(reference: str, directory: Path) -> object:
 
     Args:
         reference: `module:name` or `file.py:name`.
-        directory: Where a relative path starts, and where modules are looked for besides the usual places.
+        directory: The start of a relative path, and a place to look for modules besides the usual ones.
 
     Raises:
         TrainerError: The reference is malformed, its module cannot be loaded, or it has no such name.
@@ -43,7 +43,7 @@ def resolve(reference: str, directory: Path) -> object:
 
 
 def is_file(module_name: str) -> bool:
-    """Whether the part of a reference before the colon is a path."""
+    """True where the part of a reference before the colon is a path."""
     return module_name.endswith(".py") or "/" in module_name
 
 

@@ -36,7 +36,7 @@ def save_state(state: Mapping[str, object], directory: Path) -> None:
 
     Args:
         state: A tree of dicts, lists, tuples, None, bool, int, float, str, numpy arrays and scalars, torch tensors.
-        directory: Where `state.json` and, when there are any, `arrays.npz` and `tensors.pt` are written.
+        directory: The place of `state.json` and, when there are any, `arrays.npz` and `tensors.pt`.
 
     Raises:
         TrainerError: A value is none of these; the message names its place in the tree.
@@ -175,7 +175,7 @@ class _ModuleState(OrderedDict[str, Any]):
 
 
 def is_tensor(value: object) -> bool:
-    """Whether a value is a torch tensor; it cannot be one where torch was never imported."""
+    """True for a torch tensor; a value cannot be one where torch was never imported."""
     return "torch" in sys.modules and isinstance(value, sys.modules["torch"].Tensor)
 
 

@@ -10,7 +10,7 @@ from .tracking import TrackedObjects
 from .trial import Trial
 
 STEPPER_METHODS = ("step", "state_dict", "load_state_dict")
-"""What a trainer class has to define besides a constructor that takes the trial."""
+"""The methods of every trainer class, besides a constructor that takes the trial."""
 
 
 class StepperTraining:
@@ -43,7 +43,7 @@ class StepperTraining:
 
     @property
     def stateful(self) -> bool:
-        """Whether anything is tracked."""
+        """True where anything is tracked."""
         return len(self._tracked) > 0
 
     def save(self, directory: Path) -> bool:

@@ -64,7 +64,7 @@ class TrackedObjects:
 
 @dataclass(frozen=True, slots=True)
 class _Access:
-    """How one object's state is read and written back."""
+    """Functions that read one object's state and write it back."""
 
     get: Callable[[], Any]
     put: Callable[[Any], object]

@@ -1,4 +1,4 @@
-"""What trains: a function, a class, a lane or a command, loaded from any of the forms that a person may give."""
+"""Training code: a function, a class, a lane or a command, loaded from any of the forms that a person may give."""
 
 import functools
 import inspect
@@ -15,16 +15,16 @@ from .reference import describe, resolve
 from .stepper import STEPPER_METHODS
 
 LANE_METHODS = ("load_data", "make_model", "loss")
-"""What a lane defines; `caviar.trainers.pytorch.Lane` has them all."""
+"""The methods that a lane defines; `caviar.trainers.pytorch.Lane` has them all."""
 
 LANE_ATTRIBUTES = ("static", "varying", "padded", "data_settings")
-"""What a lane inherits, and tells it from other classes with such methods."""
+"""The attributes that a lane inherits; they tell it from other classes with such methods."""
 
 TrainerLike = Callable[..., Any] | str | Sequence[str] | Mapping[str, Any]
-"""What a person may give as training code: a function, a class, a name or a command."""
+"""Training code as a person may give it: a function, a class, a name or a command."""
 
 Reference = str | dict[str, Any] | None
-"""What a spec writes down of a trainer and `load_trainer` reads: a name, a command, or None where there is no name."""
+"""A trainer as a spec writes it and `load_trainer` reads it: a name, a command, or None where there is no name."""
 
 
 class TrainerKind(str, Enum):
@@ -45,10 +45,10 @@ class Trainer:
     """Training code that was loaded and checked. It can be pickled by cloudpickle.
 
     Attributes:
-        kind: Which of the forms it is.
+        kind: Its form.
         target: The function, the class or the command.
-        name: What messages call it.
-        reference: How another process finds it again: `load_trainer(reference)`; None for an object without a name.
+        name: Its name in messages.
+        reference: Its name for `load_trainer` in another process; None for an object without a name.
         loaded_from: The arguments of `load_trainer` if it was given a name; such a trainer travels as its name, any
             other as its code.
     """
@@ -61,7 +61,7 @@ class Trainer:
 
     @property
     def fusing(self) -> Fusing | None:
-        """Which trials can be trained as one model; None where the training code knows nothing of that."""
+        """The trials that can be trained as one model; None where the training code knows nothing of that."""
         if self.kind is not TrainerKind.LANE:
             return None
         lane = self.target
@@ -80,7 +80,7 @@ def load_trainer(trainer: TrainerLike, directory: Path | None = None) -> Trainer
     Args:
         trainer: A generator function, a trainer class, "module:name", "file.py:name", a list of a command's
             arguments, or `{"command": line or list of arguments}`.
-        directory: Where relative paths start, modules are looked for and commands run; the working directory if None.
+        directory: The place of relative paths, modules and running commands; the working directory if None.
 
     Raises:
         TrainerError: There is no such code, or it has none of the forms.

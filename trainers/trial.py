@@ -1,4 +1,4 @@
-"""What training code receives."""
+"""The trial that training code receives."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

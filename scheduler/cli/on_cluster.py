@@ -105,7 +105,7 @@ class _Outlet:
     """Writes messages into the job's log."""
 
     def __init__(self) -> None:
-        # A copy: what the command prints may go elsewhere meanwhile.
+        # A copy, since the command's own output may be sent elsewhere meanwhile.
         self._descriptor = os.dup(1)
         self._lock = threading.Lock()
 
@@ -147,7 +147,7 @@ def _text(file: Any) -> str:
 
 @contextmanager
 def _announced(directory: Location, send: _Outlet) -> Iterator[None]:
-    """Says where the sweep lies as soon as this run is in its journal, from when on it goes its way; keeps its code."""
+    """Announces the sweep's directory as soon as this run has begun in its journal, and keeps the code there."""
     journal, ended = SweepDirectory(directory).journal, threading.Event()
     before = {path.name for path in list_folder(journal)}
 
@@ -155,7 +155,7 @@ def _announced(directory: Location, send: _Outlet) -> Iterator[None]:
         return not {path.name for path in list_folder(journal)} <= before
 
     def look() -> None:
-        # What is wrong with the storage the run itself says.
+        # An error of the storage is for the run itself to report.
         with suppress(OSError, SweepError):
             code = package_here(Path.cwd())
             while not has_begun():

@@ -21,11 +21,11 @@ class Job:
     Attributes:
         id: Its submission id.
         status: PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED.
-        message: What Ray says of it.
-        metadata: What was submitted with it.
+        message: Ray's words on its state.
+        metadata: The metadata that were submitted with it.
         runtime_env: Its runtime environment.
         node: The node on which it runs; None before it does.
-        end: When it ended, in milliseconds since 1970; None before it has.
+        end: The time of its end, in milliseconds since 1970; None before.
     """
 
     id: str
@@ -38,7 +38,7 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether it runs no more."""
+        """True once the job has ended."""
         return self.status in _ENDED
 
     @classmethod
@@ -69,7 +69,7 @@ class Package:
 
     @property
     def uri(self) -> str:
-        """What a runtime environment calls it."""
+        """The package's name in a runtime environment."""
         return f"gcs://{self.name}"
 
 
@@ -87,7 +87,7 @@ class JobsClient:
     def __init__(self, address: str | None) -> None:
         self._connection = Connection(given_address(address), find_token())
         self.authentication = self._connection.check()
-        """How the cluster authenticates, "token" or "disabled"."""
+        """The cluster's authentication, "token" or "disabled"."""
 
     @property
     def address(self) -> str:
@@ -100,7 +100,7 @@ class JobsClient:
         """Submits a job that takes no CPU of its own.
 
         Returns:
-            Whether it was new: False where a job has had this id before.
+            True where it was new, False where a job has had this id before.
 
         Raises:
             ClusterError: The head does not answer, or not as it should.
@@ -148,12 +148,12 @@ class JobsClient:
             self._connection.ask("POST", f"/api/jobs/{quote(submission_id)}/stop")
 
     def forget(self, submission_id: str) -> None:
-        """Takes a job out of the list that has ended a while ago; one that has ended just now Ray would bring back."""
+        """Takes a job that ended a while ago out of the list; Ray would bring back one that has just ended."""
         with suppress(SweepError):
             self._connection.ask("DELETE", f"/api/jobs/{quote(submission_id)}")
 
     def has(self, uri: str) -> bool:
-        """Whether the cluster still has a package, which it then keeps for ten minutes at least."""
+        """True where the cluster still has a package; it then keeps it for ten minutes at least."""
         try:
             self._connection.ask("GET", f"/api/packages/gcs/{quote(uri.removeprefix('gcs://'))}")
         except NotThereError:
@@ -166,7 +166,7 @@ class JobsClient:
             self._connection.ask_raw("PUT", f"/api/packages/gcs/{quote(package.name)}", package.data)
 
     def follow_log(self, job: Job) -> Iterator[bytes]:
-        """What a job that has a node prints, from its beginning on and as it comes; does not end by itself.
+        """The output of a job that has a node, from its beginning on and as it comes; does not end by itself.
 
         Raises:
             ClusterError: The connection is lost.

@@ -135,7 +135,7 @@ class Connection:
         Args:
             method: The HTTP method.
             path: The path of the API.
-            data: What to send.
+            data: The body.
             timeout: Seconds to wait for a byte; without limit if None.
 
         Raises:
@@ -143,14 +143,14 @@ class Connection:
             ClusterError: It does not answer, or not as it should.
             SweepError: The token is missing or another's.
         """
-        # As a file: of bytes all would have to be sent within the time that a request may be silent.
+        # As a file, which is sent block by block: bytes would all have to be sent within one timeout.
         body = None if data is None else io.BytesIO(data)
         request = urllib.request.Request(f"{self.address}{path}", body, method=method)
         if data is not None:
             request.add_header("Content-Length", str(len(data)))
         request.add_header("Content-Type", "application/json" if path.startswith("/api/jobs") else "application/zip")
         if self._token is not None:
-            # A header that no redirect takes along, should one ever be followed.
+            # Not an ordinary header: a redirect would take that along, should one ever be followed.
             request.add_unredirected_header("Authorization", f"Bearer {self._token}")
         try:
             with self._opener.open(request, timeout=timeout) as answer:
@@ -198,7 +198,7 @@ class Connection:
         """Makes sure that a head with the Jobs API answers and takes the token.
 
         Returns:
-            How the cluster authenticates, "token" or "disabled".
+            The cluster's authentication, "token" or "disabled".
 
         Raises:
             ClusterError: There is none.

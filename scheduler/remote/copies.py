@@ -15,13 +15,13 @@ _FILE = "fetched.json"
 
 @dataclass(frozen=True, slots=True)
 class CopyNote:
-    """What a copy remembers.
+    """The note in a copy of a sweep about its origin.
 
     Attributes:
         address: The URL of the cluster's dashboard.
         sweep: The sweep's name there.
         directory: Its directory there.
-        time: When it was fetched, in ISO 8601.
+        time: The time of the fetch, in ISO 8601.
         journal: The digest of its journal then.
     """
 
@@ -36,12 +36,12 @@ class CopyNote:
 
 
 def write_note(copy: Path, note: CopyNote) -> None:
-    """Has a copy remember where it is from."""
+    """Writes the note into a copy."""
     (copy / _FILE).write_bytes(orjson.dumps(asdict(note), option=orjson.OPT_INDENT_2))
 
 
 def read_note(directory: Location) -> CopyNote | None:
-    """What a copy remembers; None for a sweep that is none."""
+    """The note in a copy; None for a sweep that is no copy."""
     try:
         fields = orjson.loads((directory / _FILE).read_bytes())
         return CopyNote(**{name: str(fields[name]) for name in CopyNote.__dataclass_fields__})
@@ -50,7 +50,7 @@ def read_note(directory: Location) -> CopyNote | None:
 
 
 def journal_digest(copy: Path) -> str:
-    """Tells whether anything has been added to a sweep since."""
+    """The digest of a sweep's journal, which any addition to the sweep changes."""
     digest = hashlib.sha256()
     for path in sorted((copy / "journal").rglob("*")):
         if path.is_file():
@@ -62,7 +62,7 @@ def check_replaceable(old: Path, new: Path) -> None:
     """Makes sure that a directory is an older copy of the same sweep.
 
     Args:
-        old: What would be replaced; it need not exist.
+        old: The directory that would be replaced; it need not exist.
         new: The copy that would take its place.
 
     Raises:

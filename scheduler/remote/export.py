@@ -27,7 +27,7 @@ def export_sweep(directory: Location, extent: Extent, send: Callable[[Message], 
 
     Args:
         directory: The sweep's directory.
-        extent: What goes along.
+        extent: The extent of the copy.
         send: Writes a message into the job's log.
 
     Raises:
@@ -50,14 +50,14 @@ def export_sweep(directory: Location, extent: Extent, send: Callable[[Message], 
 
 
 def log_folder() -> Path:
-    """Ray's log folder on this node, by where Ray has unpacked this module.
+    """Ray's log folder on this node, found from the folder into which Ray has unpacked this module.
 
     Raises:
-        SweepError: Ray has not.
+        SweepError: Ray has not unpacked it.
     """
-    for above in Path(__file__).resolve().parents:
-        if above.name == _RESOURCES and (above.parent / "logs").is_dir():
-            return above.parent / "logs"
+    for folder in Path(__file__).resolve().parents:
+        if folder.name == _RESOURCES and (folder.parent / "logs").is_dir():
+            return folder.parent / "logs"
     raise SweepError("Ray's log folder cannot be found from here; a fetch runs as a job of Ray.")
 
 
@@ -72,7 +72,7 @@ def _told_to_end() -> Iterator[threading.Event]:
 
 
 def _remove_forgotten(logs: Path) -> None:
-    """What a job left that was killed."""
+    """Removes the archives that killed jobs have left."""
     for path in logs.glob(f"{_PREFIX}*.tar"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > 2 * _AT_MOST_S:

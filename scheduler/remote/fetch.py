@@ -26,7 +26,7 @@ def fetch_sweep(address: str | None, sweep: str, to: Path | None, extent: Extent
         address: The URL of Ray's dashboard; that of RAY_API_SERVER_ADDRESS if None.
         sweep: Its name, its directory on the cluster or its URI.
         to: The copy's directory; `sweeps/` and the sweep's name if None.
-        extent: Of which trials checkpoints come along, "best", "all" or "none".
+        extent: The trials whose checkpoints come along, "best", "all" or "none".
 
     Returns:
         The copy's directory.
@@ -57,7 +57,7 @@ def copy_from(client: JobsClient, found: RemoteSweep, copy: Path, extent: Extent
         client: The cluster.
         found: The sweep.
         copy: The folder.
-        extent: Which files.
+        extent: The extent of the copy.
 
     Returns:
         The sweep's directory there.

@@ -22,10 +22,10 @@ _MOST_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What the cluster's side tells.
+    """A message from the cluster's side.
 
     Attributes:
-        kind: What it is about, a word in small letters.
+        kind: Its subject, a word in small letters.
         content: JSON.
     """
 
@@ -35,12 +35,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a command on the cluster printed, and how it ended.
+    """The output of a command on the cluster, and its exit code.
 
     Attributes:
         code: Its exit code.
-        stdout: What it wrote on standard output.
-        stderr: What it wrote on standard error.
+        stdout: Its standard output.
+        stderr: Its standard error.
     """
 
     code: int
@@ -69,7 +69,7 @@ class LogReader:
     _pieces: list[str] = field(default_factory=list)
 
     def feed(self, text: str) -> Iterator[str | Message]:
-        """What the next piece of the log completes: lines with their line feed, and messages."""
+        """The lines and messages that the next piece of the log completes; lines have their line feed."""
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             found = _LINE.fullmatch(line.rstrip("\r"))
@@ -83,7 +83,7 @@ class LogReader:
                 self._empty = ""
 
     def end(self) -> Iterator[str]:
-        """What is left of a log that has ended: a line without its line feed."""
+        """The rest of a log that has ended: a line without its line feed."""
         if left := self._empty + self._rest:
             yield left
         self._rest = self._empty = ""

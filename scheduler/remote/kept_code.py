@@ -19,7 +19,7 @@ _UNPACKED = "working_dir_files"
 
 
 def is_unpacked(folder: Path) -> bool:
-    """Whether Ray has unpacked a folder as the working directory of a job; its name follows from the content."""
+    """True where Ray has unpacked a folder as the working directory of a job; its name follows from the content."""
     return folder.parent.name == _UNPACKED
 
 

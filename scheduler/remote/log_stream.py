@@ -1,4 +1,4 @@
-"""What a job prints, as it comes, until it ends."""
+"""The output of a job, as it comes, until the job ends."""
 
 import codecs
 import queue
@@ -15,7 +15,7 @@ _LOOK_S = 0.5
 _SILENT_S = 2.0
 """After a job has ended nothing more is expected when its log was silent for so long."""
 _PATIENCE_S = 5.0
-"""How long a head may be out of reach before it counts as gone."""
+"""The time for which a head may be out of reach before it counts as gone."""
 
 _RAYS_OWN = ("Running entrypoint for job ",)
 _RAYS_LOGGER = "INFO job_manager.py:"
@@ -37,7 +37,7 @@ def follow(client: JobsClient, submission_id: str) -> Iterator[str | Message]:
         for found in reader.feed(decode(chunk)):
             is_result = isinstance(found, Message) and found.kind == "result"
             if is_result:
-                # Who hears of the end may submit what follows, and that needs the job to have ended for Ray too.
+                # The reader may submit another job at once, for which this one has to have ended for Ray too.
                 wait_for_end(client, log.look())
             if isinstance(found, Message) or not _is_rays(found):
                 yield found
@@ -91,7 +91,7 @@ class _LogStream:
             time.sleep(_LOOK_S)
 
     def _connected(self, job: Job) -> Iterator[bytes]:
-        """What comes over one connection and was not given out before; ends with it, or after the job."""
+        """The new output over one connection, which was not given out before; ends with it, or after the job."""
         arrived: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         threading.Thread(target=_read, args=(self._client, job, arrived), daemon=True).start()
         passed, silent_since, ended = 0, time.monotonic(), False
@@ -117,6 +117,6 @@ def _read(client: JobsClient, job: Job, arrived: "queue.SimpleQueue[bytes | None
         for chunk in client.follow_log(job):
             arrived.put(chunk)
     except SweepError:
-        pass  # the job is looked at next, and says it
+        pass  # the next look at the job shows what is wrong
     finally:
         arrived.put(None)

@@ -1,4 +1,4 @@
-"""What jobs of sweeps are called, and what is submitted with them."""
+"""The ids of sweeps' jobs, and the metadata that are submitted with them."""
 
 import hashlib
 import secrets
@@ -18,7 +18,7 @@ def run_id(name: str, number: int) -> str:
 
     Args:
         name: The sweep's name, in which there is no `~`.
-        number: Which of its jobs, from 1.
+        number: The job's number among those of the sweep, from 1.
     """
     return f"caviar-{name}" if number == 1 else f"caviar-{name}~{number}"
 
@@ -29,17 +29,17 @@ def query_job_id(command: str) -> str:
 
 
 def is_query_job(submission_id: str) -> bool:
-    """Whether an id is one of `query_job_id`."""
+    """True where an id is one of `query_job_id`."""
     return submission_id.startswith(_QUERY_JOB)
 
 
 def run_metadata(name: str, directory: str, digest: str) -> dict[str, str]:
-    """What a sweep's job remembers.
+    """The metadata of a sweep's job.
 
     Args:
         name: The sweep's name.
         directory: Its directory as `on_cluster` reads it: relative to the cluster's storage, absolute, or a URI.
-        digest: That of what was submitted.
+        digest: The digest of the submission.
     """
     return {_SWEEP: name, _DIRECTORY: directory, _DIGEST: digest}
 
@@ -78,7 +78,7 @@ def submission_digest(arguments: Sequence[str], directory: str, runtime_env: Map
 
     Args:
         arguments: The command's.
-        directory: Where the sweep lies.
+        directory: The sweep's directory.
         runtime_env: With packages whose names follow from their content.
     """
     content = orjson.dumps([list(arguments), directory, dict(runtime_env)], option=orjson.OPT_SORT_KEYS)

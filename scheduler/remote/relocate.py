@@ -17,7 +17,7 @@ def relocated_fields(directory: Location, folder: Path) -> list[str]:
 
     Args:
         directory: The sweep's directory.
-        folder: Where this job runs; nothing has moved where that is no working directory that came with it.
+        folder: The folder in which this job runs; nothing has moved where it did not come with the job.
 
     Raises:
         SweepError: There is no sweep.

@@ -35,7 +35,7 @@ class RemoteSweep:
 
     @property
     def name(self) -> str:
-        """What a person may call it: its name where it was submitted, else its directory."""
+        """A name for people: its own where it was submitted, else its directory."""
         return self.directory if self.job is None else name_of(self.job)
 
 
@@ -158,7 +158,7 @@ def packages_in(runtime_env: dict[str, object]) -> list[str]:
 
 
 def known_as(client: JobsClient, name: str) -> str:
-    """What follows a command at the person's side to be about a sweep on a cluster."""
+    """The words after a command at the person's side that make it about a sweep on a cluster."""
     return shlex.join([name, "--address", client.address])
 
 
@@ -170,7 +170,7 @@ def entrypoint(
     Args:
         arguments: The command and its options.
         directory: The sweep's directory there; None where the command is about none.
-        known_as: What the person's side calls the sweep, with the options to reach it.
+        known_as: The sweep's name at the person's side, with the options to reach it.
         stream: Whether standard error goes into the log as it comes.
     """
     words = ["python", "-m", "caviar.scheduler.cli.on_cluster"]
@@ -180,7 +180,7 @@ def entrypoint(
 
 
 def result_of(client: JobsClient, job: Job) -> Output:
-    """What a job that has ended sent.
+    """The result that a job has sent by its end.
 
     Raises:
         ClusterError: It ended without a word.

@@ -1,4 +1,4 @@
-"""What goes to the cluster for a sweep: the spec with its folder, Caviar, and the command that is run there."""
+"""A sweep made ready for a cluster: the spec with its folder, Caviar, and the command that is run there."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ class Submission:
         arguments: Those of `caviar`, without the place.
         settings: The fields among them that replace those of the spec, by dotted path.
         runtime_env: Ray's, with the packages by their URIs.
-        packages: What is to be uploaded for it.
+        packages: The packages to upload for it.
     """
 
     name: str
@@ -94,7 +94,7 @@ def working_directory(folder: Path, needed: Sequence[Path] = (), storage: str = 
     Args:
         folder: The folder.
         needed: Files that go along even where git ignores them.
-        storage: Where sweeps lie, as a spec says it.
+        storage: The storage of sweeps, as a spec has it.
 
     Raises:
         SweepError: It is too large, or a file cannot be read.
@@ -134,7 +134,7 @@ def as_settings(values: Mapping[str, Any]) -> list[str]:
 
 
 def _directory(fields: Mapping[str, Any], spec: SweepSpec) -> str:
-    """Where the sweep lies: what `~` and a relative path mean is for the cluster to say."""
+    """The sweep's directory; the meaning of `~` and of a relative path is for the cluster to say."""
     storage = str(fields.get("storage", _STORAGE))
     return str(locate(storage) / spec.name) if is_uri(storage) else f"{storage.rstrip('/')}/{spec.name}"
 
@@ -164,7 +164,7 @@ def _named(fields: Mapping[str, Any], folder: Path) -> tuple[dict[str, str], lis
 
 
 def _unseen(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What cannot be checked here: paths that only the cluster has."""
+    """Fields that cannot be checked here, each as None: only the cluster has their paths."""
     data, earlier = fields.get("data"), _earlier(fields)
     unseen = {"data": data, "warm_start": earlier}
     return {name: None for name, path in unseen.items() if isinstance(path, str) and _on_cluster(path)}
@@ -175,7 +175,7 @@ def _on_cluster(path: str) -> bool:
 
 
 def _elsewhere(path: str, folder: Path) -> bool:
-    """Whether a path is one of the cluster's: absolute, and not into the folder that goes there."""
+    """True where a path is one of the cluster's: absolute, and not into the folder that goes there."""
     return path.startswith("~") or (
         Path(path).is_absolute() and not Path(path).resolve().is_relative_to(folder.resolve())
     )

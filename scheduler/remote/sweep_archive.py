@@ -15,7 +15,7 @@ from ..storage import Location, ObjectPath
 from .kept_code import FOLDER
 
 Extent = Literal["best", "all", "none", "code"]
-"""What goes along: the sweep with the checkpoints of the best trial, of all or of none; or its training code alone."""
+"""The extent of a copy: the sweep with the checkpoints of the best trial, all or none; or its training code alone."""
 
 _OF_THE_MOMENT = {"lock", "stop", "staging"}
 _JOURNAL = "journal"
@@ -49,7 +49,7 @@ def write_archive(target: BinaryIO, directory: Location, extent: Extent) -> None
     Args:
         target: A file that is open for writing.
         directory: The sweep's directory.
-        extent: What goes along.
+        extent: The extent of the copy.
     """
     with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name in chosen_files(directory, extent):
@@ -100,7 +100,7 @@ def _add(archive: tarfile.TarFile, name: str, directory: Location) -> None:
         return
     try:
         with (directory / name).open("rb") as file:
-            # A journal that grows meanwhile: what it was when it was opened.
+            # A journal may grow meanwhile: the bytes that it had when it was opened go along.
             entry.size = os.fstat(file.fileno()).st_size
             archive.addfile(entry, file)
     except FileNotFoundError:
@@ -136,9 +136,9 @@ def _tree(directory: Location) -> Iterator[str]:
     if isinstance(directory, ObjectPath):
         yield from directory.tree()
         return
-    for above, _, names in os.walk(directory):
+    for folder, _, names in os.walk(directory):
         for name in names:
-            path = Path(above, name)
+            path = Path(folder, name)
             if path.is_file() and not path.is_symlink():
                 yield path.relative_to(directory).as_posix()
 

@@ -36,7 +36,7 @@ class Submitted:
     Attributes:
         name: The sweep's name.
         job: The job's id.
-        new: Whether it was submitted just now; else it was running already.
+        new: True where it was submitted just now; else it was running already.
     """
 
     name: str
@@ -46,12 +46,12 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """How a job began.
+    """The beginning of a job.
 
     Attributes:
         directory: The sweep's directory on the cluster, or its URI; None where the job ended before.
-        lines: What it printed until then.
-        ended: How it ended, where it has.
+        lines: The lines that it printed until then.
+        ended: The output of its command, where it has ended.
     """
 
     directory: str | None
@@ -123,7 +123,7 @@ def stop_before_it_begins(client: JobsClient, sweep: str) -> bool:
     """Ends a sweep's job that still waits for its packages, when nothing is there yet that could stop in order.
 
     Returns:
-        Whether there was one.
+        True where there was one.
 
     Raises:
         ClusterError: The cluster does not answer.
@@ -192,7 +192,7 @@ def _submit(client: JobsClient, submission: Submission, number: int, digest: str
     metadata = run_metadata(submission.name, submission.directory, digest)
     if client.submit(job, line, submission.runtime_env, metadata):
         return Submitted(submission.name, job, new=True)
-    # Somebody was faster by an instant.
+    # Somebody else has just submitted a job of this id.
     other = client.job(job)
     if other is not None and digest_of(other) == digest:
         return Submitted(submission.name, job, new=False)

@@ -18,7 +18,7 @@ _PACKAGES = ("caviar.scheduler", "caviar.search_spaces", "caviar.trainers")
 _SUFFIXES = {".css", ".html", ".js", ".json", ".py", ".pyi", ".typed"}
 _WHEEL = b"Wheel-Version: 1.0\nGenerator: caviar\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 _NOTES = {"METADATA": ("METADATA", "PKG-INFO"), "entry_points.txt": ("entry_points.txt",)}
-"""What stands beside the code, and what it may be called where Caviar is installed: a checkout has the second."""
+"""The files beside the code, each with its names where Caviar is installed: a checkout has the second."""
 
 
 def wheel_name() -> str:
@@ -31,7 +31,7 @@ def wheel_name() -> str:
 
 
 def wheel_files() -> dict[str, bytes]:
-    """What the wheel holds, by name.
+    """The files of the wheel, by name.
 
     Raises:
         SweepError: Caviar is not installed, which is where its dependencies are written down.

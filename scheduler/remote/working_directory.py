@@ -99,9 +99,9 @@ def _files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path
         return
-    for above, folders, names in os.walk(path):
+    for folder, folders, names in os.walk(path):
         folders[:] = [name for name in folders if name not in _NEVER]
-        yield from (Path(above, name) for name in names if Path(above, name).is_file())
+        yield from (Path(folder, name) for name in names if Path(folder, name).is_file())
 
 
 def _within(path: Path, folders: Collection[Path]) -> bool:

@@ -25,7 +25,7 @@ train = Digits
 
 
 def evaluate_on_test(config: Mapping[str, Value], checkpoint: Path) -> dict[str, float]:
-    """What a trained model does on the digits that no decision of the search has seen.
+    """The metrics of a trained model on the digits that no decision of the search has seen.
 
     Args:
         config: The trial's configuration.

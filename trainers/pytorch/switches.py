@@ -9,7 +9,7 @@ def suspend_switches() -> bool:
     """Turns gradients on again after a training function has yielded or ended.
 
     Returns:
-        Whether gradients were on where the function waits.
+        True where gradients were on at the point where the function waits.
     """
     were_on = torch.is_grad_enabled()
     if not were_on:

@@ -37,8 +37,8 @@ def submit(
         address: The URL of Ray's dashboard; that of the environment if None.
         spec_file: The spec's file.
         values: Fields that replace the spec's, by dotted path.
-        requirements: A file with what pip is to install on the nodes.
-        follows: Whether to print what it prints, to its end.
+        requirements: A file of requirements, which pip installs on the nodes.
+        follows: Whether to print the job's output, to its end.
         json: Whether to print JSON.
     """
     submission = prepare_run(spec_file, values, requirements)
@@ -69,13 +69,13 @@ def fetch(
 
 @dataclass(frozen=True, slots=True)
 class RemoteEdits:
-    """What `caviar resume` changes of a sweep on a cluster.
+    """Changes that `caviar resume` makes to a sweep on a cluster.
 
     Attributes:
         values: Fields by dotted path.
         spec_file: A spec that takes the place of the sweep's; its folder becomes the code.
         code: The folder with the training code; as it was submitted if None, and that of `spec_file` if there is one.
-        requirements: A file with what pip is to install on the nodes.
+        requirements: A file of requirements, which pip installs on the nodes.
     """
 
     values: Mapping[str, Any]
@@ -96,9 +96,9 @@ def resume(address: str, sweep: str, edits: RemoteEdits, *, dry_run: bool, follo
     Args:
         address: The URL of Ray's dashboard.
         sweep: The sweep's name, its directory on the cluster or its URI.
-        edits: What is another from now on.
-        dry_run: Whether to say only what would follow.
-        follows: Whether to print what it prints, to its end.
+        edits: The changes, which hold from now on.
+        dry_run: Whether to say only what would run.
+        follows: Whether to print the job's output, to its end.
         json: Whether to print JSON.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The work of the command that examines a sweep's directory and repairs it, or a cluster before a sweep: doctor."""
+"""The work of doctor: a sweep's directory examined and repaired, or a cluster looked at before a sweep."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ def doctor(
 
     Args:
         subject: A spec, to look at the nodes that it would run on; a sweep's directory; None for the nodes alone.
-        settings: What was given with `--set`, if anything.
+        settings: The values of `--set`, if any.
         address: The cluster, if the subject is on one.
         repairs: Whether to rebuild what can be rebuilt.
         json: Whether to print JSON.
@@ -54,12 +54,12 @@ def doctor(
 
 
 def is_spec_file(subject: str) -> bool:
-    """Whether what is to be examined is a spec."""
+    """True where the subject of doctor is a spec's file."""
     return Path(subject).suffix in _SPECS and Path(subject).is_file()
 
 
 def _check_options(settings: Sequence[str] | None, *, repairs: bool) -> None:
-    """Refuses options that what is looked at does not have."""
+    """Refuses options that do not go with the subject."""
     if repairs:
         raise InvalidSpecError("--repair: it rebuilds the files of a sweep; give the sweep's directory.")
     if settings:

@@ -1,4 +1,4 @@
-"""What doctor says of a cluster."""
+"""The doctor's look at a cluster, printed."""
 
 import sys
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ def look_at_cluster(spec_file: Path | None, values: Mapping[str, Any], *, json: 
         values: Fields that replace the spec's, by dotted path.
         json: Whether to print all facts and findings as JSON.
     """
-    with redirect_stdout(sys.stderr):  # what a person's code prints when it is imported is no result
+    with redirect_stdout(sys.stderr):  # the prints of a person's code at its import are no result
         found = _look(spec_file, values)
     if json:
         print_json(_as_dict(found))

@@ -82,9 +82,9 @@ def report(directory: Location, output: Path | None, *, json: bool) -> None:
 
 
 def _unit(directory: Location) -> str:
-    """What a step is called; a copy of the results alone does not say.
+    """The name of a step, such as "epoch"; "step" in a copy of the results alone, which has no spec.
 
-    The results are what they are, whatever else the spec says by now: no more than this is read of it.
+    Nothing else is read of the spec: the results stay as they are, whatever it says by now.
     """
     from ....search_spaces.strict_yaml import load_yaml  # noqa: PLC0415 the other commands need no YAML
 

@@ -16,7 +16,7 @@ def run_there(address: str | None, sweep: Location, command: str, *, json: bool,
 
     Args:
         address: The URL of Ray's dashboard; None where the sweep is on this machine.
-        sweep: What was given as the sweep's directory: its name, its directory on the cluster or its URI.
+        sweep: The argument for the sweep's directory: its name, its directory on the cluster or its URI.
         command: The command.
         json: Whether it is to print JSON.
         options: Its options; None where one was not given.
@@ -28,7 +28,7 @@ def run_there(address: str | None, sweep: Location, command: str, *, json: bool,
     """
     if address is None:
         return
-    # What speaks with a cluster is no light load, and most sweeps are on this machine.
+    # The client of a cluster takes long to import, and most sweeps are on this machine.
     from ...remote.remote import run_remotely  # noqa: PLC0415
 
     end_as(run_remotely(address, options_of(command, json=json, **options), str(sweep)))
@@ -53,6 +53,6 @@ def end_as(output: Output) -> NoReturn:
 
 
 def note_copy(directory: Location) -> None:
-    """Says of a copy of a sweep on a cluster that it is one."""
+    """Says on standard error that a sweep is a copy of one on a cluster, where it is."""
     if (copy := read_note(directory)) is not None:
         note(f"this is {copy}; what is done here does not reach the sweep there")

@@ -35,7 +35,7 @@ def run(spec_file: Path, values: Mapping[str, Any], *, preflight: bool, json: bo
         preflight: Whether to look at the nodes of a cluster before the first trial.
         json: Whether to print JSON.
     """
-    # What a person's code prints when it is imported is no result.
+    # The prints of a person's code at its import are no result.
     with redirect_stdout(sys.stderr):
         sweep = Sweep.from_spec(read_runnable(spec_file, values), spec_file.parent)
     _run(sweep, preflight=preflight, json=json)

@@ -18,7 +18,7 @@ from ..output.brackets import plan_table
 from ..output.console import note, plural, print_json, results_console, show_command, show_duration, show_path
 
 _IDLE = 2 / 3
-"""Where workers train for a smaller share of the time, the person hears what else they might choose."""
+"""The share of the time that workers train, below which the person hears of other settings."""
 
 
 def init(directory: Path, *, json: bool) -> None:
@@ -47,8 +47,8 @@ def plan(spec_file: Path, values: Mapping[str, Any], step_seconds: float | None,
     Args:
         spec_file: The spec's file.
         values: Fields that replace the spec's, by dotted path.
-        step_seconds: What one step takes, if known.
-        measure: Whether to train a few steps to see what one takes.
+        step_seconds: The time of one step, if known.
+        measure: Whether to train a few steps to measure the time of one.
         json: Whether to print JSON.
     """
     spec = read_spec(spec_file, values)
@@ -88,7 +88,7 @@ def schema() -> None:
 
 
 def _idle_words(busy: float, search: SearchConfig) -> str:
-    """What keeps more workers busy than the sweep would."""
+    """Advice for a sweep whose workers wait for results: the settings that keep them busy."""
     rungs = pipeline_of(search)
     return (
         f"Workers train {busy:.0%} of the time and wait for results in the rest: with controller.pipeline above {rungs}"

@@ -1,4 +1,4 @@
-"""The words that a person gives, understood: directories, and settings of a spec."""
+"""Arguments and options of commands as values: directories, and settings of a spec."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from ...storage import Location, locate
 
 
 def located(text: str) -> Location:
-    """What a person means by a path or a URI.
+    """The directory that a path or a URI names.
 
     Raises:
         SweepError: It is neither.
@@ -25,7 +25,7 @@ def parse_settings(settings: Sequence[str] | None, **fields: Any) -> dict[str, A
     """The values of `--set` and of options that stand for a field, by dotted path.
 
     Args:
-        settings: What was given with `--set`, if anything.
+        settings: The values of `--set`, if any.
         fields: Values of options by path with `_` for the dot; None where the option was not given.
 
     Raises:

@@ -34,12 +34,12 @@ def plan_table(plan: Plan, first: int = 0) -> Table:
 
 
 def bracket_view(progress: Progress, unit: str, most: int) -> RenderableType:
-    """The brackets, or where they are many those that are open, and how many are finished.
+    """The brackets, or only the open ones where they are many, and the number of the finished ones.
 
     Args:
-        progress: How far the sweep is.
-        unit: What a step is called.
-        most: How many to show at most, the latest ones.
+        progress: The sweep's progress.
+        unit: The name of a step.
+        most: Brackets to show at most, the latest ones.
     """
     shown = list(progress.brackets)
     if len(shown) > most:
@@ -50,7 +50,7 @@ def bracket_view(progress: Progress, unit: str, most: int) -> RenderableType:
 
 
 def _bracket_table(brackets: Sequence[BracketProgress], unit: str) -> Table:
-    """A line a bracket: how full each of its rungs is."""
+    """A line for each bracket, with the results at each of its rungs."""
     levels = sorted({rung.level for bracket in brackets for rung in bracket.rungs})
     table = plain_table("bracket", *(plural(level, unit) for level in levels))
     for bracket in brackets:

@@ -1,4 +1,4 @@
-"""Where output goes and how values look in it: results on standard output, everything else on standard error."""
+"""The two outputs and the form of values in them: results on standard output, all else on standard error."""
 
 import os
 import shlex
@@ -21,12 +21,12 @@ _MINUTE, _HOUR = 60, 3600
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Leaves it to the exit codes."""
+        """Leaves a closed pipe to the exit codes."""
         raise BrokenPipeError
 
 
 def results_console() -> Console:
-    """Standard output; what is not a terminal takes lines of any length."""
+    """Standard output; one that is no terminal takes lines of any length."""
     return _make(sys.stdout.isatty(), stderr=False)
 
 
@@ -86,7 +86,7 @@ def show_duration(seconds: float) -> str:
 
 
 def show_count(done: int, planned: int | None) -> str:
-    """How many of how many, with thousands apart."""
+    """A count with thousands apart, and the planned number where there is one."""
     return f"{done:,}" if planned is None else f"{done:,} of {planned:,}"
 
 

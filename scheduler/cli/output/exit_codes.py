@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and one sentence on standard error when something is wrong."""
+"""The end of a command: its exit code, and one sentence on standard error when something is wrong."""
 
 import os
 import sys

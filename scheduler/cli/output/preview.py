@@ -1,4 +1,4 @@
-"""What a resumed sweep would do, on standard output."""
+"""The preview of a resumed sweep, on standard output."""
 
 from dataclasses import asdict
 from typing import Any

@@ -20,7 +20,7 @@ from .tables import search_summary_view
 
 _LINE_EVERY_S = 5.0
 _SHOW_EVERY_S, _SHOW_SHARE = 0.5, 0.05
-"""What is shown is counted over all trials: of a large sweep it is shown seldom enough not to hold it up."""
+"""The display counts over all trials: for a large sweep it changes seldom enough not to hold it up."""
 _BRACKETS_SHOWN = 8
 _MOST_NAMED = 4
 
@@ -150,12 +150,12 @@ def _counts(spec: SweepSpec, snapshot: RunSnapshot, progress: Progress, left: fl
 
 
 def _stopping(snapshot: RunSnapshot) -> str:
-    """What a stop waits for: a step that never ends has a name then."""
-    # What was given out first is trained: where steps are short, more waits behind it at each worker.
+    """The line about a stop that waits for steps; it names their trials, since a step may never end."""
+    # The trials given out first are training: where steps are short, others wait behind them at each worker.
     running = [work.trial for work in snapshot.state.outstanding][: snapshot.workers]
     named = ", ".join(str(trial) for trial in running[:_MOST_NAMED]) + (", …" if len(running) > _MOST_NAMED else "")
-    of = f" of trial {named}" if len(running) == 1 else f" of trials {named}" if running else ""
-    return f"stopping after the running steps{of} … (Ctrl-C again stops at once)"
+    trials = f" of trial {named}" if len(running) == 1 else f" of trials {named}" if running else ""
+    return f"stopping after the running steps{trials} … (Ctrl-C again stops at once)"
 
 
 def _best_words(spec: SweepSpec, best: TrialRow | None) -> list[str]:

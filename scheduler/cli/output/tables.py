@@ -19,11 +19,11 @@ _STATE_STYLES = {"running": "cyan", "completed": "green", "failed": "red", "dive
 
 @dataclass(frozen=True, slots=True)
 class TrialColumns:
-    """What the table of trials needs to know of its sweep.
+    """Names of a sweep that stand in its table of trials.
 
     Attributes:
         metric: The sweep's metric.
-        unit: What a step is called.
+        unit: The name of a step.
         names: The hyperparameters.
     """
 
@@ -37,11 +37,11 @@ def trials_table(rows: Sequence[Mapping[str, Any]], columns: TrialColumns, conso
 
     Args:
         rows: Trials as `trial_rows` gives them.
-        columns: What the sweep's columns are called.
-        console: Where the table will be printed.
+        columns: The sweep's names.
+        console: The console that will print the table.
     """
     wide = _trials_table(rows, columns, apart=True)
-    if console.width >= _ANY_WIDTH:  # what is not a terminal; measuring takes as long as printing
+    if console.width >= _ANY_WIDTH:  # no terminal; measuring takes as long as printing
         return wide
     if console.measure(wide, options=console.options.update(max_width=_ANY_WIDTH)).maximum <= console.width:
         return wide
@@ -77,10 +77,10 @@ def print_best(
     """Prints the best value, the other metrics of the same report, and the configuration.
 
     Args:
-        console: Where to.
+        console: The console to print on.
         best: The best trial.
         metric: The sweep's metric.
-        unit: What a step is called.
+        unit: The name of a step.
         metrics: The metrics at that step, if known.
     """
     line = Text.assemble("best ", f"{metric} ", (show_value(best.value), "bold green"))
@@ -107,7 +107,7 @@ _SHARE_BAR = 24
 
 
 def search_summary_view(summary: SearchSummary, warnings: Sequence[str] = ()) -> RenderableType:
-    """Where the search is looking, why, what matters, and what is wrong with the ranges: a line each, where known."""
+    """The search, a line each where known: its place, its reason, what matters, and what is wrong with the ranges."""
     lines = [("looking", summary.looking), ("why", summary.why), ("matters", summary.matters)]
     lines += [("warning", warning) for warning in warnings]
     grid = Table.grid(padding=(0, 1, 0, 0))

@@ -1,4 +1,4 @@
-"""How much each hyperparameter matters, by the evaluators of Optuna."""
+"""The importance of each hyperparameter, by the evaluators of Optuna."""
 
 from collections.abc import Callable, Mapping
 

@@ -23,7 +23,7 @@ from .samplers import keeps_notes, sampler_maker
 from .space import distributions, quiet_optuna, trial_at, unit_point
 
 _ASKS = 4
-"""How often a sampler is asked for a point, on average, until one satisfies the constraints."""
+"""The number of times that a sampler is asked for a point, on average, until one satisfies the constraints."""
 
 
 class OptunaProposer:

@@ -32,7 +32,7 @@ MakeSampler = Callable[[int], optuna.samplers.BaseSampler]
 
 
 def sampler_maker(name: str, arguments: Mapping[str, Any]) -> MakeSampler:
-    """What makes a sampler, which has been tried once.
+    """A function that makes a sampler, tried once already.
 
     Args:
         name: The sampler's path, such as "optuna.samplers.TPESampler".
@@ -59,7 +59,7 @@ def sampler_maker(name: str, arguments: Mapping[str, Any]) -> MakeSampler:
 
 
 def keeps_notes(name: str) -> bool:
-    """Whether a sampler writes down its progress with the trials that it proposes, and learns from no others."""
+    """True where a sampler writes down its progress with the trials that it proposes, and learns from no others."""
     return name.removeprefix(_PACKAGE) in {"CmaEsSampler", "NSGAIISampler", "NSGAIIISampler"}
 
 
@@ -75,7 +75,7 @@ def _sampler_class(name: str) -> Any:
 
 
 def _check_arguments(name: str, takes: Mapping[str, inspect.Parameter], arguments: Mapping[str, Any]) -> None:
-    """Refuses what the sampler does not take, and what cannot be written down, such as functions."""
+    """Refuses arguments that the sampler does not take, and those that cannot be written down, such as functions."""
     allowed = {argument: kinds for argument, taken in takes.items() if (kinds := _kinds(taken.annotation))}
     for argument, value in arguments.items():
         if argument == "seed":

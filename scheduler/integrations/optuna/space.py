@@ -40,7 +40,7 @@ def trial_at(space: SearchSpace, point: npt.NDArray[np.float64], **results: Any)
     Args:
         space: The search space.
         point: The point.
-        results: What is known of it, as `optuna.trial.create_trial` takes it; complete where no state is given.
+        results: Its outcome, as `optuna.trial.create_trial` takes it; complete where no state is given.
     """
     params = parameters(space, point)
     of_params = {name: _distribution(space.domains[name]) for name in params}
@@ -54,7 +54,7 @@ def unit_point(space: SearchSpace, params: Mapping[str, Any]) -> npt.NDArray[np.
 
 
 def _positions(domain: Domain) -> int | None:
-    """How many positions stand for the values; None where numbers in [0, 1] do, which keep a scale."""
+    """The number of positions that stand for the values; None where numbers in [0, 1] do, which keep a scale."""
     if isinstance(domain, Choice):
         return domain.size
     if domain.size is None or domain.size > _MOST_POSITIONS or (isinstance(domain, Integer) and domain.log):
@@ -80,7 +80,7 @@ def _unit(domain: Domain, parameter: float) -> float:
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Without what Optuna says about studies and experimental arguments, to people who see neither."""
+    """Silences Optuna about studies and experimental arguments, of which the person sees neither."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

@@ -24,10 +24,10 @@ class Architecture(Settings):
         hidden: Units of each hidden layer of an MLP, of the last one in a CNN, and inside the blocks of a transformer.
         layers: Hidden layers of an MLP, convolutional layers of a CNN, blocks of a transformer.
         channels: Filters of a convolutional layer; of the first stage in a residual network.
-        stages: Of a residual network; each after the first halves the image and doubles the channels.
-        blocks: Of two convolutions each, in a stage of a residual network.
+        stages: Stages of a residual network; each after the first halves the image and doubles the channels.
+        blocks: Blocks in a stage of a residual network, of two convolutions each.
         width: Numbers in a token of a transformer.
-        heads: Of each attention in a transformer.
+        heads: Heads of each attention in a transformer.
         patch: Height and width of an image's patches, in a transformer.
         activation: Between layers.
         init: Normal initial weights, scaled as in He et al. (2015) or Glorot and Bengio (2010); auto goes by the
@@ -62,12 +62,13 @@ def network_settings(config: Mapping[str, Any]) -> NetworkSettings:
     Raises:
         TrainerError: A value is out of its range.
     """
-    of = Architecture.read(config)
-    if of.model == "mlp":
-        return _settings(MLPSettings, of, widths=(of.hidden,) * of.layers, dropout=_rates(config, of))
-    if of.model == "transformer":
-        return _settings(TransformerSettings, of, depth=of.layers)
-    return _settings(CNNSettings, of) if of.model == "cnn" else _settings(ResNetSettings, of)
+    network = Architecture.read(config)
+    if network.model == "mlp":
+        widths = (network.hidden,) * network.layers
+        return _settings(MLPSettings, network, widths=widths, dropout=_rates(config, network))
+    if network.model == "transformer":
+        return _settings(TransformerSettings, network, depth=network.layers)
+    return _settings(CNNSettings, network) if network.model == "cnn" else _settings(ResNetSettings, network)
 
 
 def _settings(kind: type[AnyNetwork], architecture: Architecture, **own: Any) -> AnyNetwork:

@@ -22,13 +22,13 @@ Examples = tuple[Any, Any]
 """Inputs and labels: arrays, or what numpy makes arrays of, such as tensors on the CPU."""
 
 Channels = Literal["first", "last"]
-"""Where the channels of images of four dimensions stand: [n, C, H, W] or [n, H, W, C]."""
+"""The place of the channels in images of four dimensions: [n, C, H, W] or [n, H, W, C]."""
 
 CHANNEL_NUMBERS = (1, 3, 4)
 """Grey, colour, and colour with transparency: an axis of another length is not taken for the channels'."""
 
 NAMES = (("x", "y"), ("X", "y"), ("images", "labels"), ("data", "target"))
-"""What inputs and labels may be called in an .npz file; with `_train` and `_test` behind both for two parts."""
+"""The names of inputs and labels in an .npz file; with `_train` and `_test` behind both for two parts."""
 
 
 def load_arrays(path: Path, split: SplitSettings, channels: Channels | None = None) -> tuple[Data, DataDescription]:
@@ -60,11 +60,11 @@ def from_arrays(
         inputs: A table [n, features], encoded as `encode_columns` does, or images [n, H, W], [n, H, W, C] or
             [n, C, H, W], which are standardised by channel, after a division by 255 where they are bytes.
         labels: [n] of text, bools or integers.
-        split: Into parts.
+        split: The sizes of the parts.
         test: Inputs and labels that are the test part; the others are then split into training and dev parts alone, by
             the settings' `dev`, and not by their `test` and `train`.
-        channels: Where they stand, for images that could be read in two ways.
-        class_names: Of labels that are integers from 0.
+        channels: Their place, for images that could be read in two ways.
+        class_names: The names of labels that are integers from 0.
 
     Raises:
         TrainerError: The arrays are no examples, or cannot be split.

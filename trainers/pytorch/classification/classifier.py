@@ -32,7 +32,7 @@ _IMAGE = 3
 
 
 class DataSettings(Settings):
-    """How the data is read. All trials of a sweep have the same settings, so they are constants in its space.
+    """Settings for reading the data. All trials of a sweep have the same ones, so they are constants in its space.
 
     Attributes:
         dev: Examples that compare trials: a share of all (0.2), or their number (500).
@@ -113,7 +113,7 @@ class Classifier(Lane):
         return cross_entropy(logits, targets, smoothing), {"acc": accuracy(logits, targets)}
 
     def augments(self, config: Config) -> bool:
-        """Whether the configuration has a strength for any augmentation."""
+        """True where the configuration has a strength for any augmentation."""
         return any(name in config for name in (*_AUGMENTATIONS, "mixup"))
 
     def augment(self, batch: Batch, config: Config, key: Tensor) -> Batch:
@@ -135,7 +135,7 @@ class Classifier(Lane):
 
 
 def evaluate_on_test(config: Mapping[str, Value], checkpoint: Path, data: Data) -> dict[str, float]:
-    """What a trained classifier does on examples that no decision of the search has seen.
+    """The metrics of a trained classifier on examples that no decision of the search has seen.
 
     Call it once, for the configuration that the search has chosen: its dev accuracy is the best of many and therefore
     too good, its test accuracy is not.
@@ -143,7 +143,7 @@ def evaluate_on_test(config: Mapping[str, Value], checkpoint: Path, data: Data) 
     Args:
         config: The trial's configuration.
         checkpoint: The trial's checkpoint, such as `Results.best.checkpoint`.
-        data: With a test part.
+        data: Data with a test part.
 
     Returns:
         `test_loss` and `test_acc`.

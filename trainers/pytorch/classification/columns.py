@@ -26,8 +26,8 @@ class Columns:
     Attributes:
         numbers: float64 [n, numeric columns], NaN where missing.
         texts: Strings [n, text columns], as objects.
-        number_names: Of the numeric columns.
-        text_names: Of the text columns.
+        number_names: The names of the numeric columns.
+        text_names: The names of the text columns.
     """
 
     numbers: npt.NDArray[np.float64]
@@ -45,7 +45,7 @@ def encode_columns(columns: Columns, train: Indices) -> tuple[Float32s, tuple[st
       the rarest share one, which values that only other parts have fall into; without one those are 0 in all.
 
     Args:
-        columns: Of all parts.
+        columns: The columns of all parts.
         train: The rows that all is fitted to.
 
     Returns:

@@ -23,14 +23,14 @@ def from_dataset(
 ) -> tuple[Data, DataDescription]:
     """Reads every item of a data set once, and keeps them.
 
-    What its transforms draw at random is drawn once, for all epochs: augment in the lane instead.
+    Its transforms draw their random numbers once, for all epochs: augment in the lane instead.
 
     Args:
         dataset: Map-style, of pairs of an input and a label: as `from_arrays` has them, one at a time. Where it has
             `classes`, as torchvision's do, these are the classes' names.
-        split: Into parts.
+        split: The sizes of the parts.
         test: Items of the test part; `dataset` is then split into training and dev parts alone.
-        channels: Where they stand, for images that could be read in two ways.
+        channels: Their place, for images that could be read in two ways.
 
     Raises:
         TrainerError: The items are no such pairs, differ in shape, or cannot be split.

@@ -34,9 +34,9 @@ def load_data(
         path: A .csv, .tsv, .parquet or .npz file; a folder of Parquet files, or a glob pattern of them. `~` is the home
             folder.
         target: The column of a table that holds the classes; an .npz file has it under a name of `arrays.NAMES`.
-        split: Into parts; None for 60 % training, 20 % dev and 20 % test, stratified.
+        split: The sizes of the parts; None for 60 % training, 20 % dev and 20 % test, stratified.
         ignore: A column of a table that is no input, or several, such as a number that only names the row.
-        channels: Where they stand in images of an .npz file that could be read in two ways.
+        channels: Their place in images of an .npz file that could be read in two ways.
 
     Raises:
         TrainerError: The file is missing or of another format, or what it holds cannot be classified.

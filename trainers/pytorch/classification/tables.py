@@ -18,12 +18,12 @@ from .columns import Columns, encode_columns
 from .targets import class_labels
 
 MISSING_TEXTS = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "?")
-"""What a CSV file may have where a value is missing."""
+"""The texts of a missing value in a CSV file."""
 
 MISSING_CATEGORY = "(missing)"
 
 _CSV_TYPES = ("NULL", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "VARCHAR")
-"""What a column of a CSV file can be, by all its values. BOOLEAN would call the classes yes and no true and false."""
+"""The types of a CSV file's column, by all its values. BOOLEAN would call the classes yes and no true and false."""
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 _OTHER_NUMBERS = {"HUGEINT", "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL"}

@@ -22,7 +22,7 @@ def class_labels(
     Args:
         values: [n] or [n, 1], text, bools, integers, or floats; masked or NaN where missing.
         name: For messages.
-        class_names: Where the values are labels already: the names of the labels from 0.
+        class_names: The names of the labels from 0, for values that are labels already.
 
     Returns:
         int64 [n] from 0, and the classes' names.

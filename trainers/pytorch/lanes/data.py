@@ -35,8 +35,8 @@ class Data:
         """Shares examples out.
 
         Args:
-            tensors: With one row an example each.
-            parts: Whose rows are in which part.
+            tensors: Tensors with a row for each example.
+            parts: The rows of each part.
         """
         train, dev, test = (
             None if places is None else tuple(tensor[torch.from_numpy(places)] for tensor in tensors)
@@ -54,7 +54,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class DataDescription:
-    """What a model and a reader have to know of data for classification, whose parts are inputs and labels.
+    """Facts for a model and a reader about data for classification, whose parts are inputs and labels.
 
     Attributes:
         kind: Inputs are rows of a table, float32 [n, features], or images, float32 [n, channels, height, width]. Labels
@@ -71,12 +71,12 @@ class DataDescription:
 
     @property
     def classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.class_names)
 
 
 DIGITS = DataDescription("images", (1, 8, 8), tuple("0123456789"))
-"""What `digits_data` holds."""
+"""The data of `digits_data`."""
 
 
 @cache

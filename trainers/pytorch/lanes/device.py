@@ -1,4 +1,4 @@
-"""Where a trial's tensors live, and how precisely matrix products are computed there."""
+"""The device of a trial's tensors, and the precision of matrix products there."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ def computing(precision: str, device: torch.device) -> Iterator[None]:
     Args:
         precision: "float32"; "tf32", which rounds the factors of a product to 10 bits (Ampere and later); or
             "bfloat16", which computes under `torch.autocast`.
-        device: What computes.
+        device: The device that computes.
     """
     before = torch.get_float32_matmul_precision()
     if precision == "tf32":

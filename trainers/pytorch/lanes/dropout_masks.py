@@ -20,11 +20,11 @@ class DropoutMasks:
     """Masks for the batches of an epoch, in order.
 
     Args:
-        layers: The dropout layers by name, in the order of their numbers; `units` says how wide each is.
-        buffers: Of the stacked model: `threshold` and `scale` of each layer, [lanes] each.
+        layers: The dropout layers by name, in the order of their numbers; `units` is the width of each.
+        buffers: Those of the stacked model: `threshold` and `scale` of each layer, [lanes] each.
         keys: int64 [batches, lanes].
         sizes: Examples of each batch.
-        dtype: Of what the masks multiply.
+        dtype: The type of the values that the masks multiply.
     """
 
     def __init__(

@@ -180,13 +180,13 @@ class FusedLanes:
         return RowOptimizer(rule, rates, slots, states[0].updates, self._model.rows.dtype)
 
     def _describe(self) -> None:
-        """What follows from which lanes there are."""
+        """Notes the facts that follow from the lanes that are left."""
         trainings = self._lanes
         first = trainings[0]
         self._data = first.data
         self._seeds = torch.tensor([training.trial.seed for training in trainings], device=self._device)
         varying = [name for name in first.config if not all(training.plain(name) for training in trainings)]
-        # What differs and is no number, such as the schedule, is not for `loss` to read.
+        # `loss` is not to read values that differ and are no numbers, such as the schedule.
         own = first.trial.config
         differing = [name for name, value in own.items() if any(t.config[name] != value for t in trainings)]
         self._plain = {

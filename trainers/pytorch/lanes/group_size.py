@@ -1,4 +1,4 @@
-"""How many trials to train as one model on this device: measured on a few batches."""
+"""The number of trials to train as one model on this device, measured on a few batches."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ _ENOUGH_S = 5.0
 
 
 def measure(trainings: Sequence[Training], share: float) -> int:
-    """How many trials of a lane to train together; see `measure_group_size`.
+    """The number of trials of a lane to train together; see `measure_group_size`.
 
     The size grows fourfold from 8 as long as a trial takes no more time, and the memory lasts.
     """
@@ -58,13 +58,13 @@ def _excerpts(trainings: Sequence[LaneTraining], batches: int) -> Iterator[LaneT
 
 
 def _copy(training: LaneTraining, lane: type[Lane]) -> LaneTraining:
-    of = training.trial
-    trial = Trial(of.config, number=of.number, seed=of.seed, resource_max=of.resource_max)
+    given = training.trial
+    trial = Trial(given.config, number=given.number, seed=given.seed, resource_max=given.resource_max)
     return LaneTraining(lane, trial, TrackedObjects())
 
 
 def _seconds(training: LaneTraining | FusedLanes) -> float:
-    """Of a step: the shortest of a few, because other work on the machine only makes steps longer."""
+    """The time of a step: the shortest of a few, because other work on the machine only makes steps longer."""
     training.step()
     taken: list[float] = []
     while len(taken) < _REPEATS and sum(taken) < _REPEATS_S:
@@ -75,7 +75,7 @@ def _seconds(training: LaneTraining | FusedLanes) -> float:
 
 
 def _lane_bytes(lanes: list[LaneTraining]) -> float:
-    """What a lane takes: its state, its share of the batched model, and what the backward pass needs of a batch.
+    """The bytes of a lane: its state, its share of the batched model, and what the backward pass needs of a batch.
 
     The state is parameters, gradients and up to two slots of the optimizer. Trials of two more groups stay in memory.
     """
@@ -100,9 +100,9 @@ def _allowance(device: torch.device, share: float) -> float:
 
 
 def gpu_allowance(free: float, total: float, share: float) -> float:
-    """The bytes that a worker may take of a GPU, whatever those that it shares it with have taken so far.
+    """The bytes that a worker may take of a GPU, whatever the others on it have taken so far.
 
-    What they hold is part of their own shares: a share of what they leave would be too little for whoever comes last.
+    The others' bytes are part of their own shares: a share of the rest would be too little for the last to come.
 
     Args:
         free: Bytes that are free.

@@ -33,7 +33,7 @@ class Lane:
     metric that `loss` returns. The training metrics are averages over the batches as they were trained.
 
     Attributes:
-        defaults: Of hyperparameters that a configuration may lack.
+        defaults: Values of hyperparameters that a configuration may lack.
         static: Float hyperparameters that nevertheless decide on shapes or control flow.
         varying: Hyperparameters with other than float values that do not, so that trials of one group may differ in
             them.
@@ -61,7 +61,7 @@ class Lane:
         raise _missing(self, "load_data")
 
     def describe_data(self, data: Data) -> Mapping[str, Any]:
-        """What `make_model`, `loss` and `augment` have to know of the data, such as the number of classes.
+        """Facts about the data for `make_model`, `loss` and `augment`, such as the number of classes.
 
         Returns:
             Names and values, which are added to the configuration.
@@ -82,8 +82,8 @@ class Lane:
         It may not depend on the values of tensors in its control flow. `model.training` tells training from evaluation.
 
         Args:
-            model: To be called like what `make_model` returned.
-            batch: Of the training part or the dev part.
+            model: Called like the model that `make_model` returned.
+            batch: A batch of the training part or the dev part.
             config: The configuration; values that may vary inside a group are tensors without dimensions.
         """
         raise _missing(self, "loss")
@@ -99,13 +99,13 @@ class Lane:
         return batch
 
     def is_varying(self, name: str, value: Value) -> bool:
-        """Whether trials of one group may differ in a hyperparameter."""
+        """True where trials of one group may differ in a hyperparameter."""
         if name in self.static or name in self.data_settings:
             return False
         return isinstance(value, float) or name in self.varying or name in self.padded
 
     def augments(self, config: Config) -> bool:
-        """Whether `augment` does anything; asked with the values of any trial of a group."""
+        """True where `augment` does anything; asked with the values of any trial of a group."""
         return type(self).augment is not Lane.augment
 
 
@@ -137,7 +137,7 @@ def shared_data(lane: Lane, config: Config, trial: Trial, device: torch.device) 
 def losses_of(
     lane: Lane, model: Any, batch: Batch, config: Config, lanes: tuple[int, ...] = ()
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """What a lane's loss returns, in one form: the loss, and all metrics with the loss among them.
+    """The returns of a lane's loss in one form: the loss, and all metrics with the loss among them.
 
     Args:
         lane: The lane.

@@ -28,7 +28,7 @@ def lanes_first(module: nn.Module, prefix: str = "") -> Apply | None:
 
     Args:
         module: Its settings are read when the function is called, `training` among them; its tensors are not.
-        prefix: What the names of its tensors begin with.
+        prefix: The beginning of its tensors' names.
     """
     build = _BUILDERS.get(type(module))
     hooks = (module._forward_pre_hooks, module._forward_hooks, module._backward_pre_hooks, module._backward_hooks)

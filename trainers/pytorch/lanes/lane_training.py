@@ -31,11 +31,11 @@ class LaneTraining:
     """An open trial of a lane. It implements `Training`, and `fuse` takes many of them.
 
     Attributes:
-        trial: What is trained.
+        trial: The trial that is trained.
         lane: Its training code.
         config: The configuration, with the lane's defaults and what it says of its data.
         recipe: The hyperparameters that Caviar reads.
-        optimizer: What the optimizer remembers, once there is a model.
+        optimizer: The optimizer's state, once there is a model.
         stopping: Early stopping, where the recipe has a patience.
         ended: Whether it has stopped early.
     """
@@ -113,8 +113,8 @@ class LaneTraining:
         """Lets early stopping see an epoch's metrics; at the end it restores the best weights and their dev metrics.
 
         Args:
-            metrics: Of the epoch.
-            model: What has the weights, with `state_dict` and `load_state_dict`.
+            metrics: The metrics of the epoch.
+            model: The object with the weights, which has `state_dict` and `load_state_dict`.
         """
         if self.stopping is None:
             return metrics
@@ -128,7 +128,7 @@ class LaneTraining:
         return {**metrics, **self._best}
 
     def plain(self, name: str) -> bool:
-        """Whether `loss` sees a hyperparameter as it is, rather than as a tensor."""
+        """True where `loss` sees a hyperparameter as it is, rather than as a tensor."""
         return not self.lane.is_varying(name, self.config[name]) or not isinstance(self.config[name], int | float)
 
     def _loss_config(self, model: nn.Module) -> dict[str, Any]:
@@ -187,14 +187,14 @@ def take(data: tuple[Tensor, ...], indices: Tensor) -> Batch:
         indices: int64 [...], places in it.
 
     Returns:
-        Of each tensor [n, ...] of the part one of [..., ...].
+        For each tensor [n, ...] of the part, one of [..., ...].
     """
     flat = indices.reshape(-1)
     return tuple(tensor.index_select(0, flat).reshape(*indices.shape, *tensor.shape[1:]) for tensor in data)
 
 
 def has_dropout(model: nn.Module) -> bool:
-    """Whether a model draws random numbers for dropout."""
+    """True where a model draws random numbers for dropout."""
     return any(isinstance(module, Dropout) for module in model.modules())
 
 

@@ -1,4 +1,4 @@
-"""What an optimizer remembers, in a form that torch's optimizers and fused ones share."""
+"""The state of an optimizer, in a form that torch's optimizers and fused ones share."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ class OptimizerState:
 
     Args:
         recipe: Names the rule.
-        model: What is updated.
+        model: The model that is updated.
     """
 
     def __init__(self, recipe: Recipe, model: nn.Module) -> None:
@@ -39,7 +39,7 @@ class OptimizerState:
 
     @property
     def slots(self) -> Slots:
-        """What the rule remembers of each parameter; empty before the first update."""
+        """The rule's memory of each parameter; empty before the first update."""
         if self._optimizer is None:
             return self._slots
         state = self._optimizer.state

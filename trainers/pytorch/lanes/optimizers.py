@@ -28,7 +28,7 @@ SLOTS: Mapping[str, tuple[str, ...]] = {
     "adam": ("exp_avg", "exp_avg_sq"),
     "adamw": ("exp_avg", "exp_avg_sq"),
 }
-"""What each rule remembers of a parameter, by the names that torch's optimizers have for it."""
+"""Each rule's memory of a parameter, by the names that torch's optimizers have for it."""
 
 COUNTED = ("adagrad", "rmsprop", "adam", "adamw")
 """The rules whose state in torch holds the number of updates."""
@@ -100,15 +100,15 @@ class RowOptimizer:
     """An update rule over the parameters of many lanes, a row each.
 
     Attributes:
-        slots: What the rule remembers: by its name float [lanes, parameters].
+        slots: The rule's memory: by its name float [lanes, parameters].
         updates: Updates so far.
 
     Args:
         rule: One of `SLOTS`.
         rates: The hyperparameters of each lane.
-        slots: What it remembers so far; zeros before the first update.
+        slots: Its memory so far; zeros before the first update.
         updates: Updates so far.
-        dtype: Of the parameters.
+        dtype: The type of the parameters.
     """
 
     def __init__(self, rule: str, rates: Rates, slots: dict[str, Tensor], updates: int, dtype: torch.dtype) -> None:

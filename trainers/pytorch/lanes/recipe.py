@@ -45,7 +45,7 @@ class Settings(BaseModel):
 
 
 class Recipe(Settings):
-    """How a lane is trained.
+    """The hyperparameters of a lane's training that Caviar reads.
 
     Attributes:
         optimizer: The update rule; `momentum` and `nesterov` are SGD with a velocity.
@@ -56,18 +56,18 @@ class Recipe(Settings):
         weight_decay: L2 penalty, added to the gradient; decoupled from it in AdamW.
         clip_norm: The gradient is scaled down to this norm if it is longer; not clipped when absent.
         batch_size: Examples in a step of the optimizer.
-        schedule: How the learning rate changes from epoch to epoch; see `make_schedule`.
-        decay: Of the inverse-time schedule: epoch e, from 0, has the learning rate lr / (1 + decay * e).
-        factor: Of the exponential schedule and the staircase: what an epoch, or a stair, multiplies the rate by.
-        every: Of the staircase, epochs on a stair.
-        k: Of the inverse square root: epoch e, from 0, has the learning rate k * lr / sqrt(e + 1).
-        final: Of the cosine schedule, the last learning rate as a share of lr.
-        epochs: Of the cosine schedule, epochs until the last rate; the trial's full resource when absent.
-        table: Of the table, multiples of lr by epoch, as in "0: 1, 10: 0.1, 20: 0.01".
+        schedule: The change of the learning rate from epoch to epoch; see `make_schedule`.
+        decay: For the inverse-time schedule: epoch e, from 0, has the learning rate lr / (1 + decay * e).
+        factor: For the exponential schedule and the staircase: an epoch, or a stair, multiplies the rate by it.
+        every: For the staircase: epochs on a stair.
+        k: For the inverse square root: epoch e, from 0, has the learning rate k * lr / sqrt(e + 1).
+        final: For the cosine schedule: the last learning rate as a share of lr.
+        epochs: For the cosine schedule: epochs until the last rate; the trial's full resource when absent.
+        table: For the table: multiples of lr by epoch, as in "0: 1, 10: 0.1, 20: 0.01".
         warmup: Epochs in which the learning rate rises, from update to update, to that of the schedule.
         patience: Epochs without a better dev loss after which training ends, with the best weights; never when absent.
-        device: Where tensors live; auto takes a GPU if there is one.
-        precision: Of matrix products; tf32 and bfloat16 are faster where the device has them, and coarser.
+        device: The device of the tensors; auto takes a GPU if there is one.
+        precision: That of matrix products; tf32 and bfloat16 are faster where the device has them, and coarser.
         compile: Whether fused trials run through `torch.compile`, which pays off in long runs of one shape.
     """
 
@@ -120,7 +120,7 @@ class LearningRate:
     """A schedule as training follows it: a rate an epoch, but from update to update in the warm-up.
 
     Attributes:
-        schedule: Of the epochs, from 0.
+        schedule: The schedule over epochs, from 0.
         warmup: Epochs of the warm-up.
     """
 
@@ -128,7 +128,7 @@ class LearningRate:
     warmup: float
 
     def changes_within(self, epoch: int) -> bool:
-        """Whether the updates of an epoch, from 1, have different rates."""
+        """True where the updates of an epoch, from 1, have different rates."""
         return epoch - 1 < self.warmup
 
     def at(self, epoch: int, done: float) -> float:

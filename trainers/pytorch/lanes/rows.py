@@ -10,7 +10,7 @@ Tensors = Mapping[str, Tensor]
 
 
 class RowLayout:
-    """Where each named tensor of each lane stands in its row.
+    """The place of each named tensor of each lane in its row.
 
     Narrower tensors stand at the beginning of the place that the widest one needs, with zeros behind them.
 
@@ -52,7 +52,7 @@ class RowLayout:
         return {name: _corner(views[name][lane], shape) for name, shape in self._own[lane].items()}
 
     def padding(self, like: Tensor) -> Tensor | None:
-        """Where rows hold no lane's own numbers: bool [lanes, width]; None where all lanes are of one width."""
+        """The places without a lane's own numbers: bool [lanes, width]; None where all lanes are of one width."""
         if all(shapes == self.shapes for shapes in self._own):
             return None
         ones = [{name: like.new_ones(shape) for name, shape in shapes.items()} for shapes in self._own]

@@ -55,7 +55,7 @@ class StackedModel:
 
     @property
     def training(self) -> bool:
-        """Whether the layers behave as in training."""
+        """True where the layers behave as in training."""
         return self._template.training
 
     def train(self, mode: bool = True) -> None:
@@ -187,7 +187,7 @@ class LaneOfModel:
 
 
 class _OneLane:
-    """What a lane's loss is given as its model under vmap."""
+    """One lane as the model that its loss is given under vmap."""
 
     def __init__(self, template: nn.Module, tensors: Mapping[str, Any]) -> None:
         self._template, self._tensors = template, dict(tensors)
@@ -213,7 +213,7 @@ def _trained(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _kept(model: nn.Module) -> dict[str, Tensor]:
-    """What no optimizer changes: the buffers and the frozen parameters."""
+    """The tensors that no optimizer changes: the buffers and the frozen parameters."""
     frozen = {name: parameter for name, parameter in model.named_parameters() if not parameter.requires_grad}
     return {**frozen, **dict(model.named_buffers())}
 

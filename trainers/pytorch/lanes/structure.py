@@ -1,4 +1,4 @@
-"""What models have in common that can be stacked: layers, settings, and the types and shapes of their tensors."""
+"""The structure that stacked models share: layers, settings, and the types and shapes of their tensors."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,7 +14,7 @@ from ..parts.activations import ACTIVATIONS, ZERO_AT_ZERO
 
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 _OF_DROPOUT = frozenset({"_rate", "layer", "keyed", "units", "calls"})
-"""What `Dropout` has beside its buffers."""
+"""The attributes of `Dropout` beside its buffers."""
 _SIZES = frozenset({"in_features", "out_features", "num_features", "in_channels", "out_channels"})
 """Settings of layers that follow from the widths, which padding makes equal."""
 _NOT_ZERO_AT_ZERO = (*(type(make()) for name, make in ACTIVATIONS.items() if name not in ZERO_AT_ZERO), nn.Softplus)
@@ -60,7 +60,7 @@ def _check_widths(models: Sequence[nn.Module]) -> None:
 
 
 def _structure(model: nn.Module, *, padded: bool) -> dict[str, Any]:
-    """What has to be equal in models that are stacked: the type and the settings of each layer, and the shapes."""
+    """The structure that stacked models must share: the type and the settings of each layer, and the shapes."""
     structure: dict[str, Any] = {name: _settings(layer, padded=padded) for name, layer in model.named_modules()}
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         shape = len(tensor.shape) if padded else tensor.shape

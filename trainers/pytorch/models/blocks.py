@@ -12,9 +12,9 @@ class Residual(nn.Module):
     """A residual block (He et al., CVPR 2016): activation(main(x) + shortcut(x)).
 
     Args:
-        main: What is learned beside the shortcut.
+        main: The part that is learned beside the shortcut.
         shortcut: `nn.Identity`, or a projection where `main` changes the shape.
-        activation: After the sum; `nn.Identity` for none.
+        activation: The activation after the sum; `nn.Identity` for none.
     """
 
     def __init__(self, main: nn.Module, shortcut: nn.Module, activation: nn.Module) -> None:
@@ -32,7 +32,7 @@ class SelfAttention(nn.Module):
 
     Args:
         width: Numbers in a token, a multiple of `heads`.
-        heads: Of `width / heads` numbers each.
+        heads: Heads, of `width / heads` numbers each.
     """
 
     def __init__(self, width: int, heads: int) -> None:

@@ -31,7 +31,7 @@ class LayerSettings:
 
     @property
     def bias(self) -> bool:
-        """Whether a layer needs a bias of its own: a norm right behind it subtracts the mean, and a bias with it."""
+        """True where a layer needs a bias of its own: a norm right behind it subtracts the mean, and a bias with it."""
         return not (self.batch_norm and self.norm_place == "before")
 
 
@@ -41,7 +41,7 @@ def dense_layer(before: int, after: int, settings: LayerSettings, rate: float | 
     Args:
         before: Units that come in.
         after: Units that go out.
-        settings: Of the network.
+        settings: The settings of the network.
         rate: Share of the units that is dropped in training; None for no dropout layer.
 
     Raises:
@@ -57,7 +57,7 @@ def conv_layer(before: int, after: int, settings: LayerSettings) -> list[nn.Modu
     Args:
         before: Channels that come in.
         after: Channels that go out.
-        settings: Of the network.
+        settings: The settings of the network.
 
     Raises:
         TrainerError: An unknown activation or place of the norm.

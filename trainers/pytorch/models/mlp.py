@@ -33,8 +33,8 @@ def build_mlp(settings: MLPSettings, input_shape: tuple[int, ...], classes: int)
     """
     layers: list[nn.Module] = [nn.Flatten()] if len(input_shape) > 1 else []
     widths = (prod(input_shape), *settings.widths)
-    for (before, after), rate in zip(pairwise(widths), _rates(settings), strict=True):
-        layers += dense_layer(before, after, settings, rate)
+    for (inputs, outputs), rate in zip(pairwise(widths), _rates(settings), strict=True):
+        layers += dense_layer(inputs, outputs, settings, rate)
     model = nn.Sequential(*layers, nn.Linear(widths[-1], classes))
     initialise(model, settings.init, settings.activation)
     return model

@@ -16,7 +16,7 @@ class TransformerSettings:
 
     Attributes:
         width: Numbers in a token, a multiple of `heads`.
-        heads: Of each attention.
+        heads: Heads of each attention.
         depth: Encoder blocks.
         hidden: Units of the hidden layer in each block.
         patch: Height and width of the patches of an image.
@@ -70,7 +70,7 @@ def _row_tokens(settings: TransformerSettings, input_shape: tuple[int, ...]) -> 
 
 def _patch_tokens(settings: TransformerSettings, input_shape: tuple[int, ...]) -> list[nn.Module]:
     channels, *size = input_shape
-    # Half of what is missing to whole patches, on both sides; one row too many is cut off by the stride.
+    # Half of the rows missing to whole patches on either side; the stride cuts off one row too many.
     padding = tuple((-length % settings.patch + 1) // 2 for length in size)
     rows, columns = ((length + 2 * pad) // settings.patch for length, pad in zip(size, padding, strict=True))
     patches = nn.Conv2d(

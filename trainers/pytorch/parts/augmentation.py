@@ -5,7 +5,7 @@
     settings = AugmentationSettings(crop=0.2, rotate=10.0)
     images = augment(images, settings, torch.rand(len(images), UNIFORMS, generator=generator))
 
-What becomes of an image depends on its own row of uniforms alone, so it is the same in every batch, alone or beside
+The outcome for an image depends on its own row of uniforms alone, so it is the same in every batch, alone or beside
 the images of other trials, for which `noise.uniforms` makes rows by the trial's seed and the place in its training.
 The transforms of torchvision and kornia draw from global generators, once for a batch or in the order of the calls, and
 cannot be keyed by image.
@@ -37,9 +37,9 @@ UNIFORMS = 13
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AugmentationSettings:
-    """How strongly images are changed, in the order in which it happens; 0 is off.
+    """Strengths of the changes of images, in the order in which they happen; 0 is off.
 
-    Which changes leave a label true depends on the data: a mirrored cat is a cat, a mirrored digit is no digit. So all
+    The data decides which changes leave a label true: a mirrored cat is a cat, a mirrored digit is no digit. So all
     are off by default.
 
     Attributes:
@@ -102,7 +102,7 @@ _TRANSFORMS: tuple[tuple[Callable[..., Tensor], tuple[str, ...], slice], ...] = 
 def augment(images: Tensor, settings: AugmentationSettings, uniforms: Tensor) -> Tensor:
     """Changes each image by its own row of random numbers, without waiting for the device.
 
-    What is off as a float costs nothing. Works under `torch.func.vmap`, and gradients flow to the images.
+    A change that is off as a float costs nothing. Works under `torch.func.vmap`, and gradients flow to the images.
 
     Args:
         images: Float [..., C, H, W], with any leading dimensions, such as [n] or [lanes, n]; on any scale.

@@ -15,10 +15,10 @@ _REPEATED_STREAM = 2
 class Dropout(nn.Module):
     """Inverted dropout (Srivastava et al., JMLR 2014): drops a share of the units and scales the others up.
 
-    What follows from the rate, which is kept to 1/65,536, stands in buffers, so that models with different rates can be
-    stacked. Without a key it is `torch.nn.Dropout`, with torch's own random numbers; with one, from `set_dropout_keys`,
-    unit u of example e is dropped by a hash of (key, layer, e, u), whatever else is in the batch. A layer that is
-    called again with the same key drops other units.
+    The numbers that follow from the rate, which is kept to 1/65,536, stand in buffers, so that models with different
+    rates can be stacked. Without a key it is `torch.nn.Dropout`, with torch's own random numbers; with one, from
+    `set_dropout_keys`, unit u of example e is dropped by a hash of (key, layer, e, u), whatever else is in the batch. A
+    layer that is called again with the same key drops other units.
 
     Args:
         rate: Share of the units that is dropped, at least 0 and below 1.
@@ -55,7 +55,7 @@ class Dropout(nn.Module):
         return drop(inputs, self.threshold, self.scale, repeated_key(self.key, self.count()), self.layer)
 
     def count(self) -> int:
-        """How often it was called with its key before this call."""
+        """Counts this call; returns the number of those before it with the same key."""
         self.calls += 1
         return self.calls - 1
 

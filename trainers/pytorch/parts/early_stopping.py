@@ -57,7 +57,7 @@ class EarlyStopping:
 
     @property
     def stopped(self) -> bool:
-        """What the last `update` returned; False before the first."""
+        """The last return of `update`; False before the first."""
         return self._stopped
 
     @property
@@ -74,12 +74,12 @@ class EarlyStopping:
         """Takes an epoch's value and copies the weights if it is the best.
 
         Args:
-            value: Of the metric on the dev part. NaN and infinite values are no improvement.
+            value: The metric on the dev part. NaN and infinite values are no improvement.
             epoch: Larger than in the call before.
             model: Its `state_dict` is copied on its device, batch-norm averages included.
 
         Returns:
-            Whether to stop: `patience` epochs have passed since the last improvement, or since the first call.
+            True to stop: `patience` epochs have passed since the last improvement, or since the first call.
         """
         if self._waiting_since is None:
             self._waiting_since = epoch

@@ -107,7 +107,7 @@ def _sampled(images: Tensor, grid: Tensor) -> Tensor:
 
 
 def _span(pixels: int, share: Tensor, place: Tensor) -> Tensor:
-    """Which pixels of a side a stretch covers: at least one, and as many as come next to the share."""
+    """A mask of the pixels of a side that a stretch covers: at least one, and as many as come next to the share."""
     length = (share * pixels).round().clamp(1, pixels)
     start = (place * (pixels - length + 1)).floor()[..., None]
     pixel = torch.arange(pixels, device=share.device)

@@ -89,11 +89,11 @@ def check_gradients(
 
     Args:
         model: Every parameter that requires a gradient is checked.
-        loss: From the model and the batch to a scalar.
+        loss: A function of the model and the batch that returns a scalar.
         batch: A few examples; tensors of floats are used in float64.
         entries: Compared per parameter, drawn without replacement where it has more; each takes two evaluations.
         step: Added to and subtracted from an entry.
-        seed: Of the drawn entries and of the random numbers in the loss.
+        seed: The seed of the drawn entries and of the random numbers in the loss.
 
     Raises:
         TrainerError: The loss is not a scalar in float64.
@@ -123,7 +123,7 @@ class _Objective:
         self._value = math.nan
 
     def gradients(self) -> dict[str, Tensor]:
-        """What backpropagation says; zeros for parameters that the loss does not use."""
+        """The gradients of backpropagation; zeros for parameters that the loss does not use."""
         with torch.enable_grad():
             value = self._evaluate()
             parameters = list(self.parameters.values())

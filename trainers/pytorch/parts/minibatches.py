@@ -13,7 +13,7 @@ def epoch_order(examples: int, seed: int, epoch: int) -> Tensor:
     Nothing else decides it, so a trial that is restored has the same order as one that was not interrupted.
 
     Args:
-        examples: How many there are.
+        examples: The number of examples.
         seed: The trial's.
         epoch: From 1.
 

@@ -28,7 +28,7 @@ def mixup(
             them; no gradient flows to it.
         uniforms: Float [..., n + 1] in [0, 1): n for the permutation and one for the share. Best on the CPU, where the
             share is computed: from a GPU they have to be waited for.
-        classes: How many there are; needed where the targets are class indices.
+        classes: The number of classes; needed where the targets are class indices.
 
     Returns:
         The blended inputs, and the blended targets as probabilities [..., n, classes], in the precision of `inputs`.

@@ -44,8 +44,8 @@ def uniform16(keys: Tensor, rows: int, columns: Sequence[int], first: int = 0) -
 
     Args:
         keys: int64 [...].
-        rows: Such as the examples of a batch.
-        columns: Of each block; the numbers of a column do not depend on how many there are.
+        rows: The number of rows, such as the examples of a batch.
+        columns: The columns of each block; the numbers of one do not depend on how many there are.
         first: The number of the first block, below 256.
 
     Returns:
@@ -61,9 +61,9 @@ def uniforms(keys: Tensor, rows: int, columns: int, dtype: torch.dtype = torch.f
 
     Args:
         keys: int64 [...].
-        rows: Such as the examples of a batch.
+        rows: The number of rows, such as the examples of a batch.
         columns: Numbers for each of them.
-        dtype: Of the result.
+        dtype: The type of the result.
 
     Returns:
         [..., rows, columns].

@@ -70,7 +70,7 @@ class Exponential(_Checked):
 
     Attributes:
         lr: The first rate, above 0.
-        factor: What an epoch multiplies the rate by; above 0, at most 1.
+        factor: The multiplier of the rate from epoch to epoch; above 0, at most 1.
     """
 
     lr: float
@@ -146,8 +146,8 @@ class Table(_Checked):
     """Rates that a person chose: each holds from its epoch to that of the next, the last one for ever.
 
     Attributes:
-        table: From an epoch to its rate; epoch 0 is among them, every rate is at least 0.
-        lr: What the table's rates are multiplied by, above 0.
+        table: The rate of each epoch; epoch 0 is among them, every rate is at least 0.
+        lr: The multiplier of the table's rates, above 0.
     """
 
     table: Mapping[float, float]
@@ -166,7 +166,7 @@ class WarmUp(_Checked):
     is 0: code that sets the rate once an epoch learns nothing in its first one, so set it before each update.
 
     Attributes:
-        schedule: What follows; its epoch 0 is the end of the warm-up.
+        schedule: The schedule that follows; its epoch 0 is the end of the warm-up.
         warmup: Epochs of the rise, at least 0; fractions are allowed.
         start: The rate of epoch 0 as a share of the first rate that follows, from 0 to 1.
     """
@@ -184,18 +184,18 @@ class WarmUp(_Checked):
 
 @dataclass(frozen=True, slots=True)
 class ScheduleSettings(_Checked):
-    """What `make_schedule` may need beside a name and a rate. Settings that a schedule does not have are not used.
+    """Settings of `make_schedule` beside a name and a rate. Those that a schedule does not have are not used.
 
     Attributes:
-        decay: Of inverse_time.
-        factor: Of exponential and staircase.
-        every: Of staircase.
-        k: Of inverse_sqrt.
-        epochs: The length of the whole training, warm-up included; of cosine.
-        final: Of cosine.
-        table: Of table, as multiples of the rate.
+        decay: The decay of inverse_time.
+        factor: The factor of exponential and staircase.
+        every: The epochs on a stair of staircase.
+        k: The k of inverse_sqrt.
+        epochs: The length of the whole training, warm-up included, for cosine.
+        final: The last rate of cosine, as a share of the rate.
+        table: The rates of table, as multiples of the rate.
         warmup: Epochs of linear warm-up in front of any schedule; 0 for none.
-        start: Of the warm-up.
+        start: The start of the warm-up.
     """
 
     decay: float | None = None

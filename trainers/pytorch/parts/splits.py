@@ -1,4 +1,4 @@
-"""Training, dev and test parts: which example is in which part."""
+"""Training, dev and test parts, and the examples of each."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class SplitSettings:
-    """How large the parts are, and who decides which example is in which.
+    """The sizes of the parts, and the choice of the examples in each.
 
     Attributes:
         dev: Examples that compare trials: a share of all examples (a float below 1) or their number (an int).
@@ -101,7 +101,7 @@ def _sizes(examples: int, settings: SplitSettings) -> tuple[int, int]:
 
 
 def _examples_of(part: str, size: float | int, examples: int) -> float:
-    """How many examples a size asks for, not yet a whole number."""
+    """The number of examples that a size asks for, not yet a whole number."""
     share = isinstance(size, float)
     if not 0 <= size <= (1 if share else math.inf):
         raise TrainerError(

@@ -17,12 +17,12 @@ PER_CHANNEL = (0, 2, 3)
 
 @dataclass(frozen=True, slots=True)
 class Standardiser:
-    """What is subtracted from inputs and what they are divided by. It is fitted to the training part alone.
+    """The mean and the deviation that standardise inputs, fitted to the training part alone.
 
     Attributes:
-        mean: Of a shape that broadcasts over examples; float64 if the training part is, so that a large mean (a date, a
-            year) keeps its digits, float32 if float32 or bytes are.
-        deviation: Like `mean`, above 0; 1 where the training part is constant.
+        mean: Subtracted from inputs, in a shape that broadcasts over examples; float64 if the training part is, so that
+            a large mean (a date, a year) keeps its digits, float32 if float32 or bytes are.
+        deviation: The divisor, of the shape and type of `mean`, above 0; 1 where the training part is constant.
     """
 
     mean: npt.NDArray[np.floating[Any]]
