@@ -23,7 +23,7 @@ from ..remote.kept_code import keep_code, package_here
 from ..remote.relocate import relocated_fields
 from ..storage import Location, SweepDirectory, in_home, is_uri, locate
 from ..storage.durable import list_folder
-from .actions.doctor_command import is_spec_file
+from .actions.doctor import is_spec_file
 from .app import main as caviar
 from .output.console import KNOWN_AS_VARIABLE
 from .output.exit_codes import exit_codes

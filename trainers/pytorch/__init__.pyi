@@ -1,4 +1,4 @@
-"""What `__init__.py` imports when it is asked for, as type checkers see it."""
+"""The names that `__init__.py` imports when they are asked for, as type checkers see them."""
 
 from .classification.classifier import Classifier as classifier  # noqa: F401, N813
 from .lanes.data import Data as Data

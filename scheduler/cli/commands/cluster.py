@@ -48,11 +48,11 @@ def submit(  # noqa: PLR0913, PLR0917 a command's options are its arguments
 
     The spec's folder and this Caviar go there. While the sweep runs, submitting it again changes nothing.
     """
-    from ..actions import cluster_commands
+    from ..actions import cluster
     from ..input.given import parse_settings
 
     values = parse_settings(settings, name=name, storage=storage, workers_count=workers)
-    cluster_commands.submit(address, spec_file, values, requirements, follows=follows, json=json)
+    cluster.submit(address, spec_file, values, requirements, follows=follows, json=json)
 
 
 @app.command()
@@ -61,9 +61,9 @@ def follow(sweep: Sweep, address: Cluster = None, json: Json = False) -> None:
 
     Ctrl-C ends the printing; the sweep goes on.
     """
-    from ..actions import cluster_commands
+    from ..actions import cluster
 
-    cluster_commands.follow(sweep, address, json=json)
+    cluster.follow(sweep, address, json=json)
 
 
 @app.command()
@@ -80,6 +80,6 @@ def fetch(
     json: Json = False,
 ) -> None:
     """Copy a sweep from a cluster, or bring a copy up to date."""
-    from ..actions import cluster_commands
+    from ..actions import cluster
 
-    cluster_commands.fetch(sweep, address, to, checkpoints, json=json)
+    cluster.fetch(sweep, address, to, checkpoints, json=json)

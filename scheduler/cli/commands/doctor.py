@@ -31,6 +31,6 @@ def doctor(
     With a spec, or nothing, it looks at every node of the Ray that RAY_ADDRESS or --address names, or at this machine.
     With a directory it changes nothing without --repair, and may be used while the sweep runs.
     """
-    from ..actions import doctor_command
+    from ..actions import doctor
 
-    doctor_command.doctor(subject, settings, address, repairs=repairs, json=json)
+    doctor.doctor(subject, settings, address, repairs=repairs, json=json)

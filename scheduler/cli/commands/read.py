@@ -13,9 +13,9 @@ app = typer.Typer()
 @app.command()
 def status(directory: Directory, address: Address = None, json: Json = False) -> None:
     """Show where a sweep stands."""
-    from ..actions import status_command
+    from ..actions import status
 
-    status_command.status(directory, address, json=json)
+    status.status(directory, address, json=json)
 
 
 @app.command()
@@ -32,17 +32,17 @@ def trials(
     json: Json = False,
 ) -> None:
     """List the trials of a sweep."""
-    from ..actions import read_commands
+    from ..actions import read
 
-    read_commands.trials(directory, sort, limit, address, json=json)
+    read.trials(directory, sort, limit, address, json=json)
 
 
 @app.command()
 def best(directory: Directory, address: Address = None, json: Json = False) -> None:
     """Print the best configuration."""
-    from ..actions import read_commands
+    from ..actions import read
 
-    read_commands.best(directory, address, json=json)
+    read.best(directory, address, json=json)
 
 
 @app.command()
@@ -56,9 +56,9 @@ def importance(
     json: Json = False,
 ) -> None:
     """Show how much each hyperparameter matters."""
-    from ..actions import read_commands
+    from ..actions import read
 
-    read_commands.importance(directory, method, address, json=json)
+    read.importance(directory, method, address, json=json)
 
 
 @app.command()
@@ -74,6 +74,6 @@ def report(
 
     One HTML file that needs nothing else.
     """
-    from ..actions import read_commands
+    from ..actions import read
 
-    read_commands.report(directory, output, json=json)
+    read.report(directory, output, json=json)

@@ -34,11 +34,11 @@ def run(  # noqa: PLR0913 PLR0917 typer takes each option as an argument
     json: Json = False,
 ) -> None:
     """Run a sweep to its end and print the best configuration."""
-    from ..actions import run_commands
+    from ..actions import run
     from ..input.given import parse_settings
 
     values = parse_settings(settings, name=name, storage=storage, workers_count=workers)
-    run_commands.run(spec_file, values, preflight=not no_preflight, json=json)
+    run.run(spec_file, values, preflight=not no_preflight, json=json)
 
 
 @app.command()
@@ -71,15 +71,15 @@ def resume(  # noqa: PLR0913 PLR0917 typer takes each option as an argument
 
     What --set, --spec or an editor changed in sweep.yaml holds from now on.
     """
-    from ..actions import cluster_commands, run_commands
+    from ..actions import cluster, run
     from ..input.given import parse_settings
 
     values = parse_settings(settings, workers_count=workers)
     if address is not None:
-        edits = cluster_commands.RemoteEdits(values, spec_file, code, requirements)
-        cluster_commands.resume(address, str(directory), edits, dry_run=dry_run, follows=follows, json=json)
+        edits = cluster.RemoteEdits(values, spec_file, code, requirements)
+        cluster.resume(address, str(directory), edits, dry_run=dry_run, follows=follows, json=json)
         return
-    run_commands.resume(directory, values, spec_file, dry_run=dry_run, preflight=not no_preflight, json=json)
+    run.resume(directory, values, spec_file, dry_run=dry_run, preflight=not no_preflight, json=json)
 
 
 @app.command()
@@ -96,6 +96,6 @@ def stop(
 
     Waits until the steps that are being trained have ended; `caviar resume` goes on.
     """
-    from ..actions import stop_command
+    from ..actions import stop
 
-    stop_command.stop(directory, timeout, address, json=json)
+    stop.stop(directory, timeout, address, json=json)

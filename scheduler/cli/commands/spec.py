@@ -16,18 +16,18 @@ def init(
     json: Json = False,
 ) -> None:
     """Write a spec and a training file to start from."""
-    from ..actions import spec_commands
+    from ..actions import spec
 
-    spec_commands.init(directory, json=json)
+    spec.init(directory, json=json)
 
 
 @app.command()
 def validate(spec_file: SpecFile, settings: Settings = None, json: Json = False) -> None:
     """Check a spec without running its training code."""
-    from ..actions import spec_commands
+    from ..actions import spec
     from ..input.given import parse_settings
 
-    spec_commands.validate(spec_file, parse_settings(settings), json=json)
+    spec.validate(spec_file, parse_settings(settings), json=json)
 
 
 @app.command()
@@ -45,18 +45,18 @@ def plan(
 
     The time needs the cost of a step: give it with --step-seconds, or have it measured.
     """
-    from ..actions import spec_commands
+    from ..actions import spec
     from ..input.given import parse_settings
 
     if step_seconds is not None and (measure or not step_seconds > 0):
         raise typer.BadParameter("must be above 0, and given without --measure", param_hint="--step-seconds")
     values = parse_settings(settings, workers_count=workers)
-    spec_commands.plan(spec_file, values, step_seconds, measure=measure, json=json)
+    spec.plan(spec_file, values, step_seconds, measure=measure, json=json)
 
 
 @app.command()
 def schema(json: Json = False) -> None:
     """Print the JSON Schema of a spec, for editors."""
-    from ..actions import spec_commands
+    from ..actions import spec
 
-    spec_commands.schema()
+    spec.schema()
