@@ -24,6 +24,7 @@ from .lifecycle.resume import followed_fusing, resumed_spec
 from .lifecycle.run import RunOptions, run_in_directory
 from .lifecycle.simulate import simulated
 from .lifecycle.warm_start import prior_of, saved_prior
+from .lifecycle.workers import ExecutorName
 from .results import Results
 from .spec.spec import SweepSpec, read_spec_file
 from .storage import STORAGE_TIMEOUT_S, Location, SweepDirectory, given_path, locate
@@ -224,7 +225,12 @@ class Sweep:
         return self._stop_reason
 
     def run(
-        self, observe: Observer | None = None, *, callbacks: Sequence[Callback] = (), preflight: bool = True
+        self,
+        observe: Observer | None = None,
+        *,
+        callbacks: Sequence[Callback] = (),
+        preflight: bool = True,
+        executor: ExecutorName = "ray",
     ) -> Results:
         """Runs the sweep to its end, on the Ray that is initialised or on this machine's cores.
 
@@ -236,12 +242,15 @@ class Sweep:
             callbacks: Each a `Callback`, which is told what the run has made durable, in a thread of its own.
             preflight: Whether to look at the nodes of a cluster before the first trial.
 
+            executor: "ray", or "in_process" to train one trial at a time in this process, without Ray: for a debugger,
+                a profiler or a notebook.
+
         Raises:
             SweepError: The directory holds a sweep already, another process runs it, or workers cannot be started.
             SweepStoppedError: A failure stopped the sweep, as `on_error` says.
         """
         interrupts = Interrupts(SweepDirectory(self.directory).stop)
-        options = RunOptions(observe, callbacks, check_nodes if preflight else None)
+        options = RunOptions(observe, callbacks, check_nodes if preflight else None, executor)
         end = run_in_directory(self._sweep, interrupts, self._recorded, options)
         self._stop_reason, self._sweep = end.reason, self._sweep.with_spec(end.spec)
         self._recorded = self._recorded or RecordedSweep(SweepDirectory(self.directory))

@@ -17,7 +17,7 @@ from .opening import RunHeader, open_record, recover
 from .prepared import PreparedSweep
 from .recorded import RecordedSweep
 from .warm_start import save_prior
-from .workers import NodeCheck, workers_on_demand
+from .workers import ExecutorName, NodeCheck, workers_on_demand
 
 _logger = logging.getLogger(__name__)
 
@@ -30,11 +30,13 @@ class RunOptions:
         observe: Called about twice a second, if given.
         callbacks: Told what becomes durable.
         check: Looks at the nodes of a cluster before the first worker starts; they are not looked at if None.
+        executor: The executor that trains.
     """
 
     observe: Observer | None = None
     callbacks: Sequence[Callback] = ()
     check: NodeCheck | None = None
+    executor: ExecutorName = "ray"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,11 @@ def run_in_directory(
     """
     directory = SweepDirectory(sweep.spec.directory)
     _create(directory)
-    with SweepLock(directory.lock) as lock, interrupts.listening(), workers_on_demand(sweep, options.check) as workers:
+    with (
+        SweepLock(directory.lock) as lock,
+        interrupts.listening(),
+        workers_on_demand(sweep, options.check, options.executor) as workers,
+    ):
         known = _begin(directory, sweep) if recorded is None else _go_on(directory, recorded)
         return _run(sweep, known, lock, workers, interrupts, options)
 

@@ -1,12 +1,15 @@
 """The workers of a sweep: on the Ray that is initialised, or on this machine."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
+from ...search_spaces.values import show
 from ...trainers import Trainer
 from ..core.placement.kinds import WorkerKind
+from ..errors import SweepError
 from ..execution.cluster.environment import configure_ray_environment
 from ..execution.executor import MeasuringExecutor
 from ..execution.worker.settings import TrainingSettings
@@ -21,25 +24,32 @@ _RAYS_PREFIX = "ray.io/"
 _RAYS_LABELS = {"accelerator-type", "availability-region", "availability-zone", "market-type", "node-group", "node-id"}
 
 
+ExecutorName = Literal["ray", "in_process"]
+
+
 @contextmanager
 def workers_on_demand(
-    sweep: PreparedSweep, check: NodeCheck | None = None
+    sweep: PreparedSweep, check: NodeCheck | None = None, executor: ExecutorName = "ray"
 ) -> Iterator[Callable[[], MeasuringExecutor]]:
     """A function that starts the workers when it is called first; they end with the block.
 
     Args:
         sweep: The sweep.
         check: Looks at the cluster before the first worker starts, if given.
+        executor: The executor that trains, a name in `EXECUTORS`.
 
     Raises:
+        SweepError: There is no such executor, or it cannot train this sweep.
         WorkerError: Workers cannot be started.
     """
+    if executor not in EXECUTORS:
+        raise SweepError(f"executor: must be {' or '.join(EXECUTORS)}, got {show(executor)}.")
     with ExitStack() as stack:
-        yield cache(lambda: stack.enter_context(_workers(sweep, check)))
+        yield cache(lambda: stack.enter_context(EXECUTORS[executor](sweep, check)))
 
 
 @contextmanager
-def _workers(sweep: PreparedSweep, check: NodeCheck | None) -> Iterator[MeasuringExecutor]:
+def _on_ray(sweep: PreparedSweep, check: NodeCheck | None) -> Iterator[MeasuringExecutor]:
     spec = sweep.spec
     configure_ray_environment()
     # Ray takes half a second to import, which reading a sweep should not wait for.
@@ -51,11 +61,27 @@ def _workers(sweep: PreparedSweep, check: NodeCheck | None) -> Iterator[Measurin
         if check is not None:
             check(spec, sweep.trainer)
         check_room(kinds)
-        executor = RayExecutor(_settings(sweep), kinds, sweep.proposer())
-        try:
+        with closing(RayExecutor(_settings(sweep), kinds, sweep.proposer())) as executor:
             yield executor
-        finally:
-            executor.close()
+
+
+@contextmanager
+def _in_process(sweep: PreparedSweep, _: NodeCheck | None) -> Iterator[MeasuringExecutor]:
+    most = max(kind.processes for kind in sweep.spec.worker_kinds)
+    if most > 1:
+        raise SweepError(
+            f"executor: in_process trains in one process, and workers.processes asks for {most}; leave one of them out."
+        )
+    from ..execution.in_process import InProcessExecutor  # noqa: PLC0415 sweeps on Ray do not need it
+
+    with closing(InProcessExecutor(_settings(sweep), sweep.proposer())) as executor:
+        yield executor
+
+
+EXECUTORS: Mapping[
+    ExecutorName, Callable[[PreparedSweep, NodeCheck | None], AbstractContextManager[MeasuringExecutor]]
+] = {"ray": _on_ray, "in_process": _in_process}
+"""The executors by name: another one is a line here."""
 
 
 def worker_kind(kind: WorkerKindSpec) -> WorkerKind:

@@ -31,7 +31,8 @@ def ended(*outcomes: dict[str, object]) -> dict[str, object]:
 
 
 def row(trial: int, step: int, **fields: object) -> dict[str, object]:
-    return {"trial": trial, "state": "stopped", "step": step, "value": 0.5, "attempt": 0, **fields}
+    own = {"trial": trial, "state": "stopped", "step": step, "value": 0.5, "attempt": 0}
+    return {**own, "parent": None, "parent_step": None, **fields}
 
 
 @pytest.fixture

@@ -208,7 +208,7 @@ def in_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sweeps run in their directories as always, on simulated workers."""
 
     @contextmanager
-    def workers(sweep: PreparedSweep, check: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
+    def workers(sweep: PreparedSweep, *_: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
         yield lambda: SimulatedExecutor(curve, sweep.spec.metric, 2, proposer=sweep.proposer())
 
     monkeypatch.setattr(running, "workers_on_demand", workers)

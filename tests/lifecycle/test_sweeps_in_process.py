@@ -1,26 +1,17 @@
 """Whole sweeps in the process of the test: the table of trials is that of the workers of Ray."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from caviar.scheduler import Results, RunSnapshot, StopReason, Sweep
-from caviar.scheduler.core.state import SweepState
-from caviar.scheduler.execution.in_process import InProcessExecutor
-from caviar.scheduler.execution.interrupts import Interrupts
-from caviar.scheduler.execution.loop import Observer, SweepLoop
-from caviar.scheduler.execution.record import DurableRecord
-from caviar.scheduler.execution.worker.settings import TrainingSettings
-from caviar.scheduler.lifecycle.fusing import sample_group
-from caviar.scheduler.lifecycle.proposers import make_proposer
-from caviar.scheduler.lifecycle.recorded import new_state
-from caviar.scheduler.lifecycle.replay import replay
-from caviar.scheduler.results import ReportWriter
-from caviar.scheduler.storage import Journal, SweepDirectory, read_journal, write_file
+from caviar.scheduler import Callback, Results, RunSnapshot, StopReason, Sweep, SweepError, SweepStoppedError
+from caviar.scheduler.core.trials.reports import ReportBatch
+from caviar.scheduler.execution.loop import Observer
+from caviar.scheduler.storage import SweepDirectory
 from caviar.search_spaces import Choice, Integer, Log, Uniform
 
 Table = list[dict[str, Any]]
@@ -38,42 +29,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def executor_of(sweep: Sweep) -> InProcessExecutor:
-    spec = sweep.spec
-    rules = tuple(one.rule for one in spec.on_error)
-    settings = TrainingSettings(sweep.trainer, spec.metric, spec.resource.max, spec.directory, rules=rules)
-    return InProcessExecutor(replace(settings, fuse=spec.fuse.size != 1), make_proposer(spec))
-
-
-def run(sweep: Sweep, observe: Observer | None = None) -> StopReason:
-    """Runs a sweep in its directory, from where its journal ends."""
-    spec, directory = sweep.spec, SweepDirectory(sweep.directory)
-    directory.create()
-    directory.stop.unlink(missing_ok=True)
-    write_file(directory.spec, spec.to_yaml().encode(), directory.staging)
-    state, types = new_state(spec), spec.search_space.value_types
-    replay(read_journal(directory.journal), state)
-    record = DurableRecord(directory, opened(directory), writer_of(sweep, state), types)
-    executor = executor_of(sweep)
-    try:
-        return SweepLoop(state, executor, record, Interrupts(directory.stop), observe=observe).run()
-    finally:
-        executor.close()
-        record.release()
-
-
-def opened(directory: SweepDirectory) -> Journal:
-    journal = Journal.open(directory.journal)
-    journal.append({"type": "opened", "time": 0.0, "versions": {}})
-    return journal
-
-
-def writer_of(sweep: Sweep, state: SweepState) -> ReportWriter:
-    spec = sweep.spec
-    writer = ReportWriter(SweepDirectory(sweep.directory), spec.search_space.value_types, spec.metric, spec.mode)
-    for row in state.rows:
-        writer.register(row.trial, row.config)
-    return writer
+def run(sweep: Sweep, observe: Observer | None = None) -> StopReason | None:
+    """Runs a sweep in this process, from where it stands."""
+    with suppress(SweepStoppedError):
+        sweep.run(observe, executor="in_process")
+    return sweep.stop_reason
 
 
 def table(results: Results) -> Table:
@@ -90,7 +50,7 @@ def test_a_sweep_has_the_table_of_rays_workers(
     assert run(sweep) is StopReason.FINISHED
     assert table(sweep.results) == table(on_ray)
     check_reports(sweep.results)
-    columns = ["trial", "step", "val_loss", "norm"]
+    columns = ["trial", "step", "val_loss"]
     assert (
         sweep.results.reports()
         .select(columns)
@@ -173,8 +133,28 @@ def test_a_sweep_of_fused_groups_has_the_table_of_rays_workers(
 
 
 def test_a_group_size_is_measured_here(tmp_path: Path) -> None:
-    sweep = lanes(tmp_path, fuse="auto")
-    SweepDirectory(sweep.directory).create()
-    executor = executor_of(sweep)
-    assert executor.group_size(sample_group(sweep.spec)) >= 1
-    executor.close()
+    sweep = lanes(tmp_path, fuse="auto", budget={"trials": 9})
+    assert run(sweep) is StopReason.FINISHED
+    assert isinstance(sweep.spec.fuse.size, int)
+
+
+def test_callbacks_are_told_here_too(sweep_of: Callable[..., Sweep], tmp_path: Path) -> None:
+    class Steps(Callback):
+        told = 0
+
+        def on_reports(self, reports: ReportBatch) -> None:
+            self.told += len(reports)
+
+    steps, sweep = Steps(), sweep_of(tmp_path, "plain_code.py:descend")
+    results = sweep.run(callbacks=[steps], executor="in_process")
+    assert steps.told == len(results.reports())
+
+
+def test_an_executor_that_is_none_and_one_that_cannot_train_the_sweep_are_refused(
+    sweep_of: Callable[..., Sweep], tmp_path: Path
+) -> None:
+    with pytest.raises(SweepError, match=r"^executor: must be ray or in_process, got 'dask'\.$"):
+        sweep_of(tmp_path).run(executor="dask")  # type: ignore[arg-type]
+    several = sweep_of(tmp_path, "plain_code.py:descend", workers={"processes": 2})
+    with pytest.raises(SweepError, match=r"^executor: in_process trains .* workers\.processes asks for 2"):
+        several.run(executor="in_process")

@@ -240,6 +240,10 @@ class AshaController:
         """Starts no more trials than these in all, or as many as there are already; infinite is no limit."""
         self._trials = max(trials, len(self._points))
 
+    def retire(self) -> None:
+        """Starts no more trials."""
+        self.limit(0)
+
     def end(self, ended: Mapping[int, BracketPlan]) -> None:
         """Ends the bracket now: what waits is not promoted any more."""
         for plan in ended.values():

@@ -21,7 +21,7 @@ from .asha import AshaController
 from .bracket import RungDecision
 from .controller import MOST_AHEAD, Controller, Result, Suggestion
 from .initial import untried
-from .registry import SearchConfig, make_controller, rebudget, retire
+from .registry import SearchConfig, make_controller, rebudget
 from .revision import SearchChange
 from .schedule import BracketPlan
 
@@ -190,6 +190,10 @@ class ControllerChain:
             numbers = range(part.bracket, part.bracket + len(part.controller.plans))
             part.controller.end({number - part.bracket: ended[number] for number in numbers if number in ended})
 
+    def retire(self) -> None:
+        """Opens no more brackets."""
+        self._parts[-1].controller.retire()
+
     def rebudget(self, search: SearchConfig) -> bool:
         """Lets the last controller go on with another budget, and says whether it can."""
         last = self._parts[-1]
@@ -220,7 +224,7 @@ class ControllerChain:
         if change.restated is not None:
             self._restate(change.restated)
         own = self._learnt(change, rows)
-        retire(self._parts[-1].controller)
+        self._parts[-1].controller.retire()
         plans, prior = self.plans, change.after.prior or Observations.empty(change.after.space.dimensions)
         search = replace(
             change.after,

@@ -105,6 +105,9 @@ class Controller(Protocol):
     def reserved(self) -> int:
         """The number after those of all trials of the brackets that are not finished, started or not."""
 
+    def retire(self) -> None:
+        """Opens no more brackets: what is begun is finished, and another controller follows."""
+
     def end(self, ended: Mapping[int, BracketPlan]) -> None:
         """Ends brackets now: nothing of them is started any more, whatever they still wait for.
 

@@ -200,6 +200,10 @@ class HalvingController:
             self._points = []
             self._sampler.forget()
 
+    def retire(self) -> None:
+        """Opens no more brackets."""
+        self.reschedule(iter(()))
+
     def end(self, ended: Mapping[int, BracketPlan]) -> None:
         """Ends brackets now; others that are trained together with them do not wait for them any more."""
         for number, plan in ended.items():

@@ -229,24 +229,19 @@ def rebudget(controller: Controller, search: SearchConfig) -> bool:
         search: The search with the new budget, which is otherwise the one that the controller was made for.
 
     Returns:
-        Whether it can: asynchronous halving has rungs that follow from the budget where that is small.
+        Whether it can: asynchronous halving has rungs that follow from the budget where that is small. Another
+        controller follows one that cannot.
     """
-    if isinstance(controller, AshaController):
-        levels, trials = _ladder(search)
-        if trials and levels != controller.levels:
-            return False
-        controller.limit(trials)
-    elif isinstance(controller, HalvingController):
+    if isinstance(controller, HalvingController):
         controller.reschedule(bracket_schedule(search, controller.plans))
+        return True
+    if not isinstance(controller, AshaController):
+        return False
+    levels, trials = _ladder(search)
+    if trials and levels != controller.levels:
+        return False
+    controller.limit(trials)
     return True
-
-
-def retire(controller: Controller) -> None:
-    """Lets a controller open no more brackets."""
-    if isinstance(controller, AshaController):
-        controller.limit(0)
-    elif isinstance(controller, HalvingController):
-        controller.reschedule(iter(()))
 
 
 def pipeline_of(search: SearchConfig) -> int:

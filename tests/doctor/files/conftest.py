@@ -39,7 +39,7 @@ def simulated_workers() -> Iterator[None]:
     """Sweeps run in their directories as ever, but on two simulated workers."""
 
     @contextmanager
-    def workers(sweep: PreparedSweep, check: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
+    def workers(sweep: PreparedSweep, *_: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
         yield cache(lambda: SimulatedExecutor(curve, sweep.spec.metric, 2, proposer=sweep.proposer()))
 
     with pytest.MonkeyPatch.context() as patch:

@@ -14,9 +14,9 @@ from caviar.scheduler import Results, Sweep
 from caviar.scheduler.doctor.files import Severity, examine, repair
 from caviar.scheduler.execution.loop import RunSnapshot
 from caviar.scheduler.execution.simulated import SimulatedExecutor
+from caviar.scheduler.lifecycle import recorded
 from caviar.scheduler.lifecycle import run as running
 from caviar.scheduler.results.schema import to_parquet
-from caviar.scheduler.spec.spec import SweepSpec
 from caviar.scheduler.storage import Checkpoints, SweepDirectory
 from caviar.search_spaces import Uniform
 
@@ -36,7 +36,7 @@ def simulated_population() -> Iterator[None]:
     """Sweeps are small populations on two simulated workers."""
 
     @contextmanager
-    def workers(spec: SweepSpec, trainer: Any, check: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
+    def workers(*_: Any) -> Iterator[Callable[[], SimulatedExecutor]]:
         yield cache(lambda: SimulatedExecutor(curve, "loss", 2))
 
     def population(_: Any) -> ExploitingController:
@@ -44,7 +44,7 @@ def simulated_population() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(running, "workers_on_demand", workers)
-        patch.setattr(running, "make_controller", population)
+        patch.setattr(recorded, "make_controller", population)
         yield
 
 
@@ -128,7 +128,7 @@ def test_a_lost_part_with_a_childs_reports_is_repaired_and_resumed_to_the_same_t
 
 def test_a_table_of_trials_from_before_there_were_parents_is_in_order_and_can_be_read(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "make_controller", lambda _: ExploitingController([{"x": 0.5}]))
+        patch.setattr(recorded, "make_controller", lambda _: ExploitingController([{"x": 0.5}]))
         new_sweep(tmp_path, "old").run()
         file = tmp_path / "old" / "trials.parquet"
         table = pq.read_table(file)
