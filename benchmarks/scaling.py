@@ -24,9 +24,10 @@ from environment import environment, sentence
 from caviar.scheduler.analysis.progress import ProgressMeter
 from caviar.scheduler.execution.cluster.environment import configure_ray_environment
 from caviar.scheduler.execution.interrupts import Interrupts
-from caviar.scheduler.execution.loop import RunSnapshot, SweepLoop
+from caviar.scheduler.execution.loop import SweepLoop
 from caviar.scheduler.execution.record import DurableRecord
 from caviar.scheduler.execution.simulated import SimulatedExecutor
+from caviar.scheduler.execution.snapshot import RunSnapshot
 from caviar.scheduler.execution.throttle import Throttle
 from caviar.scheduler.lifecycle.recorded import new_state
 from caviar.scheduler.results import ReportWriter

@@ -12,7 +12,7 @@ from .errors import (
     WorkerError,
 )
 from .execution.callbacks import Callback, RunStart
-from .execution.loop import RunSnapshot, StopReason
+from .execution.snapshot import RunSnapshot, StopReason
 from .results import Best, Results
 from .spec.spec import SweepSpec
 from .sweep import Sweep

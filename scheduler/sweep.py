@@ -15,15 +15,15 @@ from .doctor.cluster import check_nodes
 from .errors import InvalidSpecError, SweepError
 from .execution.callbacks import Callback
 from .execution.interrupts import Interrupts
-from .execution.loop import Observer, StopReason
 from .execution.simulated import Curve, SimulatedExecutor, StepCost, one_second
+from .execution.snapshot import Observer, StopReason
 from .lifecycle.edits import FieldEdit
 from .lifecycle.prepared import PreparedSweep, checked_proposer, prepare_sweep
+from .lifecycle.prior import prior_of, saved_prior
 from .lifecycle.recorded import RecordedSweep
 from .lifecycle.resume import followed_fusing, resumed_spec
 from .lifecycle.run import RunOptions, run_in_directory
 from .lifecycle.simulate import simulated
-from .lifecycle.warm_start import prior_of, saved_prior
 from .lifecycle.workers import ExecutorName
 from .results import Results
 from .spec.spec import SweepSpec, read_spec_file
@@ -275,7 +275,8 @@ class Sweep:
         """
         spec = self.spec
         if self._recorded is None:
-            prior = prior_of(spec, self._sweep.warm_start)
+            found = self._sweep.warm_start
+            prior = prior_of(spec, None if found is None else found.trials)
         else:
             prior = saved_prior(self._recorded.directory, spec)
         executor = SimulatedExecutor(curve, spec.metric, workers, step_seconds, self._sweep.proposer())

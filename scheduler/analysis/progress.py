@@ -8,7 +8,7 @@ from itertools import islice
 from ..core.controllers.registry import bracket_schedule
 from ..core.controllers.schedule import BracketPlan
 from ..core.trials.trial import TrialRow, TrialState
-from ..execution.loop import RunSnapshot
+from ..execution.snapshot import RunSnapshot
 from ..spec.spec import SweepSpec
 
 _OPEN = (TrialState.PENDING, TrialState.RUNNING, TrialState.PAUSED)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..core.trials.trial import TrialRow
-from ..execution.loop import StopReason
+from ..execution.snapshot import StopReason
 from ..lifecycle.recorded import RecordedSweep
 from ..lifecycle.replay import History
 from ..spec.spec import SweepSpec

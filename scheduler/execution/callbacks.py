@@ -13,7 +13,7 @@ from ..core.trials.assignment import Assignment, Outcome
 from ..core.trials.reports import ReportBatch
 from ..storage import Location
 from .executor import Updates
-from .loop import StopReason
+from .snapshot import StopReason
 
 _logger = logging.getLogger(__name__)
 

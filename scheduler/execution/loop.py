@@ -8,9 +8,7 @@ decision was based on.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Sequence
 from math import inf
 from typing import Protocol
 
@@ -19,6 +17,7 @@ from ..core.state import SweepState
 from ..core.trials.assignment import Assignment, ErrorAction, Outcome
 from .executor import Executor, Updates
 from .interrupts import Interrupts
+from .snapshot import Observer, RunSnapshot, StopReason
 from .throttle import Throttle
 
 _logger = logging.getLogger(__name__)
@@ -28,19 +27,6 @@ _IDLE_WAIT_S = 0.05
 _TABLE_EVERY_S, _TABLE_SHARE = 10.0, 0.02
 """The table of trials grows with the sweep: made seldom enough, it never holds it up."""
 _OBSERVE_EVERY_S = 0.5
-
-
-class StopReason(str, Enum):
-    """Why a run of a sweep ended."""
-
-    FINISHED = "finished"
-    """The budget of trials or resource is spent."""
-    OUT_OF_TIME = "out_of_time"
-    """The budget of hours is spent."""
-    INTERRUPTED = "interrupted"
-    """Someone asked it to stop."""
-    FAILURE = "failure"
-    """A failure stopped it, as a rule of `on_error` says."""
 
 
 class Record(Protocol):
@@ -81,28 +67,6 @@ class Record(Protocol):
 
     def close(self, state: SweepState, reason: StopReason) -> None:
         """Notes why the run ended and writes the last table of trials; called again where that is not `writable`."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunSnapshot:
-    """What an observer sees while a sweep runs.
-
-    Attributes:
-        state: The sweep.
-        workers: Workers that are ready.
-        elapsed_s: Seconds since the run began.
-        stopping: Whether the run has been asked to stop.
-        waiting: What cannot be written at present and why, such as a file on a full disk; None while everything can.
-    """
-
-    state: SweepState
-    workers: int
-    elapsed_s: float
-    stopping: bool
-    waiting: str | None = None
-
-
-Observer = Callable[[RunSnapshot], None]
 
 
 class SweepLoop:

@@ -16,7 +16,7 @@ from ..storage import STORAGE_TIMEOUT_S, Journal, Outage, SweepDirectory
 from .callbacks import Callbacks
 from .checkpoint_cleanup import CheckpointCleanup
 from .executor import Updates
-from .loop import StopReason
+from .snapshot import StopReason
 
 _logger = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from ..core.state import SweepState
 from ..errors import InvalidSpecError
-from ..results.migration import values_at_rungs
 from ..spec.spec import SweepSpec, read_fields
 from ..storage import SweepDirectory
 
@@ -95,6 +94,9 @@ def edited_event(old: SweepSpec, new: SweepSpec, state: SweepState, directory: S
     """
     event: dict[str, Any] = {"type": "edited", "spec": new.to_yaml()}
     if (old.metric, old.mode) != (new.metric, new.mode):
+        # Only another metric needs the reports, and Arrow to read them.
+        from ..results.migration import values_at_rungs  # noqa: PLC0415
+
         values = values_at_rungs(directory, new.metric, new.mode, state.rows)
         event["values"] = {
             str(trial): [[one.rung, one.step, one.value, one.best] for one in rungs] for trial, rungs in values.items()

@@ -24,8 +24,8 @@ from ..results.migration import merged_types, migrate_reports
 from ..results.part_marks import PartMark
 from ..spec.spec import SweepSpec
 from ..storage import Checkpoints, Journal, SweepDirectory, SweepLock, write_file
+from .prior import check_prior, prior_mark
 from .recorded import RecordedSweep
-from .warm_start import check_prior, prior_mark
 
 
 def recover_checkpoints(directory: SweepDirectory, parts: Sequence[FoundPart], state: SweepState) -> None:

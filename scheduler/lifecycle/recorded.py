@@ -14,8 +14,8 @@ from ..errors import JournalError, ReplayError
 from ..spec.spec import SweepSpec
 from ..storage import JournalReader, Location, SweepDirectory
 from .edits import FieldEdit, check_edits, edited_event
+from .prior import carried_prior, saved_prior
 from .replay import Events, History, Replayer
-from .warm_start import carried_prior, saved_prior
 
 _WITH_SPEC = ("opened", "edited")
 """Events that hold the spec that the sweep goes on with."""

@@ -9,14 +9,15 @@ from ..errors import SweepError, WorkerError
 from ..execution.callbacks import Callback
 from ..execution.executor import MeasuringExecutor
 from ..execution.interrupts import Interrupts
-from ..execution.loop import Observer, StopReason, SweepLoop
+from ..execution.loop import SweepLoop
+from ..execution.snapshot import Observer, StopReason
 from ..spec.spec import SweepSpec
 from ..storage import SweepDirectory, SweepLock, write_file
 from .fusing import fusing_sentence, sample_group, with_group_size
 from .opening import RunHeader, open_record, recover
 from .prepared import PreparedSweep
+from .prior import save_prior
 from .recorded import RecordedSweep
-from .warm_start import save_prior
 from .workers import ExecutorName, NodeCheck, workers_on_demand
 
 _logger = logging.getLogger(__name__)
@@ -135,7 +136,7 @@ def _begin(directory: SweepDirectory, sweep: PreparedSweep) -> RecordedSweep:
     directory.stop.unlink(missing_ok=True)
     directory.clear_results()
     if sweep.warm_start is not None:
-        save_prior(directory, sweep.spec, sweep.warm_start)
+        save_prior(directory, sweep.spec, sweep.warm_start.trials)
         _logger.info("%s", sweep.warm_start)
     write_file(directory.spec, sweep.spec.to_yaml().encode(), directory.staging)
     return RecordedSweep(directory, written=sweep.spec)

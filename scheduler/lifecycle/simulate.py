@@ -5,9 +5,10 @@ from math import inf
 from ..core.proposers.observations import Observations
 from ..execution.executor import Executor
 from ..execution.interrupts import Interrupts
-from ..execution.loop import StopReason, SweepLoop
+from ..execution.loop import SweepLoop
 from ..execution.record import MemoryRecord
 from ..execution.simulated import rare_collections
+from ..execution.snapshot import StopReason
 from ..results import ReportTable, Results, regions_table, trials_table
 from ..spec.spec import SweepSpec
 from .recorded import new_state

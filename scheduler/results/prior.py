@@ -5,10 +5,10 @@ from math import nan
 
 import pyarrow as pa
 
+from ..core.trials.trial import TrialResults
 from ..storage.durable import write_file
 from ..storage.location import Location
 from .configurations import configuration_of, configuration_table
-from .rungs import TrialResults
 from .schema import SweepMetadata, check_columns, config_fields, to_parquet
 from .sealed import read_sealed
 

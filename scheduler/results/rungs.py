@@ -1,7 +1,6 @@
 """What trials came to at their rungs: of all their reports, those by which they were compared."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import nan
 from typing import Any
 
@@ -9,28 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ...search_spaces import Value
 from ..core.trials.columns import CONFIG_PREFIX
-from ..core.trials.trial import TrialState
+from ..core.trials.trial import TrialResults, TrialState
 from .configurations import configuration_of
 from .results import Results
 
 _BAD = {TrialState.DIVERGED.value, TrialState.FAILED.value}
-
-
-@dataclass(frozen=True, slots=True)
-class TrialResults:
-    """The results of one trial.
-
-    Attributes:
-        trial: The trial's number.
-        config: Its configuration.
-        values: The best of the metric so far by step, ascending; NaN where the trial diverged or failed on the way.
-    """
-
-    trial: int
-    config: Mapping[str, Value]
-    values: dict[int, float]
 
 
 def at_rungs(results: Results, reports: pa.Table) -> npt.NDArray[np.bool_]:

@@ -23,7 +23,6 @@ from ..core.trials.goal import Mode
 from ..errors import InvalidSpecError
 from ..storage import STORAGE_TIMEOUT_S, Location, in_home, locate
 from .checks import check_command, check_fused_names, check_initial, check_processes, json_configs
-from .messages import explain
 from .parts import (
     MOST,
     MOST_TRIALS,
@@ -124,6 +123,8 @@ class SweepSpec(SpecPart):
         try:
             return cls.model_validate(dict(fields))
         except ValidationError as error:
+            from .messages import explain  # noqa: PLC0415 most specs are valid
+
             raise InvalidSpecError(explain(error, cls)) from None
 
     @classmethod

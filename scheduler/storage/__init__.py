@@ -1,52 +1,59 @@
-"""A sweep's directory: its paths, the journal, the lock and the checkpoints."""
+"""The sweep directory: its layout, the journal, the lock and the checkpoints.
 
-from .checkpoints import Checkpoint, Checkpoints, StagedCheckpoint
-from .directory import SweepDirectory
-from .durable import write_file
-from .journal import Journal, read_journal
-from .journal_files import file_name, folder_name, joined_file, journal_files, read_file, run_bytes
-from .journal_lines import Event, JournalFault, JournalFile
-from .journal_reader import JournalReader
-from .location import Location, exists, given_path, in_home, is_uri, locate, uri_problem, without_secrets
-from .lock import SweepLock, holder
-from .object_path import ObjectPath
-from .outages import STORAGE_TIMEOUT_S, Outage, is_full, is_outage, outage_words, pauses
-from .process import Holder
+Nothing is imported before it is asked for: to stop a sweep takes no checkpoints.
+"""
 
-__all__ = [
-    "STORAGE_TIMEOUT_S",
-    "Checkpoint",
-    "Checkpoints",
-    "Event",
-    "Holder",
-    "Journal",
-    "JournalFault",
-    "JournalFile",
-    "JournalReader",
-    "Location",
-    "ObjectPath",
-    "Outage",
-    "StagedCheckpoint",
-    "SweepDirectory",
-    "SweepLock",
-    "exists",
-    "file_name",
-    "folder_name",
-    "given_path",
-    "holder",
-    "in_home",
-    "is_full",
-    "is_outage",
-    "is_uri",
-    "joined_file",
-    "journal_files",
-    "locate",
-    "outage_words",
-    "pauses",
-    "read_file",
-    "read_journal",
-    "run_bytes",
-    "uri_problem",
-    "without_secrets",
-    "write_file",
-]
+from importlib import import_module
+from typing import Any
+
+_PLACES = {
+    "STORAGE_TIMEOUT_S": "outages",
+    "Checkpoint": "checkpoints",
+    "Checkpoints": "checkpoints",
+    "Event": "journal_lines",
+    "Holder": "process",
+    "Journal": "journal",
+    "JournalFault": "journal_lines",
+    "JournalFile": "journal_lines",
+    "JournalReader": "journal_reader",
+    "Location": "location",
+    "ObjectPath": "object_path",
+    "Outage": "outages",
+    "StagedCheckpoint": "checkpoints",
+    "SweepDirectory": "directory",
+    "SweepLock": "lock",
+    "exists": "location",
+    "file_name": "journal_files",
+    "folder_name": "journal_files",
+    "given_path": "location",
+    "holder": "lock",
+    "in_home": "location",
+    "is_full": "outages",
+    "is_outage": "outages",
+    "is_uri": "location",
+    "joined_file": "journal_files",
+    "journal_files": "journal_files",
+    "locate": "location",
+    "outage_words": "outages",
+    "pauses": "outages",
+    "read_file": "journal_files",
+    "read_journal": "journal",
+    "run_bytes": "journal_files",
+    "uri_problem": "location",
+    "without_secrets": "location",
+    "write_file": "durable",
+}
+"""The module of each name; `__init__.pyi` says the same to type checkers."""
+
+__all__ = list(_PLACES)
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what the package offers when it is asked for."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_PLACES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_PLACES]

@@ -14,7 +14,7 @@ from caviar.scheduler.analysis.importance import importance
 from caviar.scheduler.analysis.progress import ProgressMeter
 from caviar.scheduler.analysis.status import sweep_status
 from caviar.scheduler.cli.output.progress import RunProgress, live_view
-from caviar.scheduler.cli.output.tables import importance_view
+from caviar.scheduler.cli.output.summary import importance_view
 from caviar.scheduler.lifecycle.recorded import RecordedSweep, load_spec
 from caviar.scheduler.storage import SweepDirectory
 

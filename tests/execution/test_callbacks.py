@@ -23,9 +23,10 @@ from caviar.scheduler.execution import callbacks
 from caviar.scheduler.execution.callbacks import Callback, Callbacks, RunStart
 from caviar.scheduler.execution.executor import Updates
 from caviar.scheduler.execution.interrupts import Interrupts
-from caviar.scheduler.execution.loop import StopReason, SweepLoop
+from caviar.scheduler.execution.loop import SweepLoop
 from caviar.scheduler.execution.record import DurableRecord, MemoryRecord
 from caviar.scheduler.execution.simulated import Config, SimulatedExecutor
+from caviar.scheduler.execution.snapshot import StopReason
 from caviar.scheduler.results import ReportTable, ReportWriter
 from caviar.scheduler.storage import Journal, SweepDirectory, read_journal
 from caviar.search_spaces import SearchSpace, Uniform

@@ -14,9 +14,10 @@ from caviar.scheduler.core.trials.assignment import Assignment, Outcome, Outcome
 from caviar.scheduler.core.trials.trial import TrialState
 from caviar.scheduler.execution.executor import Updates
 from caviar.scheduler.execution.interrupts import Interrupts
-from caviar.scheduler.execution.loop import RunSnapshot, StopReason, SweepLoop
+from caviar.scheduler.execution.loop import SweepLoop
 from caviar.scheduler.execution.record import MemoryRecord
 from caviar.scheduler.execution.simulated import Config, SimulatedExecutor
+from caviar.scheduler.execution.snapshot import RunSnapshot, StopReason
 from caviar.scheduler.results import ReportTable
 from caviar.search_spaces import SearchSpace, Uniform
 

@@ -15,8 +15,8 @@ from caviar.scheduler.core.trials.assignment import Assignment, Outcome, Outcome
 from caviar.scheduler.core.trials.reports import ReportBatch
 from caviar.scheduler.errors import StorageError
 from caviar.scheduler.execution.executor import Updates
-from caviar.scheduler.execution.loop import StopReason
 from caviar.scheduler.execution.record import DurableRecord
+from caviar.scheduler.execution.snapshot import StopReason
 from caviar.scheduler.results import ReportWriter
 from caviar.scheduler.storage import Journal, Outage, SweepDirectory, read_journal
 from caviar.search_spaces import SearchSpace, Uniform

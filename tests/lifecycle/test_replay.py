@@ -21,9 +21,10 @@ from caviar.scheduler.core.state import SweepState
 from caviar.scheduler.core.trials.trial import TrialRow
 from caviar.scheduler.errors import JournalError
 from caviar.scheduler.execution.interrupts import Interrupts
-from caviar.scheduler.execution.loop import StopReason, SweepLoop
+from caviar.scheduler.execution.loop import SweepLoop
 from caviar.scheduler.execution.record import DurableRecord
 from caviar.scheduler.execution.simulated import Config, SimulatedExecutor
+from caviar.scheduler.execution.snapshot import StopReason
 from caviar.scheduler.lifecycle.recorded import RecordedSweep
 from caviar.scheduler.lifecycle.replay import History, replay
 from caviar.scheduler.results import ReportWriter, Results, drop_uncovered, find_parts

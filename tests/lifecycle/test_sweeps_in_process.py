@@ -10,7 +10,7 @@ import torch
 
 from caviar.scheduler import Callback, Results, RunSnapshot, StopReason, Sweep, SweepError, SweepStoppedError
 from caviar.scheduler.core.trials.reports import ReportBatch
-from caviar.scheduler.execution.loop import Observer
+from caviar.scheduler.execution.snapshot import Observer
 from caviar.scheduler.storage import SweepDirectory
 from caviar.search_spaces import Choice, Integer, Log, Uniform
 

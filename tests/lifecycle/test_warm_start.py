@@ -21,8 +21,9 @@ from caviar.scheduler.core.proposers.transfer import CONSTRAINTS, Transfer
 from caviar.scheduler.execution.simulated import SimulatedExecutor
 from caviar.scheduler.lifecycle import run as running
 from caviar.scheduler.lifecycle.prepared import PreparedSweep
+from caviar.scheduler.lifecycle.prior import prior_of
 from caviar.scheduler.lifecycle.validate import validate_spec
-from caviar.scheduler.lifecycle.warm_start import earlier_results, prior_of
+from caviar.scheduler.lifecycle.warm_start import earlier_results
 from caviar.scheduler.results.prior import read_prior
 from caviar.scheduler.results.rungs import trial_results
 from caviar.scheduler.spec.json_schema import spec_schema
@@ -52,7 +53,8 @@ def curve(config: Mapping[str, Any], seed: int) -> list[float]:
 
 def prior_seen_by(spec: SweepSpec) -> Observations | None:
     """What a new sweep's model has of the earlier one's results."""
-    return prior_of(spec, earlier_results(spec))
+    found = earlier_results(spec)
+    return prior_of(spec, None if found is None else found.trials)
 
 
 @pytest.fixture(autouse=True)

@@ -60,7 +60,7 @@ def importance(
     """Prints how much each hyperparameter matters."""
     run_there(address, directory, "importance", json=json, method=method)
     from ...analysis.importance import importance as shares_of  # noqa: PLC0415 the other commands need no model
-    from ..output.tables import importance_view  # noqa: PLC0415
+    from ..output.summary import importance_view  # noqa: PLC0415
 
     shares = shares_of(directory, method)
     if json:

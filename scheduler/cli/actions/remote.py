@@ -5,7 +5,6 @@ from typing import NoReturn
 
 import typer
 
-from ...remote.copies import read_note
 from ...remote.frames import Output
 from ...storage import Location
 from ..output.console import note
@@ -54,5 +53,7 @@ def end_as(output: Output) -> NoReturn:
 
 def note_copy(directory: Location) -> None:
     """Says on standard error that a sweep is a copy of one on a cluster, where it is."""
+    from ...remote.copies import read_note  # noqa: PLC0415 most commands are about no copy
+
     if (copy := read_note(directory)) is not None:
         note(f"this is {copy}; what is done here does not reach the sweep there")

@@ -11,7 +11,7 @@ import typer
 from ...analysis.insights import results_warnings
 from ...core.trials.trial import TrialState
 from ...errors import SweepStoppedError
-from ...execution.loop import StopReason
+from ...execution.snapshot import StopReason
 from ...lifecycle.resume import edited_fields
 from ...lifecycle.validate import read_runnable
 from ...results import Results

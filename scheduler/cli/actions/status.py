@@ -9,7 +9,8 @@ from ...results.best import kept_checkpoint
 from ...storage import Location
 from ..output.brackets import bracket_view
 from ..output.console import plural, print_json, results_console, show_count, show_duration, show_path, show_resume
-from ..output.tables import best_as_dict, insight_as_dict, print_best, search_summary_view
+from ..output.summary import insight_as_dict, search_summary_view
+from ..output.tables import best_as_dict, print_best
 from .remote import note_copy, run_there
 
 _GOES_ON = {

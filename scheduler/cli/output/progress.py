@@ -11,12 +11,12 @@ from rich.text import Text
 from ...analysis.insights import summarize_search
 from ...analysis.progress import Progress, ProgressMeter
 from ...core.trials.trial import TrialRow
-from ...execution.loop import RunSnapshot
+from ...execution.snapshot import RunSnapshot
 from ...execution.throttle import Throttle
 from ...spec.spec import SweepSpec
 from .brackets import bracket_view
 from .console import plural, progress_console, show_config, show_count, show_duration, show_value
-from .tables import search_summary_view
+from .summary import search_summary_view
 
 _LINE_EVERY_S = 5.0
 _SHOW_EVERY_S, _SHOW_SHARE = 0.5, 0.05

@@ -92,3 +92,18 @@ class TrialRow:
 
 
 _behind_state = attrgetter(*TrialRow.__slots__[4:])
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResults:
+    """The results of one trial.
+
+    Attributes:
+        trial: The trial's number.
+        config: Its configuration.
+        values: The best of the metric so far by step, ascending; NaN where the trial diverged or failed on the way.
+    """
+
+    trial: int
+    config: Mapping[str, Value]
+    values: dict[int, float]

@@ -6,7 +6,8 @@ from typing import Any
 from ....search_spaces.errors import CaviarError
 from ...finding import Severity
 from ...lifecycle.edits import check_edits, edits_between
-from ...lifecycle.warm_start import check_prior, earlier_results, recorded_prior, save_prior, saved_prior
+from ...lifecycle.prior import check_prior, recorded_prior, save_prior, saved_prior
+from ...lifecycle.warm_start import earlier_results
 from ...spec.spec import SweepSpec
 from ...storage import SweepDirectory, locate
 from .diagnosis import Finding
@@ -90,7 +91,7 @@ def prior_findings(directory: SweepDirectory, spec: SweepSpec, events: Events) -
             quarantine.move(directory.prior)
         try:
             if (found := earlier_results(spec)) is not None:
-                save_prior(directory, spec, found)
+                save_prior(directory, spec, found.trials)
             check_prior(directory, spec, events)
         except CaviarError as error:
             if directory.prior.exists():

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from caviar.scheduler import Results, Sweep
-from caviar.scheduler.execution.loop import RunSnapshot
 from caviar.scheduler.execution.simulated import SimulatedExecutor
+from caviar.scheduler.execution.snapshot import RunSnapshot
 from caviar.scheduler.lifecycle import run as running
 from caviar.scheduler.lifecycle.prepared import PreparedSweep
 from caviar.scheduler.storage import Checkpoints, SweepDirectory

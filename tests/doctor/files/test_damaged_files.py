@@ -16,7 +16,7 @@ import pytest
 from caviar.scheduler import Results, Sweep
 from caviar.scheduler.doctor.files import Diagnosis, Finding, Severity, examine, quarantine, repair
 from caviar.scheduler.errors import SweepError, SweepLockedError
-from caviar.scheduler.execution.loop import RunSnapshot
+from caviar.scheduler.execution.snapshot import RunSnapshot
 from caviar.scheduler.storage import durable, read_journal
 from caviar.scheduler.storage.journal_lines import line_of
 

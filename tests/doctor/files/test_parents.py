@@ -12,8 +12,8 @@ import pytest
 
 from caviar.scheduler import Results, Sweep
 from caviar.scheduler.doctor.files import Severity, examine, repair
-from caviar.scheduler.execution.loop import RunSnapshot
 from caviar.scheduler.execution.simulated import SimulatedExecutor
+from caviar.scheduler.execution.snapshot import RunSnapshot
 from caviar.scheduler.lifecycle import recorded
 from caviar.scheduler.lifecycle import run as running
 from caviar.scheduler.results.schema import to_parquet

@@ -11,7 +11,7 @@ from caviar.scheduler.doctor.files import examine
 from caviar.scheduler.errors import ReplayError
 from caviar.scheduler.execution.record import DurableRecord
 from caviar.scheduler.lifecycle import run as running
-from caviar.scheduler.lifecycle.warm_start import recorded_prior
+from caviar.scheduler.lifecycle.prior import recorded_prior
 from caviar.scheduler.results import find_parts, found_parts, marks_to_note, recorded_parts
 from caviar.scheduler.results.part_marks import PartMark
 from caviar.scheduler.storage import SweepDirectory, durable, read_journal
