@@ -1,6 +1,7 @@
 """Designs: how points are laid in the unit cube."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from math import prod
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from .errors import InvalidSpaceError
 from .options import Choice
+from .sobol import scrambled_sobol
 from .space import SearchSpace
 from .values import Units
 
@@ -33,6 +35,8 @@ def sobol(n: int, dimensions: int, seed: int, start: int = 0) -> Units:
     """
     if n == 0 or dimensions == 0:
         return np.empty((n, dimensions))
+    with suppress(LookupError):
+        return scrambled_sobol(n, dimensions, seed, start)
     begins = range(start - start % _SOBOL_BLOCK, start + n, _SOBOL_BLOCK)
     blocks = [_sobol_block(dimensions, seed, begin)[max(0, start - begin) : start + n - begin] for begin in begins]
     return np.concatenate(blocks)
@@ -40,9 +44,8 @@ def sobol(n: int, dimensions: int, seed: int, start: int = 0) -> Units:
 
 @lru_cache(maxsize=4)
 def _sobol_block(dimensions: int, seed: int, begin: int) -> Units:
-    """A stretch of the sequence, kept because brackets take a few points each and SciPy walks there from the first."""
-    # SciPy's statistics take a second to import, which reading a sweep should not wait for.
-    from scipy.stats import qmc  # noqa: PLC0415
+    """A stretch of SciPy's sequence, kept as brackets take a few points each and SciPy walks there from the first."""
+    from scipy.stats import qmc  # noqa: PLC0415 it takes half a second, and is rarely needed
 
     engine = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))
     if begin:

@@ -161,9 +161,7 @@ def test_reading_imports_no_training_code_no_ray_and_no_torch(folder: Path) -> N
         "    except SystemExit as end:\n        assert not end.code\n"
         "    heavy = {'ray', 'torch', 'train'} | ({'plotly'} if command != 'report' else set())\n"
         "    if command in {'trials', 'best', 'status'}:\n"
-        "        heavy |= {'duckdb', 'matplotlib', 'optuna', 'pandas', 'polars', 'sklearn'}\n"
-        "    if command in {'trials', 'best'}:\n"
-        "        heavy |= {'scipy'}  # whose statistics draw Sobol points, which a replay needs\n"
+        "        heavy |= {'duckdb', 'matplotlib', 'optuna', 'pandas', 'polars', 'scipy', 'sklearn'}\n"
         "    print(*(f'{command} imports {name}' for name in heavy & set(sys.modules)), end='', file=sys.stderr)\n"
     )
     run = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)

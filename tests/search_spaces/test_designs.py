@@ -12,6 +12,7 @@ from scipy.stats import qmc
 
 from caviar.search_spaces import Choice, Constant, Integer, InvalidSpaceError, Log, SearchSpace, Uniform
 from caviar.search_spaces.designs import feasible_points, grid, sobol, uniform
+from caviar.search_spaces.sobol import _scrambled, direction_numbers
 
 Points = npt.NDArray[np.float64]
 SPLITS = st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(1, 6), st.integers(0, 2**32 - 1))
@@ -36,10 +37,22 @@ def test_points_lie_in_the_unit_cube_and_depend_on_the_seed_alone(design: Any) -
 
 
 @pytest.mark.parametrize("start", [1, 4_095, 4_096, 10_000])
-def test_sobol_points_are_scipys_from_wherever_they_start(start: int) -> None:
-    engine = qmc.Sobol(3, scramble=True, rng=np.random.default_rng(5))
+@pytest.mark.parametrize("dimensions", [1, 3, 54, 1_000])
+def test_sobol_points_are_scipys_from_wherever_they_start(dimensions: int, start: int) -> None:
+    engine = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(5))
     engine.fast_forward(start)
-    assert sobol(5_000, 3, 5, start).tolist() == engine.random(5_000).tolist()
+    assert np.array_equal(sobol(50, dimensions, 5, start), engine.random(50))
+
+
+def test_sobol_points_are_the_same_where_scipy_keeps_its_numbers_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = sobol(100, 5, 7, 4_090)
+    direction_numbers.cache_clear()
+    _scrambled.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr("caviar.search_spaces.sobol.find_spec", lambda name: None)
+        with pytest.raises(LookupError, match="no file of direction numbers"):
+            direction_numbers()
+        assert np.array_equal(sobol(100, 5, 7, 4_090), ours)
 
 
 def test_sobol_points_can_be_changed_without_changing_those_that_are_drawn_next() -> None:
