@@ -98,7 +98,10 @@ def sealed_schema(path: Location) -> pa.Schema:
     Raises:
         ResultsError: It cannot be read, was changed since, or is not Caviar's.
     """
-    return schema_of(sealed_bytes(path))
+    try:
+        return schema_of(sealed_bytes(path))
+    except (pa.ArrowException, ValueError) as error:
+        raise _unreadable(path, " ".join(str(error).split())) from error
 
 
 def schema_of(data: bytes) -> pa.Schema:

@@ -266,7 +266,7 @@ import sys
 from pathlib import Path
 from caviar.scheduler.core.trials.assignment import Assignment
 from caviar.scheduler.execution.in_process import InProcessExecutor
-from caviar.scheduler.execution.worker.settings import EngineSettings
+from caviar.scheduler.execution.worker.settings import TrainingSettings
 from caviar.scheduler.storage import SweepDirectory
 from caviar.trainers import load_trainer
 
@@ -279,7 +279,7 @@ def train(trial):
 if __name__ == "__main__":
     directory = SweepDirectory(Path(sys.argv[1]))
     directory.create()
-    executor = InProcessExecutor(EngineSettings(load_trainer(train), "loss", 9, directory.path))
+    executor = InProcessExecutor(TrainingSettings(load_trainer(train), "loss", 9, directory.path))
     executor.start([Assignment(0, {"x": 0.5}, 100, 0, 0, 0, 3, 0)])
     outcomes = []
     while not outcomes:
