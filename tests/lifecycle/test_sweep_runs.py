@@ -18,6 +18,8 @@ from caviar.trainers import TrainerError, Trial
 Table = list[dict[str, Any]]
 TableOf = Callable[[Results], Table]
 DESCEND = "plain_code.py:descend"
+ONE = {"cpu": 1, "count": 1}
+"""A worker, where a second one shows nothing."""
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("running_ray")]
 
 
@@ -77,7 +79,9 @@ def test_a_worker_that_is_killed_in_the_middle_of_a_trial_changes_nothing(
 def test_a_training_exception_fails_its_trial_after_max_failures_retries_and_shows_the_traceback(
     sweep_of: Callable[..., Sweep], tmp_path: Path
 ) -> None:
-    results = sweep_of(tmp_path, "plain_code.py:descend_or_fail", budget={"trials": 9}, max_failures=2).run()
+    results = sweep_of(
+        tmp_path, "plain_code.py:descend_or_fail", budget={"trials": 9}, max_failures=2, workers=ONE
+    ).run()
     rows = results.trials().to_pylist()
     odd, even = rows[1::2], rows[0::2]
     assert {(row["state"], row["attempt"], row["value"]) for row in odd} == {("failed", 2, None)}
@@ -132,15 +136,17 @@ def test_a_run_that_ends_at_once_goes_on_from_what_was_recorded(
     check_reports(results)
 
 
-def test_a_finished_sweep_can_be_resumed_and_nothing_changes(
+def test_a_finished_sweep_can_be_resumed_and_nothing_changes_and_is_no_place_for_another(
     sweep_of: Callable[..., Sweep], table_of: TableOf, tmp_path: Path
 ) -> None:
-    first = sweep_of(tmp_path, DESCEND, budget={"trials": 3}).run()
+    first = sweep_of(tmp_path, DESCEND, budget={"trials": 3}, workers=ONE).run()
     before, reports = table_of(first), first.reports()
     again = Sweep.resume(tmp_path / "digits")
     assert table_of(again.run()) == before
     assert again.stop_reason is StopReason.FINISHED
     assert again.results.reports().equals(reports)
+    with pytest.raises(SweepError, match=rf"^{tmp_path}/digits already holds a sweep: go on with it \(caviar resume "):
+        sweep_of(tmp_path, DESCEND, budget={"trials": 1}).run()
 
 
 def test_results_can_be_read_while_the_sweep_runs(sweep_of: Callable[..., Sweep], tmp_path: Path) -> None:
@@ -151,18 +157,10 @@ def test_results_can_be_read_while_the_sweep_runs(sweep_of: Callable[..., Sweep]
         rows.append(results.sql("select count(*) as n from reports").to_pylist()[0]["n"])
         trials.append(len(results.trials()))
 
-    results = sweep_of(tmp_path, DESCEND, budget={"trials": 9}).run(read)
+    results = sweep_of(tmp_path, DESCEND, budget={"trials": 9}, workers=ONE).run(read)
     assert rows == sorted(rows)
     assert rows[-1] == len(results.reports())
     assert (max(trials), trials[-1]) == (9, 9)
-
-
-def test_a_directory_that_holds_a_sweep_is_refused_and_the_message_says_how_to_go_on(
-    sweep_of: Callable[..., Sweep], tmp_path: Path
-) -> None:
-    sweep_of(tmp_path, DESCEND, budget={"trials": 1}).run()
-    with pytest.raises(SweepError, match=rf"^{tmp_path}/digits already holds a sweep: go on with it \(caviar resume "):
-        sweep_of(tmp_path, DESCEND, budget={"trials": 1}).run()
 
 
 def test_a_second_run_is_told_who_runs_the_sweep(sweep_of: Callable[..., Sweep], tmp_path: Path) -> None:
@@ -186,13 +184,14 @@ def test_a_run_that_failed_before_its_first_trial_leaves_its_name_free(
 ) -> None:
     with pytest.raises(WorkerError):
         sweep_of(tmp_path, DESCEND, workers={"cpu": 1, "gpu": 1}).run()
-    corrected = sweep_of(tmp_path, DESCEND, budget={"trials": 2}, metric="val_loss", mode="max")
+    corrected = sweep_of(tmp_path, DESCEND, budget={"trials": 2}, metric="val_loss", mode="max", workers=ONE)
     assert len(corrected.run().trials()) == 2
     assert Sweep.resume(tmp_path / "digits").spec.mode == "max"
 
 
 def test_a_finished_sweep_lets_the_training_code_clean_up(sweep_of: Callable[..., Sweep], tmp_path: Path) -> None:
-    sweep_of(tmp_path, "plain_code.py:clean_up", space={"folder": Constant(str(tmp_path))}, budget={"trials": 3}).run()
+    fields = {"space": {"folder": Constant(str(tmp_path))}, "budget": {"trials": 3}, "workers": ONE}
+    sweep_of(tmp_path, "plain_code.py:clean_up", **fields).run()
     assert sorted(path.name for path in tmp_path.glob("*.closed")) == ["0.closed", "1.closed", "2.closed"]
 
 
@@ -214,7 +213,7 @@ def test_training_code_that_cannot_be_sent_to_workers_is_one_sentence(tmp_path: 
 def test_a_budget_of_hours_ends_the_sweep_and_a_resumed_one_has_no_time_left(
     sweep_of: Callable[..., Sweep], tmp_path: Path
 ) -> None:
-    sweep = sweep_of(tmp_path, DESCEND, budget={"hours": 2 / 3600})
+    sweep = sweep_of(tmp_path, DESCEND, budget={"hours": 2 / 3600}, workers=ONE)
     spent = sum(sweep.run().trials()["step"].to_pylist())
     assert sweep.stop_reason is StopReason.OUT_OF_TIME
     again = Sweep.resume(tmp_path / "digits")
