@@ -4,9 +4,9 @@ Nothing is imported before it is asked for: `caviar --help` should not wait for 
 """
 
 import warnings
-from importlib import import_module
 from typing import Any
 
+from ..search_spaces.lazy_names import lazy_names
 from ..trainers.earlier_names import find_earlier_names
 from .earlier_names import EARLIER_NAMES
 
@@ -32,25 +32,19 @@ _PLACES = {
     "SweepStoppedError": "errors",
     "WorkerError": "errors",
 }
-"""The module of each name; `__init__.pyi` says the same to type checkers."""
+"""The module of each name."""
 
 __all__ = list(_PLACES)
 
-
-_EARLIER_NAMES = {"Moment": "RunSnapshot"}
+_RENAMED = {"Moment": "RunSnapshot"}
+_offered, __dir__ = lazy_names(__name__, _PLACES)
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what the package offers when it is asked for."""
-    if name in _EARLIER_NAMES:
-        new = _EARLIER_NAMES[name]
+    """Imports what the package offers when it is asked for; an earlier name warns."""
+    if name in _RENAMED:
+        new = _RENAMED[name]
         message = f"{__name__}.{name} is called {new} now; the earlier name will be removed in version 0.2.0."
         warnings.warn(message, DeprecationWarning, stacklevel=2)
-        name = new
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_PLACES[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *_PLACES]
+        return _offered(new)
+    return _offered(name)

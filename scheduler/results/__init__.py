@@ -3,8 +3,7 @@
 Nothing is imported before it is asked for: to name the best trial takes no pyarrow.
 """
 
-from importlib import import_module
-from typing import Any
+from ...search_spaces.lazy_names import lazy_names
 
 _PLACES = {
     "Best": "best",
@@ -21,17 +20,8 @@ _PLACES = {
     "write_regions": "tables",
     "write_trials": "tables",
 }
-"""The module of each name; `__init__.pyi` says the same to type checkers."""
+"""The module of each name."""
 
 __all__ = list(_PLACES)
 
-
-def __getattr__(name: str) -> Any:
-    """Imports what the package offers when it is asked for."""
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_PLACES[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *_PLACES]
+__getattr__, __dir__ = lazy_names(__name__, _PLACES)

@@ -3,8 +3,7 @@
 Nothing is imported before it is asked for: to stop a sweep takes no checkpoints.
 """
 
-from importlib import import_module
-from typing import Any
+from ...search_spaces.lazy_names import lazy_names
 
 _PLACES = {
     "STORAGE_TIMEOUT_S": "outages",
@@ -32,7 +31,7 @@ _PLACES = {
     "is_outage": "outages",
     "is_uri": "location",
     "joined_file": "journal_files",
-    "journal_files": "journal_files",
+    "run_files": "journal_files",
     "locate": "location",
     "outage_words": "outages",
     "pauses": "outages",
@@ -43,17 +42,8 @@ _PLACES = {
     "without_secrets": "location",
     "write_file": "durable",
 }
-"""The module of each name; `__init__.pyi` says the same to type checkers."""
+"""The module of each name."""
 
 __all__ = list(_PLACES)
 
-
-def __getattr__(name: str) -> Any:
-    """Imports what the package offers when it is asked for."""
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_PLACES[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *_PLACES]
+__getattr__, __dir__ = lazy_names(__name__, _PLACES)

@@ -4,7 +4,7 @@ from .checkpoints import Checkpoint, Checkpoints, StagedCheckpoint
 from .directory import SweepDirectory
 from .durable import write_file
 from .journal import Journal, read_journal
-from .journal_files import file_name, folder_name, joined_file, journal_files, read_file, run_bytes
+from .journal_files import file_name, folder_name, joined_file, read_file, run_bytes, run_files
 from .journal_lines import Event, JournalFault, JournalFile
 from .journal_reader import JournalReader
 from .location import Location, exists, given_path, in_home, is_uri, locate, uri_problem, without_secrets
@@ -39,13 +39,13 @@ __all__ = [
     "is_outage",
     "is_uri",
     "joined_file",
-    "journal_files",
     "locate",
     "outage_words",
     "pauses",
     "read_file",
     "read_journal",
     "run_bytes",
+    "run_files",
     "uri_problem",
     "without_secrets",
     "write_file",

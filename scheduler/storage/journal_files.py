@@ -37,7 +37,7 @@ def object_name(number: int) -> str:
     return f"{number:08d}{_SUFFIX}"
 
 
-def journal_files(directory: Location) -> list[Location]:
+def run_files(directory: Location) -> list[Location]:
     """The files or folders of the runs by name, also those that have a wrong one."""
     found: dict[str, Location] = {}
     for path in list_folder(directory):
@@ -84,7 +84,7 @@ def trusted_files(directory: Location) -> list[Location]:
     Raises:
         JournalError: One is missing.
     """
-    found = journal_files(directory)
+    found = run_files(directory)
     for number, path in enumerate(found, start=1):
         if path.stem != folder_name(number):
             raise JournalError(

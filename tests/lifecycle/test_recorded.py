@@ -26,10 +26,10 @@ from caviar.scheduler.storage import (
     Journal,
     SweepDirectory,
     SweepLock,
-    journal_files,
     journal_lines,
     locate,
     read_journal,
+    run_files,
 )
 from caviar.scheduler.storage import journal_reader as reading
 
@@ -198,22 +198,28 @@ def test_following_costs_what_is_new(directory: Path, monkeypatch: pytest.Monkey
     assert sum(seen) == len(events)
 
 
-def test_a_sweep_that_was_replayed_for_a_resume_is_followed_when_another_process_goes_on_with_it(
-    directory: Path, tmp_path: Path
-) -> None:
+def in_two_parts(directory: Path, tmp_path: Path) -> tuple[SweepDirectory, Events, Events]:
+    """A directory without a journal yet, and the sweep's journal before its first outcome and from there on."""
     events = read_journal(directory / "journal")
     cut = next(place for place, event in enumerate(events) if event["type"] == "ended")
     copy = SweepDirectory(tmp_path / "copy")
     copy.create()
     copy.spec.write_bytes((directory / "sweep.yaml").read_bytes())
+    return copy, events[:cut], events[cut:]
+
+
+def test_a_sweep_that_was_replayed_for_a_resume_is_followed_when_another_process_goes_on_with_it(
+    directory: Path, tmp_path: Path
+) -> None:
+    copy, begun, rest = in_two_parts(directory, tmp_path)
     with Journal.open(copy.journal) as journal:
-        for event in events[:cut]:
-            journal.append(event)
+        for event in begun:
+            journal.append(dict(event))
         journal.commit()
         followed = RecordedSweep(copy)
         assert followed.replay().queued, "nobody seems to run it"
-        for event in events[cut:]:  # and somebody did
-            journal.append(event)
+        for event in rest:  # and somebody did
+            journal.append(dict(event))
     followed.advance()
     assert rows_of(followed) == rows_of(replay_of_all(directory))
 
@@ -221,7 +227,7 @@ def test_a_sweep_that_was_replayed_for_a_resume_is_followed_when_another_process
 def test_a_journal_that_was_cut_is_read_anew(directory: Path) -> None:
     followed = replay_of_all(directory)
     trials = len(followed.state.rows)
-    (file,) = journal_files(directory / "journal")
+    (file,) = run_files(directory / "journal")
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join(lines[: len(lines) // 2]))
     assert len(followed.advance()) == len(lines) // 2
@@ -235,14 +241,10 @@ def test_a_journal_that_was_cut_is_read_anew(directory: Path) -> None:
 def test_a_sweep_that_runs_has_its_work_running_and_one_that_nobody_runs_has_it_pending(
     directory: Path, tmp_path: Path
 ) -> None:
-    events = read_journal(directory / "journal")
-    cut = next(place for place, event in enumerate(events) if event["type"] == "ended")
-    copy = SweepDirectory(tmp_path / "copy")
-    copy.create()
-    copy.spec.write_bytes((directory / "sweep.yaml").read_bytes())
+    copy, begun, _ = in_two_parts(directory, tmp_path)
     with Journal.open(copy.journal) as journal:
-        for event in events[:cut]:
-            journal.append(event)
+        for event in begun:
+            journal.append(dict(event))
     assert set(sweep_status(copy.path).progress.states) == {"pending"}
     with SweepLock(copy.lock):
         assert set(sweep_status(copy.path).progress.states) == {"running"}

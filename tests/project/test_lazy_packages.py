@@ -55,3 +55,9 @@ def test_a_package_lists_what_it_offers(package: str) -> None:
 def test_a_name_that_a_package_does_not_offer_is_an_attribute_error(package: str) -> None:
     with pytest.raises(AttributeError, match="has no attribute 'no_such_name'"):
         _ = importlib.import_module(f"caviar.{package.replace('/', '.')}").no_such_name
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_no_name_is_that_of_a_module_beside_it_which_an_import_would_put_in_its_place(package: str) -> None:
+    modules = {path.stem for path in (ROOT / package).iterdir()}
+    assert not modules & set(importlib.import_module(f"caviar.{package.replace('/', '.')}").__all__)

@@ -7,28 +7,21 @@ imported before it is asked for: checkpoints of any training code that uses torc
 not wait for scikit-learn.
 """
 
-from importlib import import_module
-from typing import Any
-
+from ...search_spaces.lazy_names import lazy_names
 from ..earlier_names import find_earlier_names
 from .earlier_names import EARLIER_NAMES
 
 find_earlier_names(__name__, EARLIER_NAMES)
 
 _PLACES = {
-    "Data": ("lanes.data", "Data"),
-    "Dropout": ("parts.dropout", "Dropout"),
-    "Lane": ("lanes.lane", "Lane"),
-    "classifier": ("classification.classifier", "Classifier"),
-    "join_processes": ("processes", "join_processes"),
+    "Data": "lanes.data",
+    "Dropout": "parts.dropout",
+    "Lane": "lanes.lane",
+    "classifier": "classification.classifier:Classifier",
+    "join_processes": "processes",
 }
+"""The module of each name."""
 
-__all__ = ["Data", "Dropout", "Lane", "classifier", "join_processes"]
+__all__ = list(_PLACES)
 
-
-def __getattr__(name: str) -> Any:
-    """Imports what the package offers when it is asked for."""
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _PLACES[name]
-    return getattr(import_module(f".{module}", __name__), attribute)
+__getattr__, __dir__ = lazy_names(__name__, _PLACES)

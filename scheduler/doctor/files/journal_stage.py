@@ -14,9 +14,9 @@ from ...storage import (
     file_name,
     folder_name,
     joined_file,
-    journal_files,
     read_file,
     run_bytes,
+    run_files,
 )
 from .diagnosis import Finding
 from .quarantine import Quarantine
@@ -83,7 +83,7 @@ class ScannedJournal:
 
 def scan_journal(directory: Location) -> ScannedJournal:
     """Reads the journal up to the first thing in it that cannot be trusted."""
-    files, paths = list[JournalFile](), journal_files(directory)
+    files, paths = list[JournalFile](), run_files(directory)
     for number, path in enumerate(paths, start=1):
         if path.stem != folder_name(number):
             break
