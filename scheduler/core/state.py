@@ -44,7 +44,7 @@ class SweepState:
         self._rows: dict[int, TrialRow] = {}
         """The row of each trial as of its last outcome."""
         self._states: dict[int, TrialState] = {}
-        """Where each trial stands, which changes more often than the rest of its row."""
+        """The state of each trial, which changes more often than the rest of its row."""
         self._reported: dict[int, int] = {}
         """The step up to which a trial has reported, in whichever attempt got furthest."""
         self._outstanding: dict[int, Assignment] = {}

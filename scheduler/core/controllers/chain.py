@@ -85,7 +85,7 @@ class ControllerChain:
         self._live = 0
         """The first part whose own results count."""
         self._own = Observations.empty(search.space.dimensions)
-        """What the last part began with of this sweep's results."""
+        """The results of this sweep that the last part began with."""
 
     @property
     def single(self) -> Controller | None:

@@ -14,7 +14,7 @@ from .schedule import BracketPlan
 MOST_AHEAD = 1000
 """More groups are not counted: where only the time is limited, there is no end of them."""
 Result = tuple[int, int, float]
-"""What a trial came to: its number, the resource in steps, and its loss."""
+"""The result of a trial: its number, the resource in steps, and its loss."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Initial:
 
 
 NO_INITIAL = Initial(np.empty((0, 0)), ())
-"""Where a search begins with its design."""
+"""No initial trials: the search begins with its design."""
 
 
 def complete(space: SearchSpace, given: Sequence[Mapping[str, Value]], design: Design) -> Initial:

@@ -33,7 +33,7 @@ ControllerName = Literal["coarse_to_fine", "hyperband", "asha", "random", "grid"
 _RANDOM_BRACKET = 64
 """Trials that random search draws at a time; a number of convenience, since nothing is compared."""
 PIPELINE = 3
-"""Where nobody says how far brackets run ahead: a few workers stay busy, and one finds no less (docs/search.md)."""
+"""The pipeline where nobody says another number: a few workers stay busy, and one finds no less (docs/search.md)."""
 _EXPLORE = 0.2
 
 GRID_POINTS = 5

@@ -112,7 +112,7 @@ class ProposalSampler:
         self._parts: dict[tuple[int, int], Observations] = {}
         """The results of each rung of each bracket, once they are complete and seen."""
         self._seen: tuple[int, Observations] | None = None
-        """What the bracket of a number sees, once all of it is there."""
+        """The results that the bracket of a number sees, once all of them are there."""
         self._drawn: Points | None = None
         """The global points of the next bracket, once they are drawn."""
         self._proposal: Proposal | None = None
