@@ -29,9 +29,9 @@ class SweepState:
         controller: Chooses trials and promotions.
         mode: Whether the metric is minimised or maximised.
         seed: The sweep's seed, from which each trial's seed is derived.
-        max_failures: How often a trial's work is started again after a failure, at least 0.
-        max_preemptions: How often a trial's work is started again after its worker's node was lost, at least 0; as
-            often as that happens if None.
+        max_failures: Number of times that a trial's work is started again after a failure, at least 0.
+        max_preemptions: Number of times that a trial's work is started again after its worker's node was lost, at
+            least 0; as often as that happens if None.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class SweepState:
         self._rows: dict[int, TrialRow] = {}
         """The row of each trial as of its last outcome."""
         self._states: dict[int, TrialState] = {}
-        """Where each trial stands, which changes more often than the rest of its row."""
+        """The state of each trial, which changes more often than the rest of its row."""
         self._reported: dict[int, int] = {}
         """The step up to which a trial has reported, in whichever attempt got furthest."""
         self._outstanding: dict[int, Assignment] = {}
@@ -97,7 +97,7 @@ class SweepState:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing runs and nothing will be decided any more."""
+        """True where nothing runs and nothing will be decided any more."""
         return not self._outstanding and not self._again and self._controller.finished
 
     @property
@@ -107,11 +107,11 @@ class SweepState:
 
     @property
     def insights(self) -> Mapping[int, Insight]:
-        """What was learnt on the way to each proposal, by the proposal's number, in order."""
+        """The insights on the way to each proposal, by the proposal's number, in order."""
         return self._insights
 
     def request(self) -> Request:
-        """What the proposal that is wanted is to be made from."""
+        """The inputs of the proposal that is wanted."""
         return self._controller.request()
 
     def accept(self, proposal: Proposal) -> None:
@@ -190,7 +190,7 @@ class SweepState:
         return row
 
     def demand(self) -> int:
-        """How many groups could be trained at the same time, now or soon: a bound that shrinks as the sweep ends."""
+        """Number of groups that could train at the same time, now or soon: a bound that shrinks as the sweep ends."""
         given = len({self._work[trial] for trial in self._outstanding}) + len(self._again)
         return given + self._controller.ahead(self._outstanding.keys() | {work.trial for work in self.queued})
 
@@ -274,7 +274,7 @@ class SweepState:
         return row
 
     def _found(self, parent: Parent) -> Parent:
-        """Where a parent's checkpoint is: a trial that ended by itself has it before the rung's level."""
+        """The place of a parent's checkpoint: a trial that ended by itself has it before the rung's level."""
         found = Parent(parent.trial, min(parent.step, self._rows[parent.trial].step))
         assert found.step > 0, "a trial that was compared has been trained"
         return found

@@ -38,7 +38,7 @@ class _Rung:
     Attributes:
         ranked: All results.
         waiting: Those that are finite and were not promoted, best first.
-        promoted: How many were.
+        promoted: Number of those that were promoted.
     """
 
     ranked: list[Ranked] = field(default_factory=list)
@@ -51,7 +51,7 @@ class _Rung:
             insort(self.waiting, (loss, trial))
 
     def promotable(self, eta: int) -> bool:
-        """Whether the best that waits is among the best n / eta, and fewer than that were promoted."""
+        """True where the best that waits is among the best n / eta, and fewer than that were promoted."""
         quota = len(self.ranked) // eta
         return bool(self.waiting) and self.promoted < quota and self.waiting[0] <= self.ranked[quota - 1]
 
@@ -69,7 +69,7 @@ class Ladder:
     Attributes:
         levels: Resource of each rung, in steps, increasing.
         eta: The reduction factor, at least 2.
-        trials: How many trials are started; infinite where only the time is limited.
+        trials: Number of trials that are started; infinite where only the time is limited.
     """
 
     levels: tuple[int, ...]
@@ -84,7 +84,7 @@ class AshaController:
         space: The search space.
         ladder: Its rungs.
         design: The sequence of points that no result changes.
-        exploration: How other points follow from results; None takes all from the design.
+        exploration: The policy by which other points follow from results; None takes all from the design.
         initial: The first trials.
     """
 
@@ -113,7 +113,7 @@ class AshaController:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing runs, nothing may be promoted, and no trial may be started."""
+        """True where nothing runs, nothing may be promoted, and no trial may be started."""
         return not self._running and len(self._points) >= self._trials and self._promotable() is None
 
     @property

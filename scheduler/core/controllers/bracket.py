@@ -25,7 +25,7 @@ Ranked = tuple[float, int]
 
 @dataclass(slots=True)
 class RungDecision:
-    """What a result settles.
+    """The decisions that a result settles.
 
     Attributes:
         promoted: Trials that go on, each with the index of its next rung.
@@ -46,7 +46,7 @@ class _Rung:
         slots: Trials that the next rung takes.
         expected: Results that will arrive, or the most that may while a rung below is open.
         ranked: Results so far.
-        finite: How many of the results are finite; they are the first.
+        finite: Number of the results that are finite; they are the first.
         promoted: Trials that are certain to go on: the first few of the ranked.
     """
 
@@ -105,14 +105,14 @@ class Bracket:
 
     @property
     def finished(self) -> bool:
-        """Whether every result that can arrive has arrived."""
+        """True where every result that can arrive has arrived."""
         return self._missing == 0
 
     def close(self, plan: BracketPlan) -> None:
         """Ends the bracket with the results that it has.
 
         Args:
-            plan: What came of its plan.
+            plan: The outcome of its plan.
         """
         self.plan, self._missing = plan, 0
         for rung in self._rungs:
@@ -124,7 +124,7 @@ class Bracket:
         return [(trial, level, loss) for level, rung in levels for loss, trial in rung.ranked]
 
     def complete(self, rung: int) -> bool:
-        """Whether every result that can arrive at a rung has arrived."""
+        """True where every result that can arrive at a rung has arrived."""
         return self._rungs[rung].missing == 0
 
     def observations(self, rung: int) -> Observations:

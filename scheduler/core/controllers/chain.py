@@ -35,7 +35,7 @@ class _Part:
 
     Attributes:
         controller: It numbers its trials, brackets and proposals from 0.
-        search: What it was made for; its budget is what the earlier ones left.
+        search: The search that it was made for; its budget is what the earlier ones left.
         trial: The number of its first trial in the sweep.
         bracket: The number of its first bracket.
         proposal: The number of its first proposal.
@@ -75,7 +75,7 @@ class ControllerChain:
 
     Args:
         first: The first controller, before whose end the others are appended.
-        search: What it was made for.
+        search: The search that it was made for.
     """
 
     def __init__(self, first: Controller, search: SearchConfig) -> None:
@@ -85,7 +85,7 @@ class ControllerChain:
         self._live = 0
         """The first part whose own results count."""
         self._own = Observations.empty(search.space.dimensions)
-        """What the last part began with of this sweep's results."""
+        """The results of this sweep that the last part began with."""
 
     @property
     def single(self) -> Controller | None:
@@ -94,7 +94,7 @@ class ControllerChain:
 
     @property
     def finished(self) -> bool:
-        """Whether no decision will follow any more, once all results are in."""
+        """True where no decision will follow any more, once all results are in."""
         return all(part.controller.finished for part in self._parts)
 
     @property
@@ -105,7 +105,7 @@ class ControllerChain:
         return None if wanted is None else wanted + last.proposal
 
     def request(self) -> Request:
-        """What the proposal that is wanted is to be made from."""
+        """The inputs of the proposal that is wanted."""
         last = self._parts[-1]
         request = last.controller.request()
         return replace(request, number=request.number + last.proposal)
@@ -148,7 +148,7 @@ class ControllerChain:
         return min(MOST_AHEAD, groups)
 
     def observations(self) -> Observations:
-        """What the last controller has to learn from, without the results of earlier sweeps."""
+        """The results that the last controller has to learn from, without those of earlier sweeps."""
         return Observations.concatenate([self._own, self._parts[-1].controller.observations()])
 
     def results(self) -> list[Result]:
@@ -217,7 +217,7 @@ class ControllerChain:
         """Lets another controller follow.
 
         Args:
-            change: What changes.
+            change: The change to the search.
             rows: The table of trials.
             proposal: The number of the first proposal that was not made yet.
         """

@@ -14,7 +14,7 @@ from .schedule import BracketPlan
 MOST_AHEAD = 1000
 """More groups are not counted: where only the time is limited, there is no end of them."""
 Result = tuple[int, int, float]
-"""What a trial came to: its number, the resource in steps, and its loss."""
+"""The result of a trial: its number, the resource in steps, and its loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Suggestion:
         level: Resource at the rung, in steps.
         config: Its configuration.
         group: The lowest number of the trials that are trained together; its own when it is trained alone.
-        parent: Of a new trial, the other trial whose checkpoint it begins from, and the level of the rung at which that
-            one was compared; None where it begins anew.
+        parent: The other trial whose checkpoint a new trial begins from, and the level of the rung at which that other
+            one was compared; None where the new trial begins anew.
     """
 
     trial: int
@@ -50,7 +50,7 @@ class Controller(Protocol):
 
     @property
     def finished(self) -> bool:
-        """Whether no decision will follow any more, once all results are in."""
+        """True where no decision will follow any more, once all results are in."""
 
     def decide(self, free: int) -> list[Suggestion]:
         """At most `free` groups of trials to train next, the trials of a group one after the other."""
@@ -60,7 +60,7 @@ class Controller(Protocol):
         """The number of the proposal that is wanted now, each one more than the last; None while none is."""
 
     def request(self) -> Request:
-        """What the proposal that is wanted is to be made from."""
+        """The inputs of the proposal that is wanted."""
 
     def accept(self, proposal: Proposal) -> None:
         """Takes the proposal that was wanted."""
@@ -75,7 +75,7 @@ class Controller(Protocol):
         """The checkpoints that trials begin from which are still to be started, in the form of `Suggestion.parent`."""
 
     def ahead(self, busy: Set[int]) -> int:
-        """How many groups may be trained now or soon beside those that were given out, at most `MOST_AHEAD`.
+        """Number of groups that may be trained now or soon beside those that were given out, at most `MOST_AHEAD`.
 
         Args:
             busy: The trials that were given out.

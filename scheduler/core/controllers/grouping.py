@@ -1,4 +1,4 @@
-"""Which trials are trained together: a partition that depends on nothing but their configurations."""
+"""The trials that are trained together: a partition that depends on nothing but their configurations."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ _Placed = tuple[tuple[float, ...], int]
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """What trials must have in common to be trained together, and how many of them are.
+    """The conditions for trials to be trained together, and the number of them that are.
 
     Attributes:
         size: The most trials of a group, at least 1; 1 trains every trial alone.

@@ -51,8 +51,8 @@ class HalvingController:
         space: The search space.
         brackets: The schedule, from `schedule()`.
         sampler: Chooses each bracket's points, and says when they can be chosen.
-        grouping: Which trials are trained together. Groups never depend on who is free: where they hold more than one
-            trial, promotions wait until all results of the wave at that level are in.
+        grouping: The rule by which trials are trained together. Groups never depend on who is free: where they hold
+            more than one trial, promotions wait until all results of the wave at that level are in.
         initial: The configurations of the first trials, whose points the sampler has.
     """
 
@@ -111,7 +111,7 @@ class HalvingController:
 
     @property
     def finished(self) -> bool:
-        """Whether every bracket of the schedule has been opened and is finished."""
+        """True where every bracket of the schedule has been opened and is finished."""
         return not self._coming and self._finished == len(self._brackets)
 
     @property
@@ -123,7 +123,7 @@ class HalvingController:
         return upcoming.number if self._sampler.wants(upcoming) else None
 
     def request(self) -> Request:
-        """What the proposal that is wanted is to be made from."""
+        """The inputs of the proposal that is wanted."""
         return self._sampler.request(self._upcoming())
 
     def accept(self, proposal: Proposal) -> None:
@@ -283,7 +283,7 @@ class HalvingController:
         return plans
 
     def _joins(self, plans: Sequence[BracketPlan], plan: BracketPlan) -> bool:
-        """Whether a bracket opens in the wave of those before it."""
+        """True where a bracket opens in the wave of those before it."""
         size = self._grouping.size
         full = size == 1 or sum(plan.trials for plan in plans) >= _WAVE_GROUPS * size
         return not full and self._sampler.together([*plans, plan])

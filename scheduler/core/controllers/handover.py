@@ -21,7 +21,7 @@ from .schedule import BracketPlan
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """What follows a change.
+    """The consequences of a change.
 
     Attributes:
         controller: The controller that goes on.
@@ -45,7 +45,7 @@ def hand_over(controller: Controller, change: SearchChange, rows: Sequence[Trial
 
     Args:
         controller: The controller so far.
-        change: What changes.
+        change: The change to the search.
         rows: The table of trials; nothing is being trained.
         proposal: The number of the first proposal that was not made yet.
     """

@@ -36,7 +36,7 @@ class Initial:
 
 
 NO_INITIAL = Initial(np.empty((0, 0)), ())
-"""Where a search begins with its design."""
+"""No initial trials: the search begins with its design."""
 
 
 def complete(space: SearchSpace, given: Sequence[Mapping[str, Value]], design: Design) -> Initial:
@@ -81,7 +81,7 @@ def _with_values(space: SearchSpace, config: Mapping[str, Value], unit: Points) 
 
 
 def _is_complete(space: SearchSpace, config: Mapping[str, Value], unit: Points) -> bool:
-    """Whether nothing of the configurations at these points is drawn."""
+    """True where nothing of the configurations at these points is drawn."""
     return all(name in config or space.domains[name].is_constant for name in space.decode(unit[:1])[0])
 
 
@@ -115,12 +115,12 @@ class InitialSampler:
         return None if others is None else np.concatenate([own, others])
 
     def wants(self, upcoming: NextBracket) -> bool:
-        """Whether the sampler wants a proposal for what is not initial."""
+        """True where the sampler wants a proposal for what is not initial."""
         rest = self._rest(upcoming)
         return rest.n > 0 and self._sampler.wants(rest)
 
     def request(self, upcoming: NextBracket) -> Request:
-        """What the sampler wants."""
+        """The sampler's request."""
         return self._sampler.request(self._rest(upcoming))
 
     def accept(self, proposal: Proposal) -> None:

@@ -33,7 +33,7 @@ ControllerName = Literal["coarse_to_fine", "hyperband", "asha", "random", "grid"
 _RANDOM_BRACKET = 64
 """Trials that random search draws at a time; a number of convenience, since nothing is compared."""
 PIPELINE = 3
-"""Where nobody says how far brackets run ahead: a few workers stay busy, and one finds no less (docs/search.md)."""
+"""The pipeline where nobody says another number: a few workers stay busy, and one finds no less (docs/search.md)."""
 _EXPLORE = 0.2
 
 GRID_POINTS = 5
@@ -42,21 +42,21 @@ GRID_POINTS = 5
 
 @dataclass(frozen=True, slots=True)
 class SearchConfig:
-    """What a controller is made for.
+    """The search that a controller is made for.
 
     Attributes:
         space: The search space.
-        resource: What a trial may consume.
-        budget: What the sweep may spend.
+        resource: The resource that a trial may consume.
+        budget: The budget that the sweep may spend.
         seed: The sweep's seed.
         controller: The controller's name.
         learns: Whether points are chosen from results.
-        pipeline: How far brackets run ahead of the results that they see, at least 1: `ProposalSampler`. Without
-            learning brackets open whenever a worker is free.
+        pipeline: The distance by which brackets run ahead of the results that they see, at least 1: `ProposalSampler`.
+            Without learning brackets open whenever a worker is free.
         prior: Results of earlier sweeps, to learn from; none if None.
-        own: How many of these, the last ones, are of trials of this sweep.
+        own: Number of these that are of trials of this sweep; they are the last ones.
         points: Grid points of each continuous hyperparameter, at least 1.
-        grouping: Which trials are trained together.
+        grouping: The rule by which trials are trained together.
         initial: Values that the first trials have; what one of them lacks is drawn.
     """
 
@@ -75,12 +75,12 @@ class SearchConfig:
 
     @property
     def waits(self) -> bool:
-        """Whether brackets wait for the results of earlier ones."""
+        """True where brackets wait for the results of earlier ones."""
         return self.learns and CONTROLLERS[self.controller].waits
 
     @property
     def exploration(self) -> ExplorationPolicy | None:
-        """How points follow from results; None where they do not."""
+        """The policy by which points follow from results; None where they do not."""
         if not self.learns:
             return None
         prior = Observations.empty(self.space.dimensions) if self.prior is None else self.prior
@@ -102,7 +102,7 @@ class ControllerKind:
         learns: Whether points are chosen from results where nobody says what chooses them.
         waits: Whether brackets wait for the results of earlier ones where points are chosen from results.
         bounded: Whether it ends without a budget.
-        points: Where its points lie, in words, where no results change them; None where something may propose them.
+        points: The place of its points, in words, where no results change them; None where something may propose them.
         alone: Why its trials cannot be trained together, in words; None where they can.
         settings: The settings of the spec's `controller` that it has.
     """
@@ -245,7 +245,7 @@ def rebudget(controller: Controller, search: SearchConfig) -> bool:
 
 
 def pipeline_of(search: SearchConfig) -> int:
-    """How far brackets run ahead of the results that they see.
+    """The distance by which brackets run ahead of the results that they see.
 
     Where trials are trained together, two brackets of `coarse_to_fine` open at once, one of each kind: larger groups
     would gain less than is lost by what they do not see.

@@ -12,7 +12,7 @@ from .registry import SearchConfig
 
 @dataclass(frozen=True, slots=True)
 class SearchChange:
-    """What a sweep goes on with.
+    """A change of the search that a sweep goes on with.
 
     Attributes:
         before: The search so far.
@@ -28,17 +28,17 @@ class SearchChange:
 
     @property
     def nothing(self) -> bool:
-        """Whether decisions are made as before."""
+        """True where decisions are made as before."""
         return self.restated is None and _alike(self.before, self.after)
 
     @property
     def budget_alone(self) -> bool:
-        """Whether nothing but the budget changes."""
+        """True where nothing but the budget changes."""
         return self.restated is None and _alike(self.before, replace(self.after, budget=self.before.budget))
 
     @property
     def ends_all(self) -> bool:
-        """Whether no open bracket can be finished as it was begun."""
+        """True where no open bracket can be finished as it was begun."""
         return self.restated is not None or self.before.resource.max != self.after.resource.max
 
 
@@ -48,7 +48,7 @@ def _alike(one: SearchConfig, other: SearchConfig) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RungValue:
-    """What a trial's metric was at a rung.
+    """The metric of a trial at a rung.
 
     Attributes:
         rung: The rung's index.
@@ -68,10 +68,10 @@ class SpecRevision:
     """Everything of an edited spec that decisions depend on.
 
     Attributes:
-        change: How the search changes.
+        change: The change to the search.
         mode: Whether the metric is minimised or maximised from now on.
-        max_failures: How often a trial's work is started again after a failure, at least 0.
-        values: Where the metric or its mode is another one, the values at the rungs of each trial; else None.
+        max_failures: Number of times that a trial's work is started again after a failure, at least 0.
+        values: The values at the rungs of each trial, where the metric or its mode is another one; else None.
     """
 
     change: SearchChange

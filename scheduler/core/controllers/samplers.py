@@ -22,7 +22,7 @@ class NextBracket:
 
     Attributes:
         number: Its number.
-        n: How many points it needs, at least 1.
+        n: Number of points that it needs, at least 1.
         first_trial: Number of its first trial.
         brackets: The brackets that have been opened, in order.
         waiting: Points of the brackets between those and this one, which open with it.
@@ -39,16 +39,16 @@ class BracketSampler(Protocol):
     """Chooses points for one bracket after the other."""
 
     def together(self, plans: Sequence[BracketPlan]) -> bool:
-        """Whether consecutive brackets may open at once: none of them sees a result of another."""
+        """True where consecutive brackets may open at once: none of them sees a result of another."""
 
     def points(self, upcoming: NextBracket) -> Points | None:
         """The bracket's points, once; None while results or a proposal are missing."""
 
     def wants(self, upcoming: NextBracket) -> bool:
-        """Whether all results are in that a proposal for the bracket depends on, and the proposal is not."""
+        """True where all results that a proposal for the bracket depends on are in, but not the proposal itself."""
 
     def request(self, upcoming: NextBracket) -> Request:
-        """What the proposal is to be made from, where one is wanted."""
+        """The inputs of the proposal, where one is wanted."""
 
     def accept(self, proposal: Proposal) -> None:
         """Takes the proposal that was wanted."""
@@ -102,7 +102,7 @@ class ProposalSampler:
     Args:
         space: The search space.
         design: The sequence of points as long as there are few results, and of the share that stays global.
-        exploration: How other points follow from results.
+        exploration: The policy by which other points follow from results.
         pipeline: At least 1.
     """
 
@@ -112,14 +112,14 @@ class ProposalSampler:
         self._parts: dict[tuple[int, int], Observations] = {}
         """The results of each rung of each bracket, once they are complete and seen."""
         self._seen: tuple[int, Observations] | None = None
-        """What the bracket of a number sees, once all of it is there."""
+        """The results that the bracket of a number sees, once all of them are there."""
         self._drawn: Points | None = None
         """The global points of the next bracket, once they are drawn."""
         self._proposal: Proposal | None = None
         self._region: Region | None = None
 
     def together(self, plans: Sequence[BracketPlan]) -> bool:
-        """Whether the pipeline is long enough for the last of these not to see the lowest rung of another."""
+        """True where the pipeline is long enough for the last of these not to see the lowest rung of another."""
         last = len(plans) - 1
         return all(last - place + len(plan.levels) - 1 < self._pipeline for place, plan in enumerate(plans[:-1]))
 
@@ -140,14 +140,14 @@ class ProposalSampler:
         return np.concatenate([part for part in parts if len(part)])
 
     def wants(self, upcoming: NextBracket) -> bool:
-        """Whether all results that the bracket sees are in and are enough to learn from."""
+        """True where all results that the bracket sees are in and are enough to learn from."""
         if self._proposal is not None:
             return False
         seen = self._observations(upcoming)
         return seen is not None and self._learns(upcoming, seen)
 
     def request(self, upcoming: NextBracket) -> Request:
-        """What the bracket sees, and the points whose results it does not see at all."""
+        """The results that the bracket sees, and the points whose results it does not see at all."""
         seen, drawn = self._observations(upcoming), self._global(upcoming)
         assert seen is not None, "asked only where a proposal is wanted"
         unseen = [bracket.points for bracket in upcoming.brackets if not self._sees(upcoming.number, bracket, 0)]

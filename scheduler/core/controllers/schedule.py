@@ -1,4 +1,4 @@
-"""Which brackets a sweep runs: how wide each is, at which resources it compares, and where the budget ends it.
+"""The brackets that a sweep runs: the width of each, the resources at which it compares, and where the budget ends it.
 
 A bracket of kind s starts n trials at resource R / eta**s and keeps 1/eta of them at each rung (Hyperband: Li et al.,
 JMLR 18 (2018), algorithm 1). Everything here is arithmetic on the spec: no result of a trial changes a schedule, so the
@@ -12,13 +12,13 @@ from itertools import cycle, repeat
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What a trial may consume, in whole steps of `unit`.
+    """The resource that a trial may consume, in whole steps of `unit`.
 
     Attributes:
         min: The lowest rung at which trials may be compared, at least 1.
         max: The full resource R of a trial, at least `min`.
         eta: The reduction factor, at least 2.
-        unit: What a step is called.
+        unit: The name of a step.
     """
 
     min: int
@@ -41,7 +41,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a sweep may spend; None is no limit. It ends at the first limit that it meets.
+    """The limits of a sweep's spending; None is no limit. The sweep ends at the first limit that it meets.
 
     Attributes:
         trials: Number of trials.
@@ -52,7 +52,7 @@ class Budget:
     resource: int | None = None
 
     def less(self, *brackets: "BracketPlan") -> "Budget":
-        """What is left after brackets; less than nothing where they need more."""
+        """The budget that is left after brackets; less than nothing where they need more."""
         return Budget(
             None if self.trials is None else self.trials - sum(bracket.trials for bracket in brackets),
             None if self.resource is None else self.resource - sum(bracket.cost for bracket in brackets),
@@ -60,7 +60,7 @@ class Budget:
 
     @property
     def overdrawn(self) -> bool:
-        """Whether less than nothing is left."""
+        """True where less than nothing is left."""
         return (self.trials or 0) < 0 or (self.resource or 0) < 0
 
 

@@ -1,4 +1,4 @@
-"""How many workers of each kind a sweep should have: what its work asks for, and what there is room for."""
+"""The number of workers of each kind that a sweep should have: what its work asks for, and what there is room for."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ class Node:
 
     Attributes:
         name: Its id.
-        total: What it has, by Ray's names: `CPU`, `GPU`, `memory` in bytes.
-        free: What of it is free.
+        total: The resources that it has, by Ray's names: `CPU`, `GPU`, `memory` in bytes.
+        free: The part of them that is free.
         labels: Its labels.
     """
 
@@ -29,11 +29,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class WorkerTargets:
-    """How many workers of each kind there should be.
+    """The number of workers of each kind that there should be.
 
     Attributes:
-        wanted: Where there is room for them.
-        asked: For which room should be made.
+        wanted: The number where there is room for them.
+        asked: The number for which room should be made.
     """
 
     wanted: tuple[int, ...]
@@ -49,9 +49,9 @@ def expected(
 
     Args:
         known: The groups that have been given out.
-        rest: How many more there could be.
+        rest: Number of further groups that there could be.
         seen: All groups so far.
-        kinds: How many kinds there are.
+        kinds: Number of kinds that there are.
     """
     count = sum(seen.values())
     share: dict[KindIndices, float] = {(kind,): 1 / (count + 1) for kind in range(kinds)}
@@ -65,7 +65,7 @@ def expected(
 def worker_targets(
     kinds: Sequence[WorkerKind], classes: Mapping[KindIndices, int], ready: Sequence[int]
 ) -> WorkerTargets:
-    """How many workers of each kind certain groups need.
+    """The number of workers of each kind that certain groups need.
 
     A kind is wanted for what earlier kinds' workers that are there leave; it is asked for only for what earlier kinds
     will leave once all of their workers are there.
@@ -73,7 +73,7 @@ def worker_targets(
     Args:
         kinds: The kinds of workers.
         classes: Groups by the kinds that suit them.
-        ready: How many workers of each kind are there.
+        ready: Number of workers of each kind that are there.
     """
     most = [inf if kind.count is None else kind.count for kind in kinds]
     asked, _ = _allocate(classes, most)
@@ -100,12 +100,12 @@ def _allocate(classes: Mapping[KindIndices, int], most: Sequence[float]) -> tupl
 def additions(
     kinds: Sequence[WorkerKind], wanted: Sequence[int], have: Sequence[int], nodes: Sequence[Node]
 ) -> list[int]:
-    """How many workers of each kind to start now: no more than there is room for, in turns.
+    """The number of workers of each kind to start now: no more than there is room for, in turns.
 
     Args:
         kinds: The kinds of workers.
-        wanted: How many of each there should be.
-        have: How many of each there are or will be, those that have no place yet among them.
+        wanted: Number of each that there should be.
+        have: Number of each that there are or will be, those that have no place yet among them.
         nodes: The nodes, whose free room nobody else will take.
     """
     free = [dict(node.free) for node in nodes]
@@ -122,7 +122,7 @@ def additions(
 
 
 def fits(kind: WorkerKind, nodes: Sequence[Node]) -> bool:
-    """Whether there is free room for one more worker of a kind."""
+    """True where there is free room for one more worker of a kind."""
     return _reserve_room(kind, nodes, [dict(node.free) for node in nodes])
 
 
@@ -139,7 +139,7 @@ def taken_from(nodes: Sequence[Node], name: str, kind: WorkerKind, workers: int 
 def workers_to_evict(
     kind: WorkerKind, idle: Sequence[tuple[str | None, WorkerKind]], nodes: Sequence[Node]
 ) -> list[int] | None:
-    """Which idle workers of one node to end so that one of another kind fits; None where it cannot be.
+    """The idle workers of one node to end so that one of another kind fits; None where it cannot be.
 
     Args:
         kind: The kind that has no room.
@@ -165,12 +165,12 @@ def workers_to_evict(
 
 
 def could_fit(kind: WorkerKind, nodes: Sequence[Node]) -> bool:
-    """Whether there would be room for a worker of a kind if nothing else ran."""
+    """True where there would be room for a worker of a kind if nothing else ran."""
     return _reserve_room(kind, nodes, [dict(node.total) for node in nodes])
 
 
 def most_on_a_node(kind: WorkerKind, nodes: Sequence[Node]) -> float:
-    """How many processes of the workers of a kind could share one node."""
+    """The most processes of the workers of a kind that could share one node."""
     there = [node for node in nodes if has_labels(kind.labels, node.labels)]
     counts = [min(int(node.total.get(name, 0) / need + _ROUNDING) for name, need in kind.needs.items())
               for node in there]  # fmt: skip
@@ -178,7 +178,7 @@ def most_on_a_node(kind: WorkerKind, nodes: Sequence[Node]) -> float:
 
 
 def has_labels(selectors: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-    """Whether labels are what selectors of Ray ask for: `H100`, `!H100`, `in(H100,A100)`, `!in(H100,A100)`."""
+    """True where labels are what selectors of Ray ask for: `H100`, `!H100`, `in(H100,A100)`, `!in(H100,A100)`."""
     return all(_selects(selector, labels.get(name)) for name, selector in selectors.items())
 
 
@@ -210,12 +210,12 @@ def _is_room(kind: WorkerKind, node: Node, free: Mapping[str, float]) -> bool:
 
 
 def lack_sentence(kind: WorkerKind, have: int, wanted: int, nodes: Sequence[Node]) -> str:
-    """What the cluster has not got for workers of a kind.
+    """A sentence on what the cluster has not got for workers of a kind.
 
     Args:
         kind: The kind.
-        have: How many of them have a place.
-        wanted: How many there should be.
+        have: Number of them that have a place.
+        wanted: Number of them that there should be.
         nodes: The nodes of the cluster.
     """
     cpus, gpus = (sum(node.total.get(name, 0) for node in nodes) for name in ("CPU", "GPU"))

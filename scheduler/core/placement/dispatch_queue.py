@@ -1,4 +1,4 @@
-"""Which worker gets which group of trials, and the groups that wait because no worker that suits them has room."""
+"""The worker that gets each group of trials, and the groups that wait because no worker that suits them has room."""
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ class DispatchQueue:
 
     Attributes:
         home: The worker in whose memory a trial was last.
-        seen: How many groups there were so far that certain kinds of workers suit.
+        seen: Number of groups so far that certain kinds of workers suit.
     """
 
     home: dict[int, int] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class DispatchQueue:
 
     @property
     def waiting(self) -> Mapping[KindIndices, int]:
-        """How many groups wait, by the kinds of workers that suit them."""
+        """Number of groups that wait, by the kinds of workers that suit them."""
         return {kinds: len(groups) for kinds, groups in self._waiting.items() if groups}
 
     def add(self, group: Group, kinds: KindIndices) -> None:
@@ -96,7 +96,10 @@ class DispatchQueue:
         self.seen[kinds] += 1
 
     def room(self, loads: Sequence[WorkerLoad]) -> int:
-        """How many more groups may be taken: as many as workers have room for, and not too many that have to wait."""
+        """Number of further groups that may be taken.
+
+        They are as many as workers have room for, and not too many that have to wait.
+        """
         return max(0, min(sum(load.room for load in loads), _LEAST + _PER_WORKER * len(loads) - len(self)))
 
     def place(self, loads: Sequence[WorkerLoad]) -> list[Placement]:

@@ -1,4 +1,4 @@
-"""Which workers may train a trial: kinds of workers, and what each of them takes."""
+"""The workers that may train a trial: kinds of workers, and what each of them takes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,10 +19,10 @@ class WorkerKind:
         cpu: CPUs of each process, above 0.
         gpu: GPUs of each process, at least 0; a fraction shares one.
         memory: Bytes of memory of each process that are set aside; none in particular if None.
-        labels: What the labels of a node must be, as Ray's selectors: `H100`, `!H100`, `in(H100,A100)`.
+        labels: The conditions on the labels of a node, as Ray's selectors: `H100`, `!H100`, `in(H100,A100)`.
         processes: Processes that train a trial together, at least 1.
         when: The trials that it takes.
-        count: How many there are, at least 1; None for as many as there is room and work for.
+        count: Number of them, at least 1; None for as many as there is room and work for.
         warm: Trials that each keeps in memory, at least 0.
     """
 
@@ -37,13 +37,13 @@ class WorkerKind:
 
     @property
     def needs(self) -> dict[str, float]:
-        """What each process takes of a node, by Ray's names."""
+        """The resources that each process takes of a node, by Ray's names."""
         needs = {"CPU": self.cpu, "GPU": self.gpu, "memory": self.memory or 0}
         return {name: need for name, need in needs.items() if need}
 
 
 def suits(when: When, config: Mapping[str, Value]) -> bool:
-    """Whether a configuration has the values that are asked for; an inactive hyperparameter has none."""
+    """True where a configuration has the values that are asked for; an inactive hyperparameter has none."""
     return all(name in config and _is_among(config[name], values) for name, values in when.items())
 
 

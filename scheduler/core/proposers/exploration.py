@@ -1,4 +1,4 @@
-"""How proposals follow from results: when there are enough of them, and what stays independent of them."""
+"""The way in which proposals follow from results: when there are enough of them, and what stays independent of them."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,13 @@ was .39 then, and is .32.
 
 @dataclass(frozen=True, slots=True)
 class ExplorationPolicy:
-    """What a controller that learns needs to know.
+    """The inputs of a controller that learns.
 
     Attributes:
         explore: The share of all trials that stays global, so that no zoom is a trap; in [0, 1).
         prior: Results of earlier sweeps.
         enough: Finite results from which proposals are made, at least 1.
-        own: How many results of `prior`, the last ones, are of trials of this sweep.
+        own: Number of results of `prior` that are of trials of this sweep; they are the last ones.
     """
 
     explore: float
@@ -30,13 +30,13 @@ class ExplorationPolicy:
 
     @property
     def earlier(self) -> int:
-        """How many results of `prior`, the first ones, are of other sweeps."""
+        """Number of results of `prior` that are of other sweeps; they are the first ones."""
         return len(self.prior) - self.own
 
     def global_count(self, first: int, n: int) -> int:
-        """How many of n trials from number `first` are global: the share of all up to the last, less those before."""
+        """Number of global trials among n from number `first`: the share of all up to the last, less those before."""
         return int((first + n) * self.explore) - int(first * self.explore)
 
     def global_beside(self, proposed: int) -> int:
-        """How many trials are global beside so many proposed ones, so that they are the same share of both together."""
+        """Number of global trials beside so many proposed ones, so that they are the same share of both together."""
         return int(proposed * self.explore / (1 - self.explore))

@@ -34,11 +34,11 @@ class MixedMatern(NormalizedKernelMixin, Kernel):  # type: ignore[misc]
 
     @property
     def hyperparameter_length_scale(self) -> Any:
-        """What is fitted, with its bounds."""
+        """The parameter that is fitted, with its bounds."""
         return Hyperparameter("length_scale", "numeric", (0.03, 100.0), len(self.length_scale))
 
     def is_stationary(self) -> bool:
-        """Whether it depends on the difference of two points only: not where some are inactive."""
+        """True where it depends on the difference of two points only: not where some are inactive."""
         return False
 
     def __call__(self, X: Floats, Y: Floats | None = None, eval_gradient: bool = False) -> Floats:  # noqa: N803
@@ -78,7 +78,7 @@ def squared_differences(x: Floats, y: Floats, options: tuple[int, ...]) -> Float
 
 
 NOISE = 0.02
-"""Where the prior of the noise's variance is centred; that of all observed values together is 1."""
+"""The centre of the prior of the noise's variance; the variance of all observed values together is 1."""
 _JITTER = 1e-8
 _STOP = {"maxiter": 40, "ftol": 1e-6}
 

@@ -32,9 +32,9 @@ class KrigingBeliever:
 
     Args:
         surrogate: The model.
-        posterior: What it says of the candidates and, after them, of the pending points.
+        posterior: Its posterior at the candidates and, after them, at the pending points.
         best: The score to improve on.
-        pending: How many points at the end of `posterior` are pending.
+        pending: Number of points at the end of `posterior` that are pending.
     """
 
     def __init__(self, surrogate: Surrogate, posterior: Posterior, best: float, pending: int = 0) -> None:
@@ -42,7 +42,7 @@ class KrigingBeliever:
         self._variance = posterior.variance.copy()
         self._free = np.arange(len(posterior.mean)) < len(posterior.mean) - pending
         self._learnt: list[Floats] = []
-        """Of each point that is assumed, how it moves every other: float64 [m]."""
+        """The shift of every other point by each point that is assumed: float64 [m]."""
         for row in np.flatnonzero(~self._free):
             self._assume(int(row))
 
@@ -128,7 +128,7 @@ class SpaceCandidates:
 
 
 _BEST = 10
-"""Of the points that were tried, how many are looked around."""
+"""Number of tried points that are looked around."""
 _AMONG = 400
 """Candidates among which the optimum is drawn, beside the points that were tried."""
 _DRAWS = 100
@@ -142,7 +142,7 @@ class ModelProposer:
         space: The search space.
         full: The full resource, in steps.
         seed: The sweep's seed.
-        candidates: Where the points come from; anywhere in the space if None.
+        candidates: The source of the points; anywhere in the space if None.
     """
 
     space: SearchSpace
@@ -167,7 +167,7 @@ class ModelProposer:
         return Proposal(request.number, points, self._insight(request, surrogate, optima))
 
     def _insight(self, request: Request, surrogate: Surrogate, optima: Points) -> Insight:
-        """Where the likely optima are, what changed, and what matters."""
+        """The region of the likely optima, what changed, and what matters."""
         region = Region.holding(self.space, optima)
         change = changes(self.space, request.region or Region.whole(self.space), region)
         reason = f"{change}: the likely optima by {len(request.observations):,} results"

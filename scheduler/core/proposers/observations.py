@@ -1,4 +1,4 @@
-"""What trials came to at their rungs, in columns: what a model of the search space learns from."""
+"""The results of trials at their rungs, in columns: what a model of the search space learns from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

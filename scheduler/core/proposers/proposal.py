@@ -19,16 +19,16 @@ Points = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a proposal is to be made from; it depends on the spec and on results, never on the clock or the workers.
+    """The inputs of a proposal; they depend on the spec and on results, never on the clock or the workers.
 
     Attributes:
         number: The number of the proposal, from 0; where brackets are proposed, the bracket's.
-        n: How many points are wanted, at least 1.
+        n: Number of points that are wanted, at least 1.
         observations: The results so far.
         pending: float64 [m, d], points whose results are not known yet.
         region: The region of the proposal before; None before the first.
-        earlier: How many of the observations, the first ones, are those of an earlier sweep, in which nothing counts as
-            tried here.
+        earlier: Number of the observations, the first ones, that are those of an earlier sweep, in which nothing counts
+            as tried here.
     """
 
     number: int
@@ -46,12 +46,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """What was learnt on the way to a proposal.
+    """The knowledge that was gained on the way to a proposal.
 
     Attributes:
-        region: Where the likely optima are.
-        change: What changed in the region since the proposal before, and why, in one sentence.
-        shares: Of each hyperparameter, the share of the metric's variation that it accounts for; they sum to 1.
+        region: The region of the likely optima.
+        change: The change of the region since the proposal before, and its reason, in one sentence.
+        shares: The share of the metric's variation that each hyperparameter accounts for; they sum to 1.
     """
 
     region: Region
@@ -66,7 +66,7 @@ class Proposal:
     Attributes:
         number: The request's number.
         points: float64 [n, d] points in the unit cube; NaN where a hyperparameter is inactive.
-        insight: What was learnt, by a proposer that models the results.
+        insight: The knowledge that was gained, by a proposer that models the results.
         seconds: Time that it took to make.
     """
 

@@ -21,7 +21,7 @@ _CHANGED = 1.3
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where one hyperparameter's likely best values are.
+    """The likely best values of one hyperparameter.
 
     Attributes:
         share: The part of its domain that this is, in [0, 1], on its own scale; 0 for one number of a continuous range.
@@ -37,7 +37,7 @@ class Span:
 
     @property
     def is_wide(self) -> bool:
-        """Whether it is most of the domain."""
+        """True where it is most of the domain."""
         return self.share > _WIDE
 
 
@@ -74,7 +74,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How a region differs from the one before.
+    """The differences of a region from the one before.
 
     Attributes:
         zoomed: Hyperparameters whose span became narrower.
@@ -92,7 +92,7 @@ class Changes:
 
 
 def changes(space: SearchSpace, before: Region, after: Region) -> Changes:
-    """What a new region changes, hyperparameter by hyperparameter."""
+    """The changes that a new region makes, hyperparameter by hyperparameter."""
     kinds = {name: _change(space.domains[name], before.spans[name], span) for name, span in after.spans.items()}
     return Changes(*(tuple(name for name, kind in kinds.items() if kind == which) for which in ("z", "w", "m")))
 

@@ -1,4 +1,4 @@
-"""How much each hyperparameter matters, by a model of the metric."""
+"""The importance of each hyperparameter, by a model of the metric."""
 
 from collections.abc import Callable
 

@@ -27,8 +27,8 @@ class Transferred:
     """An earlier configuration in a search space.
 
     Attributes:
-        configs: What it is there; several where values are not known, none where it does not fit.
-        reason: Where it does not fit, the hyperparameter that is the reason, or `CONSTRAINTS`.
+        configs: The configurations that it is there; several where values are not known, none where it does not fit.
+        reason: The hyperparameter that is the reason where it does not fit, or `CONSTRAINTS`.
     """
 
     configs: Sequence[Mapping[str, Value]]
@@ -36,7 +36,7 @@ class Transferred:
 
 
 class Transfer:
-    """How earlier configurations are read in a space, which may be narrower, wider, or have other names.
+    """Reads earlier configurations in a space, which may be narrower, wider, or have other names.
 
     - A name that the space lacks is ignored.
     - A value outside its domain, a name that is active in only one of the two, another constant, or a constraint that

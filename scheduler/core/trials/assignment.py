@@ -24,7 +24,7 @@ class Assignment:
         start: Steps already trained.
         stop: Steps trained when the assignment is done; greater than `start`.
         group: The lowest number of the trials that are trained together; the trial's own when it is trained alone.
-        attempt: How often the trial's work was started again after a failure.
+        attempt: Number of times that the trial's work was started again after a failure.
         reported: Steps whose reports are already in the results; a report up to here is not made again.
         elapsed_s: Seconds of training before this assignment.
         parent: The checkpoint that the trial begins from while it has none of its own; None where it begins anew.
@@ -50,7 +50,7 @@ class Assignment:
 
     @property
     def is_first(self) -> bool:
-        """Whether nothing of the trial was trained before it."""
+        """True where nothing of the trial was trained before it."""
         return self.start == self.begin and self.attempt == 0
 
 
@@ -60,7 +60,7 @@ def split_groups(assignments: Iterable[Assignment]) -> list[list[Assignment]]:
 
 
 class OutcomeStatus(str, Enum):
-    """How an assignment ended."""
+    """The way in which an assignment ended."""
 
     COMPLETED = "completed"
     """The trial reached the rung, or ended by itself before it."""
@@ -75,7 +75,7 @@ class OutcomeStatus(str, Enum):
 
 
 class ErrorAction(str, Enum):
-    """What is done about a failure."""
+    """The action that is taken about a failure."""
 
     RETRY = "retry"
     """The work is started again, as often as `max_failures` allows."""
@@ -89,20 +89,20 @@ class ErrorAction(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an assignment.
+    """The outcome of an assignment.
 
     Attributes:
         trial: The trial's number.
         rung: The assignment's rung.
         attempt: The assignment's attempt; an outcome of a superseded attempt is ignored.
-        status: How it ended.
+        status: The way in which it ended.
         step: The last step trained.
         value: The metric at `step`; None unless the status is COMPLETED.
         lowest: The lowest value of the metric that the trial reported up to `step`; `value` where nobody says.
         highest: The highest; likewise.
         elapsed_s: Seconds of training in this assignment.
         error: The traceback or the reason, for DIVERGED, FAILED and PREEMPTED.
-        action: What the first rule that matches a failure says; None where none does.
+        action: The action by the first rule that matches a failure; None where none does.
     """
 
     trial: int
@@ -141,7 +141,7 @@ class ErrorRule:
 
     Attributes:
         match: A regular expression that is searched.
-        action: What is done where it is found.
+        action: The action that is taken where it is found.
     """
 
     match: str
@@ -149,11 +149,11 @@ class ErrorRule:
 
 
 def decide(rules: Iterable[ErrorRule], *texts: str) -> ErrorAction | None:
-    """What the first rule that matches says; None where none does.
+    """The action by the first rule that matches; None where none does.
 
     Args:
         rules: The rules, in order.
-        texts: What is searched: the error, and what was printed.
+        texts: The texts that are searched: the error, and what was printed.
     """
     found = (rule.action for rule in rules if any(re.search(rule.match, text) for text in texts))
     return next(found, None)

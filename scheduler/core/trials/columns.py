@@ -10,6 +10,6 @@ RESERVED = frozenset({*REPORT_COLUMNS, EXTRA})
 
 
 def is_reserved(metric: str) -> bool:
-    """Whether a metric of this name cannot have a column of its own; upper and lower case count as the same."""
+    """True where a metric of this name cannot have a column of its own; upper and lower case count as the same."""
     name = metric.casefold()
     return name in RESERVED or name.startswith(CONFIG_PREFIX)

@@ -89,7 +89,7 @@ class CurveSegment(NamedTuple):
     Attributes:
         work: The assignment.
         begin: When its first step began, in seconds.
-        step_seconds: What a step takes.
+        step_seconds: Seconds that a step takes.
         values: float64 [n], the metric after each step that is to be reported, from the one after
             `max(work.start, work.reported)`.
     """

@@ -1,4 +1,4 @@
-"""Which checkpoints may go: all that no trial goes on from and that are not among the best, the worst first."""
+"""The checkpoints that may go: all that no trial goes on from and that are not among the best, the worst first."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -8,12 +8,12 @@ from .goal import Mode, sign_of
 from .trial import Parent, TrialRow
 
 KEEP = 5
-"""Of how many trials the checkpoints are kept where nobody says another number."""
+"""Number of trials whose checkpoints are kept where nobody says another number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Which checkpoints a person wants to keep.
+    """The checkpoints that a person wants to keep.
 
     Attributes:
         keep: The checkpoints of this many best trials are kept for good, at least 1; those of all trials if None.
@@ -26,7 +26,7 @@ class Retention:
 
     @property
     def everything(self) -> bool:
-        """Whether nothing ever goes."""
+        """True where nothing ever goes."""
         return self.keep is None and self.disk is None
 
 
@@ -47,7 +47,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a sweep stands, as far as it says what is still needed.
+    """The state of a sweep, as far as it says what is still needed.
 
     Attributes:
         rows: The table of trials; checkpoints of others are left alone.
@@ -66,7 +66,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Expendable:
-    """What may go.
+    """The checkpoints that may go.
 
     Attributes:
         checkpoints: The checkpoints to delete, in order.
@@ -84,9 +84,9 @@ def expendable(retention: Retention, stored: Sequence[Stored], standing: Standin
     the rest, those of the `keep` best trials stay as long as the limit allows.
 
     Args:
-        retention: What a person wants to keep.
+        retention: The checkpoints that a person wants to keep.
         stored: The checkpoints on the disk.
-        standing: Where the sweep stands.
+        standing: The state of the sweep.
     """
     rows = {row.trial: row for row in standing.rows}
     ranks = {row.trial: rank for rank, row in enumerate(_best_first(standing))}
@@ -125,7 +125,7 @@ def _best_first(standing: Standing) -> list[TrialRow]:
 
 
 def _starting_points(stored: Sequence[Stored], rows: Mapping[int, TrialRow], standing: Standing) -> set[Stored]:
-    """What the needed trials may have to start from.
+    """The checkpoints that the needed trials may have to start from.
 
     A trial is restored at its row's step. Between two rungs it is restored at the newest checkpoint up to which its
     reports are on the disk, and a later one becomes that when its reports are. While it has none at its row's step or

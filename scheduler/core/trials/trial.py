@@ -9,7 +9,7 @@ from ....search_spaces import Value
 
 
 class TrialState(str, Enum):
-    """Where a trial stands. The first three can still change."""
+    """The state of a trial. The first three can still change."""
 
     PENDING = "pending"
     """Waiting for a worker, for the first time or after a promotion."""
@@ -48,11 +48,11 @@ class TrialRow:
         trial: Number, from 0, in the order of creation.
         config: The configuration; names that are inactive are absent.
         seed: The trial's own seed, below 2**32.
-        state: Where the trial stands.
+        state: The state of the trial.
         bracket: Number of its bracket, from 0.
         rung: Index of the highest rung it reached, -1 before the first.
         step: Resource it was trained for, in steps; those up to its parent's checkpoint count.
-        attempt: How often its work was started again after a failure.
+        attempt: Number of times that its work was started again after a failure.
         value: The metric at `step`; None before the first rung, and when it failed or diverged.
         best_value: The best value at any rung.
         best_step: The step of `best_value`.
