@@ -43,7 +43,7 @@ class Checkpoint:
         trial: The trial's number.
         step: Steps trained.
         path: The directory to restore from.
-        meta: What the writer noted down with it.
+        meta: Notes that the writer stored with it.
         is_copy: Whether `path` is a copy on this machine, which `release` deletes.
     """
 
@@ -94,11 +94,11 @@ class Checkpoints:
         return cls(directory.checkpoints, directory.staging)
 
     def path(self, trial: int, step: int) -> Location:
-        """Where a trial's checkpoint at a step lies, whether or not it exists."""
+        """The path of a trial's checkpoint at a step, whether or not it exists."""
         return self.directory / str(trial) / str(step)
 
     def exists(self, trial: int, step: int) -> bool:
-        """Whether a trial has a checkpoint at a step, verified or not."""
+        """True where a trial has a checkpoint at a step, verified or not."""
         return (self.path(trial, step) / _MANIFEST).is_file()
 
     def steps(self, trial: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Where everything of a sweep lies: one directory, every path of it named once."""
+"""The directory that holds everything of a sweep, with every path of it named once."""
 
 import shutil
 from dataclasses import dataclass
@@ -51,12 +51,12 @@ class SweepDirectory:
 
     @property
     def regions(self) -> Location:
-        """What was learnt on the way to each proposal, `regions.parquet`."""
+        """The file of the insights gained on the way to each proposal, `regions.parquet`."""
         return self.path / "regions.parquet"
 
     @property
     def prior(self) -> Location:
-        """What the sweep uses of an earlier one's results, `prior.parquet`, where it starts from one."""
+        """The file of the results used from an earlier sweep, `prior.parquet`, where the sweep starts from one."""
         return self.path / "prior.parquet"
 
     @property

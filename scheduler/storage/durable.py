@@ -18,7 +18,7 @@ def write_file(path: Location, data: bytes | memoryview, staging: Location) -> N
     """Write a file, or replace it, in one atomic step.
 
     Args:
-        path: Where the file is to be; its folder exists.
+        path: The path that the file is to have; its folder exists.
         data: The whole content.
         staging: A folder on the same filesystem; an object store needs none.
     """
@@ -78,7 +78,7 @@ def list_files(folder: Location, suffix: str) -> list[Location]:
 
 
 def list_folder(folder: Location) -> list[Location]:
-    """What lies in a folder, by name; nothing where there is no folder."""
+    """The content of a folder, by name; nothing where there is no folder."""
     if isinstance(folder, ObjectPath):
         return list(folder.iterdir())
     return [*sorted(folder.iterdir())] if folder.is_dir() else []

@@ -36,7 +36,7 @@ class Journal:
     def __init__(self, sink: Sink, number: int, check: Callable[[], None]) -> None:
         self._sink, self._check = sink, check
         self._pending: tuple[Position, list[bytes]] = Position(number), []
-        """Where the committed lines end, and the events that follow them: one value, which Ctrl-C cannot split."""
+        """The end of the committed lines, and the events that follow them: one value, which Ctrl-C cannot split."""
         self._closed = False
 
     @classmethod
@@ -46,7 +46,7 @@ class Journal:
         Args:
             directory: The sweep's journal folder; made if it does not exist.
             check: Called before each commit; raises when this process must not write to the sweep any more.
-            runs: How many runs it has, where a `JournalReader` has just put them in order; looked up if None.
+            runs: Number of runs that it has, where a `JournalReader` has just put them in order; looked up if None.
         """
         make_directory(directory)
         number = 1 + (repair_last_run(directory) if runs is None else runs)
@@ -59,7 +59,7 @@ class Journal:
 
     @property
     def pending(self) -> bool:
-        """Whether events wait for a commit."""
+        """True where events wait for a commit."""
         return bool(self._pending[1])
 
     def append(self, event: Event) -> None:

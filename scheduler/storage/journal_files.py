@@ -74,7 +74,7 @@ def _joined(before: JournalFile, run: Location) -> JournalFile:
 
 
 def run_bytes(run: Location) -> bytes:
-    """What is in a run, one file after the other, as far as no file is missing."""
+    """The bytes of a run, one file after the other, as far as no file is missing."""
     return b"".join(content for _, content in _contents(run) if isinstance(content, bytes))
 
 
@@ -135,7 +135,7 @@ def join(folder: Location, data: bytes) -> None:
 
     Args:
         folder: The run's folder.
-        data: What is in its objects.
+        data: The content of its objects.
     """
     write_file(joined_file(folder), data, folder.parent)
     if isinstance(folder, ObjectPath):
@@ -152,7 +152,7 @@ def _contents(run: Location, skipped: int = 0) -> list[tuple[Location, bytes | s
 
     Args:
         run: The run's file or folder.
-        skipped: How many of a folder's objects are left out, the first ones.
+        skipped: Number of a folder's objects that are left out, the first ones.
     """
     if run.name.endswith(_SUFFIX):
         return [(run, run.read_bytes())]

@@ -27,8 +27,8 @@ class JournalFault:
     Attributes:
         path: The file that it is in.
         line: Its number in the file, from 1; None where the file is missing.
-        start: Where it begins, in bytes of the whole run.
-        reason: What is wrong with it.
+        start: Its beginning, in bytes of the whole run.
+        reason: The fault, in words.
         torn: Whether it is what a process leaves that is killed while it writes: a last line without its end.
     """
 
@@ -46,10 +46,10 @@ class JournalFile:
     Attributes:
         path: The file or folder.
         events: The events before the fault, or all.
-        starts: Where the line of each event begins, in bytes of the whole run.
-        fault: What is wrong with the line after them; None if nothing is.
-        counts: How many of the events are in which file, in order.
-        size: Where the line of the last event ends, in bytes of the whole run.
+        starts: The beginning of each event's line, in bytes of the whole run.
+        fault: The fault of the line after them; None if there is none.
+        counts: Number of the events that are in each file, in order.
+        size: The end of the last event's line, in bytes of the whole run.
         crc: The CRC-32 of all events.
     """
 
@@ -140,7 +140,7 @@ def _event(encoded: bytes) -> Event | str:
 
 
 def _at_end(rest: bytes, crc: int) -> tuple[str, bool]:
-    """What is wrong with bytes after the last line feed: torn, unless a whole line with other bytes after it."""
+    """The fault of bytes after the last line feed: torn, unless a whole line with other bytes after it."""
     place = _PREFIX_LENGTH
     while (end := rest.find(b"}", place)) >= 0:
         # Checksums add up over the stretches between braces, each of which could be the line's last.

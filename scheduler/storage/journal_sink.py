@@ -1,4 +1,4 @@
-"""Where an open journal's lines go: the end of a file, or an object a commit.
+"""The destination of an open journal's lines: the end of a file, or an object a commit.
 
 A write that has failed may be repeated: it begins where the journal says that the committed lines end, whatever the
 failed one has left, and with the same bytes.
@@ -24,7 +24,7 @@ _MOST_OBJECTS = 500
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where the committed lines of a journal end.
+    """The end of the committed lines of a journal.
 
     Attributes:
         run: The number of the run.
@@ -49,7 +49,7 @@ class FileSink:
         self._path = directory / file_name(number)
         self._descriptor: int | None = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
         self._size: int | None = 0
-        """Where the file ends; None while that is not known."""
+        """The end of the file; None while that is not known."""
         sync(directory)
 
     @property
@@ -58,7 +58,7 @@ class FileSink:
         return self._path
 
     def begin(self, position: Position) -> Position:
-        """Where the next write begins: where the last one ended."""
+        """The position of the next write: the end of the last one."""
         return position
 
     def write(self, position: Position, data: bytes, crc: int) -> Position:
@@ -68,7 +68,7 @@ class FileSink:
         flush a success, but bytes that are written anew are flushed anew.
 
         Args:
-            position: Where the committed lines end.
+            position: The end of the committed lines.
             data: The lines that follow.
             crc: The CRC-32 of all events up to their end.
 
@@ -126,7 +126,7 @@ class ObjectSink:
     def __init__(self, directory: ObjectPath, number: int) -> None:
         self._directory, self._number = directory, number
         self._objects: list[bytes] = []
-        """What was written to each object, or is tried to be."""
+        """The data that were written to each object, or are tried to be."""
 
     @property
     def path(self) -> Location:
@@ -134,7 +134,7 @@ class ObjectSink:
         return self._directory / folder_name(self._number)
 
     def begin(self, position: Position) -> Position:
-        """Where the next write begins: in another run where the objects are many, which are joined then."""
+        """The position of the next write: in another run where the objects are many, which are joined then."""
         if position.run == self._number and position.size == len(self._objects) >= _MOST_OBJECTS:
             self.end()
         return position if position.run == self._number else Position(self._number)
@@ -146,7 +146,7 @@ class ObjectSink:
         an upload that was given up may still arrive, and must not replace more than it is.
 
         Args:
-            position: Where the committed lines end.
+            position: The end of the committed lines.
             data: The lines that follow.
             crc: The CRC-32 of all events up to their end.
 

@@ -25,7 +25,7 @@ _logger = logging.getLogger(__name__)
 _RENEW_S = 5.0
 _DEAD_S = 30.0
 _WATCH_S = 12.0
-"""How long a lease that looks dead is watched before it is taken: clocks of two machines may differ."""
+"""Seconds that a lease that looks dead is watched before it is taken: clocks of two machines may differ."""
 _SETTLE_S = 1.0
 _LOOK_S = 1.0
 """A lease that was seen to be one's own this lately is not looked at again."""
@@ -38,7 +38,7 @@ class _Entry:
     Attributes:
         token: Unique to one run of the sweep.
         holder: The process.
-        machine: Where its process number means something.
+        machine: The machine on which its process number means something.
         renewed: When it was written last, by its own clock.
     """
 
@@ -49,7 +49,7 @@ class _Entry:
 
     @classmethod
     def read(cls, path: ObjectPath) -> "_Entry | None":
-        """What stands there; None where nothing does that can be read."""
+        """The entry that stands there; None where nothing does that can be read."""
         try:
             content = orjson.loads(path.read_bytes())
             renewed = datetime.fromisoformat(content["renewed"])
@@ -66,12 +66,12 @@ class _Entry:
 
     @property
     def gone(self) -> bool:
-        """Whether its process is one of this machine and has ended."""
+        """True where its process is one of this machine and has ended."""
         return self.machine == this_machine() and not is_running(self.holder.pid)
 
     @property
     def silent(self) -> bool:
-        """Whether it was not renewed for long, as far as this machine's clock can tell."""
+        """True where it was not renewed for long, as far as this machine's clock can tell."""
         return abs((datetime.now(timezone.utc) - self.renewed).total_seconds()) > _DEAD_S
 
 

@@ -1,4 +1,4 @@
-"""Where a sweep lies, a folder of this machine or a URI of an object store, and what else a person gives as a path.
+"""Locations of sweeps, folders of this machine or URIs of an object store, and other paths that a person gives.
 
 What is given is checked before anything is looked for.
 """
@@ -32,11 +32,11 @@ _Read = TypeVar("_Read")
 
 
 def locate(where: object, what: str = "the sweep's directory") -> Location:
-    """What a person means by a path or a URI.
+    """The location that a person means by a path or a URI.
 
     Args:
         where: A path, `file:///…`, `s3://bucket/…` or `gs://bucket/…`.
-        what: What messages call it.
+        what: The name that messages have for it.
 
     Raises:
         InvalidSpecError: It is neither, or a URI that has a problem.
@@ -55,11 +55,11 @@ def locate(where: object, what: str = "the sweep's directory") -> Location:
 
 
 def given_path(value: object, what: str) -> Path:
-    """What a person gave as a path of this machine.
+    """The path of this machine that a person gave.
 
     Args:
         value: A string or a path.
-        what: What messages call it, such as "the spec's file".
+        what: The name that messages have for it, such as "the spec's file".
 
     Raises:
         InvalidSpecError: It is none, or nothing can be found by it.
@@ -80,7 +80,7 @@ def in_home(path: str) -> Path:
 
 
 def exists(path: Location) -> bool:
-    """Whether there is a file or folder; a name that no file can have is none."""
+    """True where there is a file or folder; a name that no file can have is none."""
     try:
         return path.exists()
     except OSError:
@@ -88,7 +88,7 @@ def exists(path: Location) -> bool:
 
 
 def read_several(paths: Sequence[Location], read: Callable[[Location], _Read]) -> list[_Read]:
-    """What is in several files, those of an object store some at a time.
+    """The contents of several files, those of an object store read some at a time.
 
     Args:
         paths: The files.
@@ -101,7 +101,7 @@ def read_several(paths: Sequence[Location], read: Callable[[Location], _Read]) -
 
 
 def is_uri(text: str) -> bool:
-    """Whether a text is a URI rather than a path."""
+    """True where a text is a URI rather than a path."""
     return "://" in text
 
 

@@ -79,19 +79,19 @@ class ObjectPath:
         return self
 
     def exists(self) -> bool:
-        """Whether there is an object, or one below it."""
+        """True where there is an object, or one below it."""
         return self._kind() != "NotFound"
 
     def is_file(self) -> bool:
-        """Whether there is an object."""
+        """True where there is an object."""
         return self._kind() == "File"
 
     def is_dir(self) -> bool:
-        """Whether there is an object below it."""
+        """True where there is an object below it."""
         return self._kind() == "Directory"
 
     def iterdir(self) -> Iterator["ObjectPath"]:
-        """What lies directly below it, by name; nothing where there is no such folder."""
+        """The paths directly below it, by name; none where there is no such folder."""
         from pyarrow.fs import FileSelector  # noqa: PLC0415 a sweep on the disk need not wait for it
 
         # For Google's store pyarrow lists a folder only where an object stands for it, which none does here.

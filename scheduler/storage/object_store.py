@@ -13,7 +13,7 @@ from ..errors import ObjectStoreError, SweepError
 S3_OPTIONS = ("region", "endpoint_override", "scheme", "force_virtual_addressing", "tls_ca_file_path")
 GS_OPTIONS = ("endpoint_override", "scheme", "project_id", "anonymous")
 OPTIONS: Mapping[str, tuple[str, ...]] = {"s3": S3_OPTIONS, "gs": GS_OPTIONS}
-"""What may stand in the query of a URI, by its scheme."""
+"""Options that may stand in the query of a URI, by its scheme."""
 
 _ATTEMPTS = 4
 """Together with the pauses between them, that is two to four seconds where a store refuses connections."""

@@ -10,7 +10,7 @@ from ..errors import ObjectStoreError, StorageError
 from .location import Location
 
 STORAGE_TIMEOUT_S = 1800.0
-"""How long to wait for storage that cannot be written where nobody says another time."""
+"""Seconds to wait for storage that cannot be written where nobody says another time."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _GONE = frozenset({errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ETIMEDOUT, errno.EROFS})
@@ -20,10 +20,10 @@ _LITTLE = 1 << 20
 
 
 def is_outage(error: BaseException, folder: Location) -> bool:
-    """Whether the storage is to blame for an error, or for one behind it, and the same may work later.
+    """True where the storage is to blame for an error, or for one behind it, and the same may work later.
 
     Args:
-        error: What writing raised.
+        error: The error that writing raised.
         folder: The folder that it would have been written to.
     """
     for one in _chain(error):
@@ -33,7 +33,7 @@ def is_outage(error: BaseException, folder: Location) -> bool:
 
 
 def is_full(folder: Location) -> bool:
-    """Whether the disk of a folder has next to no space left; false where that cannot be asked."""
+    """True where the disk of a folder has next to no space left; false where that cannot be asked."""
     if not isinstance(folder, Path):
         return False
     try:
@@ -44,7 +44,7 @@ def is_full(folder: Location) -> bool:
 
 
 def outage_words(error: BaseException | None) -> str:
-    """What cannot be written, why, and what is waited for."""
+    """A sentence that says what cannot be written, why, and what is waited for."""
     store = next((one for one in _chain(error) if isinstance(one, ObjectStoreError)), None)
     if store is not None:
         return f"{store.where} cannot be written ({store.reason}); waiting for it to come back"
@@ -63,7 +63,7 @@ def pauses() -> Iterator[float]:
 
 
 class Outage:
-    """Whether the storage can be written at present, since when not, and when to try again.
+    """Record of whether the storage can be written at present, since when not, and when to try again.
 
     Args:
         folder: The sweep's directory.
@@ -79,12 +79,12 @@ class Outage:
 
     @property
     def reason(self) -> str | None:
-        """What cannot be written and why; None while everything can."""
+        """Words for what cannot be written and why; None while everything can."""
         return self._reason
 
     @property
     def due(self) -> bool:
-        """Whether it is time to try again."""
+        """True where it is time to try again."""
         return self._clock() >= self._next
 
     def failed(self, error: OSError | ObjectStoreError) -> None:

@@ -32,7 +32,7 @@ class Holder:
 
     @classmethod
     def from_json(cls, content: Any) -> "Holder":
-        """What `to_json` gave.
+        """Reads what `to_json` gave.
 
         Raises:
             ValueError: It is something else.
@@ -51,7 +51,7 @@ class Holder:
 
 
 def refusal(lock: Location, other: Holder | None) -> SweepLockedError:
-    """What a process is told that cannot have the lock, because another one has it."""
+    """The error for a process that cannot have the lock because another one has it."""
     return SweepLockedError(
         f"The sweep in {lock.parent} is being run by {other or 'another process'}: "
         f"wait for it, stop it, or give this sweep another name."
@@ -59,7 +59,7 @@ def refusal(lock: Location, other: Holder | None) -> SweepLockedError:
 
 
 def this_machine() -> str:
-    """What tells this machine, and in a container its own processes, from all others; a host's name need not."""
+    """A text that tells this machine, in a container its own processes, from all others; a host's name need not."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
@@ -68,7 +68,7 @@ def this_machine() -> str:
 
 
 def is_running(pid: int) -> bool:
-    """Whether this machine has a process of that number."""
+    """True where this machine has a process of that number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
