@@ -20,7 +20,7 @@ _OF_PARTS = {"flushed", "repaired", "rewriting"}
 
 
 _UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
-"""Exceptions that an event raises with other fields or values than Caviar writes."""
+"""Exceptions that an event raises where it holds other fields or values than Caviar writes."""
 
 
 @dataclass(frozen=True, slots=True)
