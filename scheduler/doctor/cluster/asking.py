@@ -31,7 +31,7 @@ def ask_nodes(needs: Needs) -> ClusterFacts:
     """Answers of every node, all of them asked at once; Ray must be initialised.
 
     Args:
-        needs: The sweep's needs of the cluster, which they are asked about.
+        needs: The sweep's demands on the cluster, which they are asked about.
     """
     alive = living_nodes()
     mark, problem = None, None

@@ -24,7 +24,7 @@ class ScannedParts:
 
     Attributes:
         results: The folder.
-        marks: What the journal knows of the parts.
+        marks: The journal's knowledge of the parts.
         good: The parts that can be used, by number.
         bad: What is wrong with the others, by number; also with parts that are not there.
         foreign: What is no part.
@@ -55,7 +55,7 @@ def scan_parts(directory: SweepDirectory, metadata: SweepMetadata, marks: Marks)
     Args:
         directory: The sweep's directory.
         metadata: What their metadata must say.
-        marks: What the journal knows of them.
+        marks: The journal's knowledge of them.
     """
     found = ScannedParts(directory.results, marks)
     paths = list_folder(directory.results)
