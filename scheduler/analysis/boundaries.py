@@ -1,4 +1,4 @@
-"""Whether the best trials lie at an end of a range, beyond which better ones may lie."""
+"""Warnings where the best trials lie at an end of a range, beyond which better ones may lie."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def boundary_warnings(
     Args:
         space: The search space.
         ranked: The configurations of the trials that have a result, best first.
-        shares: How much each hyperparameter matters, where that is known. One that hardly matters is left out: a search
+        shares: Importance of each hyperparameter, where that is known. One that hardly matters is left out: a search
             that learns tries many points beside the best one, and those have its value in common.
     """
     found, shares = [], shares or {}

@@ -1,4 +1,4 @@
-"""How much each hyperparameter matters, by all results of a sweep."""
+"""The importance of each hyperparameter, by all results of a sweep."""
 
 from typing import Literal, get_args
 

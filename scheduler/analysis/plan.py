@@ -21,11 +21,11 @@ _SHORTEST = 1e-12
 
 
 def plan_sweep(spec: SweepSpec, step_seconds: float | None = None, workers: int | None = None) -> Plan:
-    """What a spec will run.
+    """The plan of what a spec will run.
 
     Args:
         spec: The spec.
-        step_seconds: What one step costs, above 0, if known.
+        step_seconds: Cost of one step, above 0, if known.
         workers: Number of workers, at least 1; the spec's if None, or 1 where that has none.
 
     Raises:

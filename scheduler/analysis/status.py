@@ -1,4 +1,4 @@
-"""Where a sweep stands, read from its directory; the sweep may be running meanwhile, in this process or another."""
+"""The status of a sweep, read from its directory; the sweep may be running meanwhile, in this process or another."""
 
 import warnings
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from .progress import Progress, ProgressMeter
 
 
 class SweepCondition(str, Enum):
-    """What a sweep is doing, or why it does nothing."""
+    """The activity of a sweep, or the reason why it does nothing."""
 
     RUNNING = "running"
     """A process is running it."""
@@ -35,19 +35,19 @@ class SweepCondition(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class SweepStatus:
-    """Where a sweep stands.
+    """The status of a sweep.
 
     Attributes:
         directory: The sweep's directory.
         spec: Its spec.
-        condition: What it is doing.
+        condition: Its activity, or the reason why it does nothing.
         holder: The process that runs it; None when none does.
-        runs: How often it was started or resumed.
+        runs: Number of times that it was started or resumed.
         seconds: Time that its runs took, up to what was recorded last.
-        progress: How far it is.
+        progress: Its progress.
         best: The trial with the best value at any rung; None before the first rung.
-        summary: What the search has learnt.
-        warnings: What a person should know of the ranges that were given, a sentence each.
+        summary: Findings of the search.
+        warnings: Facts that a person should know of the ranges that were given, a sentence each.
     """
 
     directory: Location
@@ -70,7 +70,7 @@ class SweepStatus:
 
 
 def sweep_status(path: str | Location) -> SweepStatus:
-    """Where the sweep in a directory stands; reads only.
+    """The status of the sweep in a directory; reads only.
 
     Raises:
         SweepError: There is no sweep.
@@ -81,7 +81,7 @@ def sweep_status(path: str | Location) -> SweepStatus:
 
 
 def status_of(recorded: RecordedSweep) -> SweepStatus:
-    """Where a sweep stands, as far as its journal was read: to look again, let it `advance`.
+    """The status of a sweep, as far as its journal was read: to look again, let it `advance`.
 
     Raises:
         SweepError: There is no sweep.

@@ -1,4 +1,4 @@
-"""What a search has learnt in words: the same ones wherever it is shown."""
+"""Findings of a search in words: the same ones wherever they are shown."""
 
 from collections.abc import Mapping
 from math import log10
@@ -9,7 +9,7 @@ from ..core.proposers.region import Region, Span
 _ROUNDING = 0.003
 """Numbers are rounded by at most this part of their domain."""
 HARDLY = 0.005
-"""What accounts for a smaller share of the metric's variation hardly matters."""
+"""A hyperparameter that accounts for a smaller share of the metric's variation hardly matters."""
 
 
 def show_value(domain: Domain, value: Value) -> str:
@@ -35,7 +35,7 @@ def show_value(domain: Domain, value: Value) -> str:
 
 
 def describe_region(space: SearchSpace, region: Region) -> str:
-    """Where a region is, narrow spans one by one and those that say nothing together, in one line."""
+    """The place of a region, narrow spans one by one and those that say nothing together, in one line."""
     narrow = {name: span for name, span in region.spans.items() if not span.is_wide}
     wide = [name for name in region.spans if name not in narrow]
     parts = [f"{name} {_describe(space.domains[name], span)}" for name, span in narrow.items()]
@@ -43,7 +43,7 @@ def describe_region(space: SearchSpace, region: Region) -> str:
 
 
 def describe_shares(shares: Mapping[str, float]) -> str:
-    """How much each hyperparameter matters, most first, in one line."""
+    """The importance of each hyperparameter, most first, in one line."""
     ordered = sorted(shares.items(), key=lambda item: -item[1])
     large = [f"{name} {show_share(share)}" for name, share in ordered if share >= HARDLY]
     small = [name for name, share in ordered if share < HARDLY]

@@ -27,8 +27,8 @@ class FieldEdit:
 
     Attributes:
         field: Its dotted path.
-        old: What it was; None where it was absent.
-        new: What it is; None where it is absent.
+        old: The value so far; None where it was absent.
+        new: The value from now on; None where it is absent.
     """
 
     field: str
@@ -73,7 +73,7 @@ def check_edits(old: SweepSpec, new: SweepSpec, directory: SweepDirectory) -> li
 
 
 def _moved(edit: FieldEdit) -> bool:
-    """Whether the training code has the same file's name and its own, or is the same command, in another folder."""
+    """True where the training code has the same file's name and its own, or is the same command, in another folder."""
     if isinstance(edit.old, Mapping) and isinstance(edit.new, Mapping):
         return {**edit.old, "directory": None} == {**edit.new, "directory": None}
     texts = edit.old, edit.new

@@ -1,4 +1,4 @@
-"""What one step of training costs, measured in this process."""
+"""The cost of one step of training, measured in this process."""
 
 import os
 import sys
@@ -30,7 +30,7 @@ def measure_step_seconds(spec: SweepSpec, directory: Path | None = None, trainer
 
     Args:
         spec: The spec.
-        directory: Where relative paths of the trainer and of the data start; the working directory if None.
+        directory: The folder where relative paths of the trainer and of the data start; the working directory if None.
         trainer: The training code; the spec's if None.
 
     Raises:

@@ -63,12 +63,12 @@ def recover_checkpoints(directory: SweepDirectory, parts: Sequence[FoundPart], s
 
 @dataclass(frozen=True, slots=True)
 class RecoveredFiles:
-    """What a run finds to go on from.
+    """The files that a run finds to go on from.
 
     Attributes:
-        runs: How many runs the journal has.
+        runs: Number of runs that the journal has.
         parts: The report parts.
-        marks: What the journal is to note of them before reports that no outcome covers are dropped.
+        marks: The marks that the journal is to note of them before reports that no outcome covers are dropped.
     """
 
     runs: int
@@ -93,11 +93,11 @@ def recover(recorded: RecordedSweep, state: SweepState) -> RecoveredFiles:
 
 @dataclass(frozen=True, slots=True)
 class RunHeader:
-    """What a run's first lines in the journal say.
+    """Contents of a run's first lines in the journal.
 
     Attributes:
         began: The spec that the sweep had before this run.
-        found: What there is to go on from.
+        found: The files to go on from.
         edited: The event of an edited spec, if it was.
         lock: The sweep's lock, which this process holds.
         callbacks: Told what becomes durable.

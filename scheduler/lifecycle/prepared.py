@@ -42,7 +42,7 @@ def prepare_sweep(spec: SweepSpec, trainer: Trainer, directory: Path | None) -> 
     Args:
         spec: The spec.
         trainer: The training code.
-        directory: Where relative paths of the data and of an earlier sweep start; the working directory if None.
+        directory: Start of relative paths of the data and of an earlier sweep; the working directory if None.
 
     Raises:
         InvalidSpecError: Optuna, the data or the earlier sweep are missing, or trials are to be fused that cannot be.
@@ -59,7 +59,7 @@ def prepare_sweep(spec: SweepSpec, trainer: Trainer, directory: Path | None) -> 
 
 
 def checked_proposer(spec: SweepSpec) -> Callable[[], Proposer | None]:
-    """What makes the proposer of a spec, once; a sampler of Optuna is made now, which is how it is checked.
+    """A maker of a spec's proposer, which it makes once; a sampler of Optuna is made now, which is how it is checked.
 
     Raises:
         InvalidSpecError: Optuna is not installed, or a sampler is not one of its own or does not take an argument.

@@ -32,7 +32,7 @@ def save_prior(directory: SweepDirectory, spec: SweepSpec, trials: Sequence[Tria
 
 
 def saved_prior(directory: SweepDirectory, spec: SweepSpec) -> Observations | None:
-    """What `save_prior` copied; None where the sweep starts from no other.
+    """The results that `save_prior` copied; None where the sweep starts from no other.
 
     Raises:
         ResultsError: The copy is not there or cannot be read.
@@ -41,7 +41,7 @@ def saved_prior(directory: SweepDirectory, spec: SweepSpec) -> Observations | No
 
 
 def carried_prior(directory: SweepDirectory, first: SweepSpec, spec: SweepSpec) -> Observations | None:
-    """What `save_prior` copied, as a sweep sees it whose spec was edited since; None where there is nothing to use.
+    """The copy of `save_prior` as a sweep with an edited spec sees it; None where there is nothing to use.
 
     Args:
         directory: The sweep's directory.
@@ -65,7 +65,7 @@ def carried_prior(directory: SweepDirectory, first: SweepSpec, spec: SweepSpec) 
 
 
 def prior_mark(directory: SweepDirectory, spec: SweepSpec) -> dict[str, str]:
-    """What a run notes of `prior.parquet` in the journal, so that a change is noticed; nothing where there is none."""
+    """A run's note of `prior.parquet` in the journal, so that a change is noticed; nothing where there is none."""
     return {} if spec.warm_start is None else {"prior": f"{zlib.crc32(directory.prior.read_bytes()):08x}"}
 
 

@@ -1,4 +1,4 @@
-"""What proposes a sweep's configurations, by its spec."""
+"""The proposer of a sweep's configurations, by its spec."""
 
 from ..core.proposers.proposal import Proposer
 from ..errors import InvalidSpecError
@@ -26,7 +26,7 @@ def make_proposer(spec: SweepSpec) -> Proposer | None:
 
 
 def is_sampler(spec: SweepSpec) -> bool:
-    """Whether one of Optuna's samplers proposes configurations."""
+    """True where one of Optuna's samplers proposes configurations."""
     return spec.proposer is not None and spec.proposer.is_sampler
 
 

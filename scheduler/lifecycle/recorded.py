@@ -65,7 +65,7 @@ class RecordedSweep:
         self._state: SweepState | None = None
         self._replayer: Replayer | None = None
         self._ahead = False
-        """Whether the state has left the journal, so that it can follow nothing but the start of another run."""
+        """True where the state has left the journal, so that it can follow nothing but the start of another run."""
         if events is not None:
             self._add(events)
 
@@ -279,7 +279,7 @@ class _Reviser:
         """Takes the next event."""
         new, values = self._sweep.spec_of(event["spec"]), None
         if "values" in event:
-            values = {int(trial): [RungValue(*at) for at in found] for trial, found in event["values"].items()}
+            values = {int(trial): [RungValue(*rung) for rung in found] for trial, found in event["values"].items()}
         after = replace(new.search, prior=carried_prior(self._sweep.directory, self._first, new))
         restated = None if values is None else results_of(values, new.mode)
         change = SearchChange(self._spec.search, after, new.assume, restated)

@@ -20,12 +20,12 @@ _OF_PARTS = {"flushed", "repaired", "rewriting"}
 
 
 _UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
-"""What an event raises that holds other fields or values than Caviar writes."""
+"""Exceptions that an event raises where it holds other fields or values than Caviar writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a journal tells beyond the state.
+    """Facts that a journal tells beyond the state.
 
     Attributes:
         runs: Runs so far.

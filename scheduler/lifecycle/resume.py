@@ -17,7 +17,7 @@ from .warm_start import earlier_directory
 
 _PLACE = ("name", "storage", "versions")
 _FIXED = ("seed", "target", "trainer", "warm_start")
-"""What cannot change is what it was where a spec's file does not mention it."""
+"""Fields that cannot change: each stays as it was where a spec's file does not mention it."""
 
 
 def edited_fields(

@@ -25,7 +25,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What concerns a run and not its sweep.
+    """Options that concern a run and not its sweep.
 
     Attributes:
         observe: Called about twice a second, if given.
@@ -42,7 +42,7 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """What came of a run.
+    """The outcome of a run.
 
     Attributes:
         reason: Why it ended.
@@ -64,7 +64,7 @@ def run_in_directory(
     Args:
         sweep: The sweep.
         interrupts: Requests to stop.
-        recorded: What its directory holds of it, where it is resumed.
+        recorded: The sweep as its directory holds it, where it is resumed.
         options: Who looks on, and whether the nodes are looked at before.
 
     Raises:

@@ -66,7 +66,7 @@ def find_data(data: str | None, directory: Path | None) -> Path | None:
 
     Args:
         data: The spec's field.
-        directory: Where a relative path starts; the working directory if None.
+        directory: The folder where a relative path starts; the working directory if None.
 
     Raises:
         InvalidSpecError: There is no such file or folder.

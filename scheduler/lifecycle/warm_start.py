@@ -25,7 +25,7 @@ class WarmStart:
     Attributes:
         path: The earlier sweep's directory.
         trials: Its trials that fit, with configurations of the new space; one with unknown values several times.
-        left_out: How many others do not, by the reason: a hyperparameter, the constraints or the resource.
+        left_out: Number of others that do not, by the reason: a hyperparameter, the constraints or the resource.
     """
 
     path: str
@@ -52,7 +52,7 @@ def find_warm_start(spec: SweepSpec, directory: Path | None) -> tuple[SweepSpec,
 
     Args:
         spec: The spec.
-        directory: Where a relative path starts; the working directory if None.
+        directory: The folder where a relative path starts; the working directory if None.
 
     Returns:
         The spec, and what of the earlier results it can use; None where it starts from no other sweep.
@@ -68,11 +68,11 @@ def find_warm_start(spec: SweepSpec, directory: Path | None) -> tuple[SweepSpec,
 
 
 def earlier_directory(path: str, directory: Path) -> Location:
-    """Where an earlier sweep lies: a path that may start in a folder, or a URI.
+    """The place of an earlier sweep: a path that may start in a folder, or a URI.
 
     Args:
         path: As a person gives it.
-        directory: Where a relative path starts.
+        directory: The folder where a relative path starts.
 
     Raises:
         InvalidSpecError: It is neither.
@@ -86,7 +86,7 @@ def earlier_directory(path: str, directory: Path) -> Location:
 
 
 def earlier_results(spec: SweepSpec) -> WarmStart | None:
-    """What the sweep that a spec starts from found out, as far as the spec can use it; None where it starts from none.
+    """The results of the sweep that a spec starts from, as far as it can use them; None where it starts from none.
 
     Raises:
         InvalidSpecError: There is no such sweep, or its results are of no use.

@@ -31,12 +31,12 @@ _FEW = 6
 
 
 def page_data(results: Results, domains: Mapping[str, Domain], unit: str, best: int) -> dict[str, Any]:
-    """What the page's script draws, as JSON values and numpy arrays.
+    """Data that the page's script draws, as JSON values and numpy arrays.
 
     Args:
         results: The results.
         domains: The domains by name, as far as they are known.
-        unit: What a step is called.
+        unit: The name of a step.
         best: The best trial's number.
     """
     reports = results.reports()
@@ -90,7 +90,7 @@ def _drawn(trial: Ints, ranks: Ints) -> Ints:
 
 
 def _shades(last_step: Ints) -> Floats:
-    """How far each point's trial was trained: 0 for the least, 1 for the most, in a few equal shades of the log."""
+    """Training of each point's trial: 0 for the least, 1 for the most, in a few equal shades of the log."""
     if not len(last_step):
         return np.zeros(0)
     logs = np.log(last_step)
@@ -146,7 +146,7 @@ def _hyperparameters(results: Results, domains: Mapping[str, Domain]) -> dict[st
 
 
 def _panel(column: pa.ChunkedArray, kind: str, domain: Domain | None) -> dict[str, Any]:
-    """Where each trial lies on a hyperparameter's axis, and what kind of axis that is."""
+    """Each trial's place on a hyperparameter's axis, and the kind of that axis."""
     if kind not in {"float", "integer"} or isinstance(domain, Choice | Ordinal):
         return _options(column.to_pylist(), domain)
     if domain is None and kind == "integer" and len(column.unique()) <= _FEW:

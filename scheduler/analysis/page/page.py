@@ -33,7 +33,7 @@ _POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-s
 
 @dataclass(frozen=True)
 class PageSweep:
-    """What a page says about a sweep besides its tables; what the directory does not tell has a plain default.
+    """Facts of a page about a sweep besides its tables; those that the directory does not tell have plain defaults.
 
     Attributes:
         results: The sweep's results.
@@ -47,7 +47,7 @@ class PageSweep:
 
     @classmethod
     def of(cls, results: Results) -> "PageSweep":
-        """What the results' directory says."""
+        """The facts that the results' directory tells."""
         path = None if results.path is None else SweepDirectory(results.path).spec
         if path is None or not path.is_file():
             return cls(results, {}, {})
@@ -65,7 +65,7 @@ class PageSweep:
 
     @property
     def unit(self) -> str:
-        """What a step is called."""
+        """The name of a step."""
         return str(self.fields.get("resource", {}).get("unit", "step"))
 
     @cached_property

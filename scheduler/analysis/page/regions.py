@@ -1,4 +1,4 @@
-"""Where the search looked, as bands over a page's plots of single hyperparameters."""
+"""Regions where the search looked, as bands over a page's plots of single hyperparameters."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,7 +28,7 @@ class PageRegions:
             self._rows.setdefault(row["hyperparameter"], []).append(row)
 
     def panel(self, name: str, scale: str, domain: Domain | None) -> dict[str, Any]:
-        """What a panel shows besides the trials: a list of bands a proposal, the last one last, and the importance.
+        """Contents of a panel besides the trials: a list of bands a proposal, the last one last, and the importance.
 
         Args:
             name: The hyperparameter.

@@ -28,10 +28,10 @@ _UNSEEN = "is not the driver's: what it writes is not seen by the driver"
 
 
 def ask_nodes(needs: Needs) -> ClusterFacts:
-    """What every node says, all of them asked at once; Ray must be initialised.
+    """Answers of every node, all of them asked at once; Ray must be initialised.
 
     Args:
-        needs: What the sweep needs of the cluster, which they are asked about.
+        needs: The sweep's demands on the cluster, which they are asked about.
     """
     alive = living_nodes()
     mark, problem = None, None
@@ -53,7 +53,7 @@ def ask_nodes(needs: Needs) -> ClusterFacts:
 
 
 def _answers(alive: Sequence[Mapping[str, Any]], needs: Needs, mark: StorageMark | None) -> dict[str, dict[str, Any]]:
-    """What each node says, by its id, and whether the driver sees what it wrote."""
+    """Each node's answer, by its id, and whether the driver sees what it wrote."""
     files = {node["NodeID"]: secrets.token_hex(8) for node in alive}
     answers = _gathered(files, _question(needs, mark))
     if mark is not None:
@@ -125,7 +125,7 @@ def _names(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _node_types(nodes: Sequence[NodeFacts]) -> list[NodeType]:
-    """What the autoscaler can start: as it told Ray, or as its file on the head says."""
+    """The types of node that the autoscaler can start: as it told Ray, or as its file on the head says."""
     told = state.get_cluster_config()
     if told is not None:
         return [
@@ -139,5 +139,5 @@ def _node_types(nodes: Sequence[NodeFacts]) -> list[NodeType]:
 
 
 def _hides_autoscaler(nodes: Sequence[NodeFacts]) -> bool:
-    """Whether this is a cluster of Kubernetes, whose autoscaler runs beside the head and not in it."""
+    """True where this is a cluster of Kubernetes, whose autoscaler runs beside the head and not in it."""
     return any(node.kubernetes for node in nodes if node.head) and not any(node.monitor for node in nodes)

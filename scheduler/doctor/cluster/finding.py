@@ -1,4 +1,4 @@
-"""What the preflight finds."""
+"""Findings of the preflight."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +15,11 @@ class Finding:
     """One thing that a person should know before the first trial.
 
     Attributes:
-        severity: How bad it is: what is broken ends a run before it begins.
-        check: Which check found it.
-        problem: What is wrong, with the value that was found.
+        severity: The degree of it: what is broken ends a run before it begins.
+        check: The check that found it.
+        problem: The fault, with the value that was found.
         advice: The way out.
-        nodes: Where; empty for the cluster as a whole.
+        nodes: The nodes that have it; empty for the cluster as a whole.
     """
 
     severity: Severity
@@ -35,11 +35,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What was found before the first trial.
+    """Findings before the first trial.
 
     Attributes:
-        cluster: What every node says.
-        findings: What is wrong, the worst first.
+        cluster: The facts that every node tells.
+        findings: The faults, the worst first.
     """
 
     cluster: ClusterFacts
@@ -47,12 +47,12 @@ class Preflight:
 
     @property
     def broken(self) -> Sequence[Finding]:
-        """What no sweep should begin with."""
+        """Findings that no sweep should begin with."""
         return [finding for finding in self.findings if finding.severity is Severity.BROKEN]
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing is broken."""
+        """True where nothing is broken."""
         return not self.broken
 
 

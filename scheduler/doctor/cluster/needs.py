@@ -1,4 +1,4 @@
-"""What a sweep needs of a cluster."""
+"""The demands of a sweep on a cluster."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from ...storage import Location
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a sweep needs of a cluster.
+    """The demands of a sweep on a cluster.
 
     Attributes:
         kinds: The kinds of workers, each with the field of the spec that it is.
@@ -29,7 +29,7 @@ class Needs:
 
 
 def needs_of(spec: SweepSpec, trainer: Trainer | None) -> Needs:
-    """What a sweep needs.
+    """The demands of a sweep.
 
     Args:
         spec: Its spec, with an absolute path of its data.

@@ -1,4 +1,4 @@
-"""Whether a cluster has a place for a kind of worker, or could have one."""
+"""Places of a cluster for a kind of worker: those that it has, or could have."""
 
 from collections.abc import Mapping, Sequence
 from math import inf
@@ -14,7 +14,7 @@ _UNITS = {"CPU": ("CPU", 1.0), "GPU": ("GPU", 1.0), "memory": ("GiB of memory", 
 
 
 def place_finding(field: str, kind: WorkerKind, cluster: ClusterFacts) -> Finding | None:
-    """What keeps a kind of worker from ever starting; None where nothing does.
+    """The finding about the obstacle that keeps a kind of worker from ever starting; None where nothing does.
 
     Args:
         field: The field of the spec that it is.
@@ -34,7 +34,7 @@ def place_finding(field: str, kind: WorkerKind, cluster: ClusterFacts) -> Findin
 
 
 def _fits(kind: WorkerKind, place: NodeFacts | NodeType) -> int:
-    """How many of its processes fit on one node."""
+    """Number of its processes that fit on one node."""
     if not has_labels(kind.labels, place.labels):
         return 0
     return min(int(place.resources.get(name, 0) / need + _ROUNDING) for name, need in kind.needs.items())
@@ -64,7 +64,7 @@ def _missing(kind: WorkerKind, cluster: ClusterFacts, room: float) -> str:
 
 
 def _less(kind: WorkerKind, cluster: ClusterFacts, room: float) -> str:
-    """What there would be room for; nothing where that is nothing."""
+    """The smaller demand that there would be room for; nothing where there is room for none."""
     labelled = _labelled(kind, cluster)
     if not labelled:
         return "other labels"
@@ -85,7 +85,7 @@ def _labelled(kind: WorkerKind, cluster: ClusterFacts) -> list[NodeFacts | NodeT
 
 
 def _short(kind: WorkerKind, places: Sequence[NodeFacts | NodeType]) -> dict[str, float]:
-    """Of what no node has enough, and the most that one has."""
+    """The resources of which no node has enough, and the most that one has."""
     most = {name: max(place.resources.get(name, 0) for place in places) for name in kind.needs}
     return {name: have for name, have in most.items() if have < kind.needs[name] - _ROUNDING}
 
@@ -101,7 +101,7 @@ def _labels(labels: Mapping[str, str]) -> str:
 
 
 def _are(selector: Mapping[str, str], places: Sequence[NodeFacts | NodeType]) -> str:
-    """Which values the labels that are asked for do have."""
+    """The values that the labels asked for do have."""
     found = [
         f"{name}={value}" for name in selector for value in sorted({p.labels[name] for p in places if name in p.labels})
     ]

@@ -1,4 +1,4 @@
-"""What runs on each node: it looks around there and tells in plain values.
+"""The code that runs on each node: it looks around there and tells in plain values.
 
 It is pickled by value, so that it also runs where Caviar is missing or another version: nothing here refers to another
 module of Caviar but inside a function that says so when it fails.
@@ -76,7 +76,7 @@ class Probe:
 
 
 def _options(raylet: Any) -> dict[str, str]:
-    """What the node's raylet was started with."""
+    """Options that the node's raylet was started with."""
     words = [] if raylet is None else raylet.cmdline()
     return {name[2:]: value for name, equals, value in (word.partition("=") for word in words) if equals}
 
@@ -116,7 +116,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _storage_problem(storage: str, asked: Mapping[str, Any]) -> str | None:
-    """What keeps this node from sharing the storage with the driver, whose mark lies there already."""
+    """The reason why this node cannot share the storage with the driver, whose mark lies there already."""
     if "://" not in storage:
         place: Any = Path(storage)
         if not place.is_dir():
@@ -151,7 +151,7 @@ def _exchange(folder: Any, asked: Mapping[str, Any]) -> str | None:
 
 
 def _disks(storage: str | None, session: str | None, memory: str | None) -> list[tuple[str, str, int, int]]:
-    """What each folder is for, the folder, and the free and all bytes of its disk."""
+    """Each folder's use, the folder, and the free and all bytes of its disk."""
     folders = {"storage": storage, "Ray's files": session, "Ray's object store": memory}
     found = {name: path for name, path in folders.items() if path is not None and os.path.isdir(path)}  # noqa: PTH112
     usage = {name: shutil.disk_usage(path) for name, path in found.items()}

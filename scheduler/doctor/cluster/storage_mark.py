@@ -17,14 +17,14 @@ class StorageMark:
 
     Attributes:
         folder: The folder.
-        secret: What is in every file: nobody can have left it there before.
+        secret: Contents of every file: nobody can have left it there before.
     """
 
     folder: Location
     secret: str
 
     def seen_from(self, nodes: Mapping[str, str]) -> dict[str, bool]:
-        """Whether the driver sees what each node wrote.
+        """By each key, true where the driver sees what that node wrote.
 
         Args:
             nodes: The name of each node's file, by any key.

@@ -1,4 +1,4 @@
-"""What follows from what the nodes say: pure functions from facts to findings."""
+"""Conclusions from what the nodes say: pure functions from facts to findings."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -20,8 +20,8 @@ def findings_of(cluster: ClusterFacts, needs: Needs) -> list[Finding]:
     """Everything that is wrong with a cluster, the worst first.
 
     Args:
-        cluster: What is known of it.
-        needs: What the sweep needs of it.
+        cluster: The facts that are known of it.
+        needs: The sweep's demands on it.
     """
     found = [finding for node in cluster.nodes for finding in _of_node(node, cluster.versions, needs)]
     if all(node.silence is not None for node in cluster.nodes):

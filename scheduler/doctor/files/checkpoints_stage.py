@@ -12,17 +12,17 @@ from .diagnosis import Finding
 from .quarantine import Quarantine
 
 Steps = Mapping[int, Sequence[int]]
-"""Of each trial, the steps of its checkpoints, ascending."""
+"""The steps of each trial's checkpoints, ascending."""
 _GOES_ON = {TrialState.PENDING, TrialState.PAUSED, TrialState.RUNNING}
 
 
 def checkpoints_findings(directory: SweepDirectory, state: SweepState | None, *, running: bool) -> Iterator[Finding]:
-    """What is wrong with the checkpoints.
+    """Faults of the checkpoints.
 
     Args:
         directory: The sweep's directory.
-        state: Where the sweep stands; None if that is not known.
-        running: Whether a process runs the sweep, which may delete checkpoints meanwhile.
+        state: The sweep's state; None if that is not known.
+        running: True where a process runs the sweep, which may delete checkpoints meanwhile.
     """
     checkpoints = Checkpoints.of(directory)
     good: dict[int, list[int]] = defaultdict(list)

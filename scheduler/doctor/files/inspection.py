@@ -86,7 +86,7 @@ def regions_fault(path: Location, insights: Mapping[int, Insight]) -> str | None
 
 
 def steps_in_trials(path: Location) -> int:
-    """How many steps all trials of `trials.parquet` have been trained; 0 where it cannot be read."""
+    """Number of steps that all trials of `trials.parquet` have been trained; 0 where it cannot be read."""
     try:
         return int(np.sum(_read(path)["step"].to_numpy()))
     except (ResultsError, KeyError, TypeError, ValueError):

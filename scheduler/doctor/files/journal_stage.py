@@ -94,7 +94,7 @@ def scan_journal(directory: Location) -> ScannedJournal:
 
 
 def journal_findings(directory: SweepDirectory, journal: ScannedJournal, *, running: bool) -> Iterator[Finding]:
-    """What is wrong with the files of the journal."""
+    """Faults of the files of the journal."""
     fault = journal.files[-1].fault if journal.files else None
     if fault is not None and fault.torn and not journal.others:
         if not running:

@@ -20,14 +20,14 @@ Marks = Mapping[int, Sequence[PartMark]]
 
 @dataclass(frozen=True, slots=True)
 class ScannedParts:
-    """What lies in results/.
+    """Contents of results/.
 
     Attributes:
         results: The folder.
-        marks: What the journal knows of the parts.
+        marks: The journal's knowledge of the parts.
         good: The parts that can be used, by number.
-        bad: What is wrong with the others, by number; also with parts that are not there.
-        foreign: What is no part.
+        bad: Faults of the others, by number; also of parts that are not there.
+        foreign: Files that are no part.
     """
 
     results: Location
@@ -38,7 +38,7 @@ class ScannedParts:
 
     @property
     def lost_rows(self) -> int:
-        """How many reports the bad parts held, as far as the journal knows them."""
+        """Number of reports that the bad parts held, as far as the journal knows them."""
         return sum(self.marks[number][-1].rows for number in self.bad if number in self.marks)
 
     def copies(self, number: int) -> list[Location]:
@@ -54,8 +54,8 @@ def scan_parts(directory: SweepDirectory, metadata: SweepMetadata, marks: Marks)
 
     Args:
         directory: The sweep's directory.
-        metadata: What their metadata must say.
-        marks: What the journal knows of them.
+        metadata: The contents that their metadata must have.
+        marks: The journal's knowledge of them.
     """
     found = ScannedParts(directory.results, marks)
     paths = list_folder(directory.results)
@@ -76,7 +76,7 @@ def scan_parts(directory: SweepDirectory, metadata: SweepMetadata, marks: Marks)
 
 
 def parts_findings(found: ScannedParts) -> Iterator[Finding]:
-    """What is wrong with files in results/; what lost rows mean for the sweep is said elsewhere."""
+    """Faults of files in results/; the consequence of lost rows for the sweep is said elsewhere."""
     for number, problem in found.bad.items():
         yield _bad_part(found, number, problem)
     for path in found.foreign:

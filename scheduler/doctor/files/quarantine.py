@@ -1,4 +1,4 @@
-"""What a repair does to files: nothing is thrown away, what is replaced or moved lies in `damaged/` afterwards."""
+"""Files in a repair: nothing is thrown away, what is replaced or moved lies in `damaged/` afterwards."""
 
 import shutil
 import time
@@ -27,7 +27,7 @@ class Quarantine:
 
     @property
     def folder(self) -> Path | None:
-        """Where the damaged files are; None as long as there are none."""
+        """The folder of the damaged files; None as long as there are none."""
         return self._folder
 
     def keep(self, path: Location) -> None:

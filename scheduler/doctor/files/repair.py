@@ -12,13 +12,13 @@ from .quarantine import Quarantine
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What a repair did.
+    """The result of a repair.
 
     Attributes:
-        before: What was found before.
-        done: What was done, a sentence each, in order.
-        folder: Where the damaged files are now; None if there are none.
-        after: What is found now.
+        before: The findings before.
+        done: The repairs that were done, a sentence each, in order.
+        folder: The folder of the damaged files now; None if there are none.
+        after: The findings now.
     """
 
     before: Diagnosis
@@ -57,7 +57,7 @@ def repair(path: str | Location) -> Repair:
 
 
 def _next(directory: SweepDirectory, tried: set[tuple[Location, str]]) -> list[Finding]:
-    """What can be repaired in the first stage where something can, and was not tried before.
+    """Findings that can be repaired and were not tried before, of the first stage that has any.
 
     Later stages go by what earlier ones found, so they are looked at again after each repair.
     """

@@ -19,12 +19,12 @@ StateAfter = Callable[[Sequence[Mapping[str, Any]]], SweepState]
 
 
 def rows_findings(found: ScannedParts, journal: ScannedJournal, state: SweepState, after: StateAfter) -> list[Finding]:
-    """What is wrong with the reports as a whole.
+    """Faults of the reports as a whole.
 
     Args:
         found: The parts.
         journal: The journal.
-        state: What it leads to.
+        state: The state that it leads to.
         after: Makes the state that the beginning of a journal leads to.
     """
     steps = _unbroken_steps(found, {row.trial: row.begin for row in state.rows})
@@ -105,7 +105,7 @@ def _covered(part: InspectedPart, covered: Mapping[int, int]) -> Flags:
 
 
 def _unbroken_steps(found: ScannedParts, begins: Mapping[int, int]) -> dict[int, int]:
-    """Of each trial, the step up to which every report is there; those up to a parent's checkpoint are the parent's."""
+    """Each trial's step up to which every report is there; those up to a parent's checkpoint are the parent's."""
     keys = [np.stack([part.trial, part.step], axis=1) for part in found.good.values()]
     unique = np.unique(np.concatenate([np.empty((0, 2), np.int64), *keys]), axis=0)
     trials, starts, counts = np.unique(unique[:, 0], return_index=True, return_counts=True)

@@ -37,7 +37,7 @@ def read_spec(directory: SweepDirectory) -> SweepSpec | str:
 
 
 def spec_findings(directory: SweepDirectory, spec: SweepSpec | str, events: Events) -> Iterator[Finding]:
-    """What is wrong with sweep.yaml."""
+    """Faults of sweep.yaml."""
     recorded = recorded_spec(events)
     if isinstance(spec, str):
         yield restored_spec(directory, spec, recorded)
@@ -77,7 +77,7 @@ def restored_spec(directory: SweepDirectory, problem: str, recorded: str | None)
 
 
 def prior_findings(directory: SweepDirectory, spec: SweepSpec, events: Events) -> Iterator[Finding]:
-    """What is wrong with prior.parquet."""
+    """Faults of prior.parquet."""
     try:
         saved_prior(directory, spec)
         check_prior(directory, spec, events)
