@@ -1,10 +1,10 @@
-"""How bad something is that was found."""
+"""The severity of something that was found."""
 
 from enum import Enum
 
 
 class Severity(str, Enum):
-    """How bad a finding is."""
+    """The severity of a finding."""
 
     NOTE = "note"
     """Nothing is wrong: the next resume sees to it, or nobody need."""

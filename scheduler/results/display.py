@@ -1,4 +1,4 @@
-"""How a result set looks at a prompt and in a notebook."""
+"""The look of a result set at a prompt and in a notebook."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -27,7 +27,7 @@ class FoundPart:
 
     Attributes:
         path: The file.
-        mark: How it is now.
+        mark: The mark of the file as it is now.
         schema: Its columns.
         trials: int32 [n], the trials that it has reports of, ascending.
         last: int64 [n], the last step that it has of each.
@@ -40,7 +40,7 @@ class FoundPart:
     last: npt.NDArray[np.int64]
 
     def is_covered(self, covered: Mapping[int, int]) -> bool:
-        """Whether it has no report after the last acknowledged step of its trial."""
+        """True where it has no report after the last acknowledged step of its trial."""
         return all(last <= covered.get(trial, -1) for trial, last in zip(self.trials.tolist(), self.last, strict=True))
 
 
@@ -68,7 +68,7 @@ def find_parts(directory: SweepDirectory, known: Mapping[int, Sequence[PartMark]
 def marks_to_note(
     parts: Sequence[FoundPart], covered: Mapping[int, int], known: Mapping[int, Sequence[PartMark]]
 ) -> list[PartMark]:
-    """What the journal is to note before `drop_uncovered` is called.
+    """The marks that the journal is to note before `drop_uncovered` is called.
 
     Args:
         parts: All parts.

@@ -118,7 +118,7 @@ def _out_of_extra(table: pa.Table, name: str) -> pa.Table:
 def values_at_rungs(
     directory: SweepDirectory, metric: str, mode: Mode, rows: Sequence[TrialRow]
 ) -> dict[int, list[RungValue]]:
-    """What a metric was wherever trials were compared, from the reports.
+    """The values of a metric wherever trials were compared, from the reports.
 
     Args:
         directory: The sweep's directory, whose reports are those of the rows.

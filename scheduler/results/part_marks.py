@@ -1,4 +1,4 @@
-"""What the journal notes of each report part, so that one that is lost or changed later is noticed."""
+"""Notes of the journal on each report part, so that one that is lost or changed later is noticed."""
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ class PartMark:
 
     Attributes:
         number: The part's number.
-        rows: How many reports it holds.
+        rows: Number of reports that it holds.
         crc32: The CRC-32 of the file, 8 hexadecimal digits.
     """
 
@@ -46,7 +46,7 @@ class PartMark:
 
 
 def part_path(results: Location, number: int) -> Location:
-    """Where a part lies."""
+    """The path of a part."""
     return results / f"{PART_PREFIX}{number:06d}.parquet"
 
 
@@ -96,7 +96,7 @@ def _note(event: Mapping[str, Any], marks: dict[int, list[PartMark]]) -> list[in
 
 
 def part_fault(path: Location, allowed: Sequence[PartMark]) -> str | None:
-    """What is wrong with a part that the journal knows; None if nothing is."""
+    """The fault of a part that the journal knows; None if there is none."""
     return read_marked(path, allowed)[1]
 
 

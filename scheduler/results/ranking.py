@@ -1,4 +1,4 @@
-"""Which trial is best, and by what."""
+"""The choice of the best trial, and the values that decide it."""
 
 import pyarrow as pa
 import pyarrow.compute as pc

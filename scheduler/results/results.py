@@ -1,4 +1,4 @@
-"""What a person reads from a sweep: its tables, queries over them, and the best configuration."""
+"""The results that a person reads from a sweep: its tables, queries over them, and the best configuration."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -78,12 +78,12 @@ class Results:
 
     @property
     def mode(self) -> str:
-        """Whether the metric is to be small ("min") or large ("max")."""
+        """The direction of the metric: "min" where it is to be small, "max" where it is to be large."""
         return self._metadata.mode
 
     @property
     def value_types(self) -> Mapping[str, str]:
-        """Of each hyperparameter: "float", "integer", "boolean", "string" or "json" (a column of JSON texts)."""
+        """Types of hyperparameters: "float", "integer", "boolean", "string" or "json" (a column of JSON texts)."""
         return self._metadata.value_types
 
     @property
@@ -112,7 +112,7 @@ class Results:
         return self._source.reports()
 
     def regions(self) -> pa.Table:
-        """Where the search looked: a row a proposal and hyperparameter, in order; none where no model proposed.
+        """Regions searched: a row a proposal and hyperparameter, in order; none where no model proposed.
 
         `proposal` is the number of the bracket that was proposed.
         """

@@ -1,4 +1,4 @@
-"""What trials came to at their rungs: of all their reports, those by which they were compared."""
+"""Results of trials at their rungs: of all their reports, those by which they were compared."""
 
 from collections.abc import Mapping
 from math import nan
@@ -17,7 +17,7 @@ _BAD = {TrialState.DIVERGED.value, TrialState.FAILED.value}
 
 
 def at_rungs(results: Results, reports: pa.Table) -> npt.NDArray[np.bool_]:
-    """Which reports are results at a rung: the last ones of each trial on the way to a rung that it reached."""
+    """Marks the reports that are rung results: the last ones of each trial on the way to a rung that it reached."""
     trial, rung = (reports[name].to_numpy() for name in ("trial", "rung"))
     trials = results.trials()
     reached = np.full(max([-1, *trial[-1:], *trials["trial"].to_numpy()[-1:]]) + 1, -1)
@@ -69,7 +69,7 @@ def best_so_far(reports: pa.Table, metric: str, mode: str) -> npt.NDArray[np.flo
 
 
 def last_to_rungs(reports: pa.Table) -> npt.NDArray[np.bool_]:
-    """Which reports are a trial's last ones on the way to a rung."""
+    """Marks the reports that are a trial's last ones on the way to a rung."""
     trial, rung = (reports[name].to_numpy() for name in ("trial", "rung"))
     last: npt.NDArray[np.bool_] = np.append((trial[1:] != trial[:-1]) | (rung[1:] != rung[:-1]), True)[: len(trial)]
     return last

@@ -61,12 +61,12 @@ REGIONS_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class SweepMetadata:
-    """What one must know of a sweep to read its tables; it stands in the metadata of every report part.
+    """Facts of a sweep that one must know to read its tables; they stand in the metadata of every report part.
 
     Attributes:
         metric: Name of the metric that trials are compared by.
         mode: "min" or "max".
-        value_types: Of each hyperparameter: "float", "integer", "boolean", "string" or "json".
+        value_types: The type of each hyperparameter: "float", "integer", "boolean", "string" or "json".
         version: The Caviar that wrote the files.
     """
 

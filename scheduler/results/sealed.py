@@ -110,7 +110,7 @@ def schema_of(data: bytes) -> pa.Schema:
 
 
 def _end_of_pages(data: bytes | memoryview) -> int:
-    """Where the footer begins."""
+    """The place where the footer begins."""
     return len(data) - _TAIL - int.from_bytes(data[-_TAIL : -_TAIL + 4], "little")
 
 

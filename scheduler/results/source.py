@@ -1,4 +1,4 @@
-"""Where a result set's tables come from: a sweep's directory, or memory."""
+"""Sources of a result set's tables: a sweep's directory, or memory."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
@@ -43,7 +43,7 @@ class Source(Protocol):
         """The report of a trial at a step, a row in the columns of the report parts; None where there is none."""
 
     def regions(self) -> pa.Table:
-        """What was learnt on the way to each proposal."""
+        """The insights gained on the way to each proposal."""
 
     def define_views(self, connection: Any) -> None:
         """Define `trials`, `reports` and `regions` in a DuckDB connection."""
@@ -179,7 +179,7 @@ class TableSource:
         return _at(self._sorted_reports(), trial, step)
 
     def regions(self) -> pa.Table:
-        """What was learnt on the way to each proposal."""
+        """The insights gained on the way to each proposal."""
         return self._regions
 
     def define_views(self, connection: Any) -> None:

@@ -60,7 +60,7 @@ def regions_table(insights: Mapping[int, Insight]) -> pa.Table:
     """Insights as a table with the columns of `regions.parquet`: a row a proposal and hyperparameter.
 
     Args:
-        insights: What was learnt on the way to each proposal, by its number.
+        insights: The insights gained on the way to each proposal, by its number.
     """
     rows = [
         {"proposal": number, "hyperparameter": name, **_columns(span)}
@@ -76,7 +76,7 @@ def write_regions(path: Location, insights: Mapping[int, Insight], staging: Loca
 
     Args:
         path: The file.
-        insights: What was learnt on the way to each proposal, by its number.
+        insights: The insights gained on the way to each proposal, by its number.
         staging: A folder on the same filesystem.
     """
     write_file(path, to_parquet(regions_table(insights)), staging)

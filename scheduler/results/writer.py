@@ -51,7 +51,7 @@ class ReportWriter:
 
     @property
     def rows_buffered(self) -> int:
-        """How many reports wait for a flush."""
+        """Number of reports that wait for a flush."""
         return len(self._buffer)
 
     def register(self, trial: int, config: Mapping[str, Value]) -> None:

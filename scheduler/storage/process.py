@@ -59,7 +59,7 @@ def refusal(lock: Location, other: Holder | None) -> SweepLockedError:
 
 
 def this_machine() -> str:
-    """A text that tells this machine, in a container its own processes, from all others; a host's name need not."""
+    """Text that tells this machine, and in a container its own processes, from all others; a host's name need not."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
