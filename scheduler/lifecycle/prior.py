@@ -41,7 +41,7 @@ def saved_prior(directory: SweepDirectory, spec: SweepSpec) -> Observations | No
 
 
 def carried_prior(directory: SweepDirectory, first: SweepSpec, spec: SweepSpec) -> Observations | None:
-    """The copy of `save_prior` as a sweep with an edited spec sees it; None where there is nothing to use.
+    """The copy of `save_prior` as a sweep sees it with a spec edited since; None where there is nothing to use.
 
     Args:
         directory: The sweep's directory.

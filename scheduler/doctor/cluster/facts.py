@@ -1,4 +1,4 @@
-"""Facts known before the first trial: each node's, the driver's versions, the types that the autoscaler could start."""
+"""Facts before the first trial: each node's answers, the driver's versions, the autoscaler's possible types."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class NodeFacts:
         caviar_error: Why Caviar cannot be imported; None where it can.
         trainer_error: Why the training code cannot be imported; None where it can or was not asked for.
         data_found: True where the sweep's data are there; None where it has none.
-        storage_problem: The reason why it cannot share the storage; None where nothing does.
+        storage_problem: The reason why it cannot share the storage; None where it can.
         clock_ahead_s: Seconds that its clock is ahead of the driver's, the way there and back taken off.
         disks: The disks that it uses.
         object_store: The folder of Ray's object store.

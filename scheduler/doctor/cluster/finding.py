@@ -15,7 +15,7 @@ class Finding:
     """One thing that a person should know before the first trial.
 
     Attributes:
-        severity: The degree of it: what is broken ends a run before it begins.
+        severity: The gravity of it: what is broken ends a run before it begins.
         check: The check that found it.
         problem: The fault, with the value that was found.
         advice: The way out.

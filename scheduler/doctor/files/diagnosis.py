@@ -18,7 +18,7 @@ class Finding:
     """One thing that is not as in a sweep that has just finished.
 
     Attributes:
-        severity: The degree of the problem.
+        severity: The gravity of the problem.
         path: The file or folder.
         problem: The fault in it.
         meaning: The consequence for the sweep.
