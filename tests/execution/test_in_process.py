@@ -295,7 +295,11 @@ def debugged(tmp_path: Path) -> Callable[[str], "subprocess.CompletedProcess[str
     script = tmp_path / "script.py"
     script.write_text(DEBUGGED)
     command = [sys.executable, str(script), str(tmp_path / "sweep")]
-    return lambda typed: subprocess.run(command, input=typed, capture_output=True, text=True, check=False)
+    # A Ray of this process has left its own debugger there.
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONBREAKPOINT"}
+    return lambda typed: subprocess.run(
+        command, input=typed, capture_output=True, text=True, check=False, env=variables
+    )
 
 
 def test_a_breakpoint_stops_in_the_training_code_and_nothing_of_ray_is_loaded(

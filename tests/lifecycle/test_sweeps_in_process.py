@@ -62,7 +62,8 @@ def test_a_sweep_has_the_table_of_rays_workers(
 def test_a_sweep_that_is_interrupted_goes_on_to_the_same_table(
     sweep_of: Callable[..., Sweep], check_reports: Callable[[Results], None], tmp_path: Path
 ) -> None:
-    whole, sweep = sweep_of(tmp_path / "whole"), sweep_of(tmp_path / "parts")
+    code = "torch_code.py:regress"  # which takes long enough to be interrupted
+    whole, sweep = sweep_of(tmp_path / "whole", code), sweep_of(tmp_path / "parts", code)
     run(whole)
     runs = 0
     while run(sweep, stop_soon(sweep)) is StopReason.INTERRUPTED:
