@@ -71,7 +71,7 @@ class Session:
 
     @contextmanager
     def _accounted(self, runs: Sequence[AssignmentRun]) -> Iterator[None]:
-        """Where the training code raises, the time until then goes to the runs that are left."""
+        """Gives the time until the training code raises to the runs that are left."""
         try:
             yield
         except BaseException:
