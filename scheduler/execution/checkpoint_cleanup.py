@@ -23,7 +23,7 @@ class CheckpointCleanup:
 
     Args:
         checkpoints: The sweep's checkpoints.
-        retention: The rule for those of them that are kept.
+        retention: The rule by which some of them are kept.
         mode: The direction of the metric: minimised or maximised.
         between: True where checkpoints are saved between rungs as well.
     """

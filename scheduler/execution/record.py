@@ -281,7 +281,7 @@ class MemoryRecord:
     """Keeps reports in memory and settles outcomes at once: for simulations, which nobody resumes.
 
     Args:
-        reports: The place where the reports are gathered.
+        reports: The table in which the reports are gathered.
         callbacks: Told what was settled; closed with the record.
     """
 

@@ -26,7 +26,7 @@ LOST = (RayActorError, ObjectLostError, NodeDiedError, OutOfMemoryError)
 """Errors that a worker's answer raises when the worker is gone; a long answer stays on its node and dies with it."""
 _STILLBORN_MOST = 10
 _PATIENCE_S = 5.0
-"""Seconds, beyond those a step may take, that the driver waits for a worker that should have seen to it."""
+"""Seconds beyond a step's limit that the driver waits for the answer of a worker that should have seen to it."""
 _DOUBT_S = 120.0
 """Ray needs a minute to notice that a node is gone; until then its workers are only out of reach."""
 

@@ -20,7 +20,7 @@ class WorkerHandle:
         asked: The time at which its pending poll was asked, in seconds of the executor's clock.
         number: Its number, which no other worker of the run has.
         kind: The place of its kind among the kinds of workers.
-        idle_since: Since when it has had nothing to do, in seconds of the executor's clock, where it has no work.
+        idle_since: Time since which it has had nothing to do, in seconds of the executor's clock, where it has no work.
         roomless: True where it was started while nothing had room for it, for Ray to place it when something has.
         begun: True where Ray has begun to start it somewhere.
         leaving: True where it is to end as soon as it has no work, which it is not given any more.
@@ -31,7 +31,7 @@ class WorkerHandle:
         node: The id of its node; None before it has answered once.
         nodes: The ids of the nodes of all its processes.
         waiting: The thing that it could not write when it answered last, and why.
-        doubted: Since when it has been out of reach, in seconds of the executor's clock; None while it answers.
+        doubted: Time since which it has been out of reach, in seconds of the executor's clock; None while it answers.
     """
 
     actor: Any
@@ -98,8 +98,8 @@ class WorkerHandle:
 
         Args:
             status: FAILED or PREEMPTED, for what it trained; the rest was INTERRUPTED.
-            reason: The sentence that is said about it.
-            rules: The rules for failures.
+            reason: The text that is said about it.
+            rules: The rules for the handling of failures.
         """
         outcomes = []
         for place, group in enumerate(self.work.values()):

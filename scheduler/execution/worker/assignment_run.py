@@ -101,7 +101,7 @@ class AssignmentRun:
         """Adds to the outcome of a failure the action that is taken about it.
 
         Args:
-            rules: The rules for failures; one for want of memory is tried alone where none of them matches.
+            rules: The rules for handling failures; one for want of memory is tried alone where none of them matches.
             printed: The text that the training code has printed last.
         """
         failed = self.outcome

@@ -79,7 +79,7 @@ class Engine:
 
     @property
     def waiting(self) -> str | None:
-        """The thing that the running group waits to write but cannot at present, and why; None while it does not wait."""
+        """The thing that the running group waits to write but cannot at present, and why; None while none waits."""
         return self._storage.reason
 
     @property
@@ -203,8 +203,8 @@ class Engine:
         """Trains lanes as one model.
 
         Returns:
-            The groups to be trained for themselves, from their newest checkpoints: where that raised, the two halves of those
-            that are left, which finds the lane that raises, and groups that fit into memory.
+            The groups to be trained for themselves, from their newest checkpoints: where that raised, the two halves of
+            those that are left, which finds the lane that raises, and groups that fit into memory.
         """
         halves = list[Sequence[AssignmentRun]]()
         with self._captured(runs):

@@ -14,7 +14,7 @@ class Fault:
     """Event in another process of a worker, after which none of them can train any more.
 
     Attributes:
-        reason: The sentence that is said about it.
+        reason: The text that is said about it.
         status: FAILED, or PREEMPTED where the process was lost with its node.
     """
 

@@ -23,7 +23,7 @@ class TrainingSettings:
             trained one after the other.
         data: The file or folder that the spec names as `data`.
         target: The column that the spec names as `target`.
-        rules: The rules for failures, in the order in which they are tried.
+        rules: The rules for the handling of failures, in the order in which they are tried.
         timeout: Seconds that a step, or opening a trial, may take; as long as it takes if None.
         stall_timeout: Seconds that may pass in a step without a sign of life; any number if None.
         every: Steps after which a checkpoint is saved between two rungs; None saves at rungs and pauses alone.

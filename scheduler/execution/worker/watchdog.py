@@ -22,7 +22,7 @@ from .opener import Fault
 from .settings import TrainingSettings
 
 LATE = 1.25
-"""Number of limits that pass until `faulthandler` writes: it is not set anew at every short step."""
+"""Number of times that the limit passes until `faulthandler` writes: it is not set anew at every short step."""
 _MARGIN_S = 1.0
 
 

@@ -44,7 +44,7 @@ class RankHandle:
         stay: The reference of a call that ends only when the process does.
         call: The reference of the command that it has not answered, or answered last.
         asked: The time at which `stay` was called, in monotonic seconds.
-        doubted: Since when it has been out of reach, in monotonic seconds; None while it is not.
+        doubted: The time since which it has been out of reach, in monotonic seconds; None while it is not.
     """
 
     rank: int
