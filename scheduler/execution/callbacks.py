@@ -30,7 +30,7 @@ class RunStart:
     Attributes:
         directory: The sweep's directory; None in a simulation, which has none.
         spec: The spec, as sweep.yaml has it.
-        resumed: Whether an earlier run of the sweep is gone on with.
+        resumed: True where an earlier run of the sweep is gone on with.
     """
 
     directory: Location | None = None
@@ -97,7 +97,7 @@ class Callbacks:
         self._deliveries = [_Delivery(callback, most) for callback in callbacks]
         self._start = _Event(lambda callback: callback.on_run_start(facts), 1, decision=True)
         self._noted = [self._start]
-        """What is not durable yet, in order."""
+        """Events that are not durable yet, in order."""
 
     def decided(self, assignments: Sequence[Assignment]) -> None:
         """Notes a decision."""
@@ -141,7 +141,7 @@ class Callbacks:
         Nothing else that is not durable is told, and not even the end where the beginning is not.
 
         Args:
-            reason: Why it ended; None where an error broke it off.
+            reason: The reason why it ended; None where an error broke it off.
         """
         if self._start not in self._noted:
             self._tell([_Event(lambda callback: callback.on_run_end(reason), 1)])
@@ -170,7 +170,7 @@ class _Delivery:
         self._items = 0
         self._ended = False
         self.dropped = False
-        """Whether the callback is left out: it has raised, or is too far behind."""
+        """True where the callback is left out: it has raised, or is too far behind."""
         self._changed = Condition()
         self._thread = Thread(target=self._deliver, name=f"callback {self._name}", daemon=True)
         """Begun by the first event."""

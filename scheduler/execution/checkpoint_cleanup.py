@@ -18,14 +18,14 @@ _logger = logging.getLogger(__name__)
 class CheckpointCleanup:
     """Keeps the checkpoints of a sweep down to what a person wants to keep and what its trials go on from.
 
-    It acts on states whose outcomes are durable: what they no longer need no recovery needs either. A deletion that is
-    cut off leaves the checkpoint where it is, or in the staging folder, which the next run clears.
+    It acts on states whose outcomes are durable: nothing deleted here is needed by a recovery. A deletion that is cut
+    off leaves the checkpoint where it is, or in the staging folder, which the next run clears.
 
     Args:
         checkpoints: The sweep's checkpoints.
-        retention: Which of them are kept.
-        mode: Whether the metric is minimised or maximised.
-        between: Whether checkpoints are saved between rungs as well.
+        retention: The rule by which some of them are kept.
+        mode: The direction of the metric: minimised or maximised.
+        between: True where checkpoints are saved between rungs as well.
     """
 
     def __init__(self, checkpoints: Checkpoints, retention: Retention, mode: Mode, *, between: bool = False) -> None:
@@ -36,7 +36,7 @@ class CheckpointCleanup:
         """The step up to which each trial's reports are on the disk, as far as this run wrote them."""
         self._stored: dict[int, list[Stored]] = {}
         self._seen: dict[int, tuple[TrialState, int]] = {}
-        """Where each trial stood when its folder was read last."""
+        """The state and step of each trial when its folder was read last."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint cleanup")
         self._pass: Future[None] | None = None
         self._warned = False

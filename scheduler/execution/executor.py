@@ -21,13 +21,13 @@ class ReportSink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Updates:
-    """What has arrived since the last `wait`.
+    """Reports, outcomes and proposals that have arrived since the last `wait`.
 
     Attributes:
         reports: All reports, including every report of the assignments in `outcomes`.
         outcomes: The assignments that have ended.
         proposals: The proposals that have been made.
-        waiting: What a worker cannot write at present and why, which it waits for; None while none waits.
+        waiting: The thing that a worker waits to write but cannot at present, and why; None while none waits.
     """
 
     reports: ReportBatch
@@ -57,16 +57,16 @@ class Executor(Protocol):
         """Seconds on this executor's own clock, which a simulation advances."""
 
     def capacity(self) -> int:
-        """How many more groups it takes now."""
+        """Number of further groups that it takes now."""
 
     def idle(self) -> bool:
-        """Whether a worker has nothing to do; where there are many, more than `IDLE_SHARE` of them."""
+        """True where a worker has nothing to do; where there are many, more than `IDLE_SHARE` of them."""
 
     def scale(self, demand: Callable[[], int]) -> None:
         """Makes and ends workers as the work asks for them, where it is time to.
 
         Args:
-            demand: How many groups could be trained at the same time, now or soon.
+            demand: Number of groups that could be trained at the same time, now or soon.
         """
 
     def start(self, assignments: Sequence[Assignment]) -> None:
@@ -98,7 +98,7 @@ class MeasuringExecutor(Executor, Protocol):
     """An executor that can find out how many trials to train together on its workers' devices."""
 
     def group_size(self, assignments: Sequence[Assignment]) -> int:
-        """How many trials of a lane to train together; 1 where training them one at a time is faster.
+        """Number of trials of a lane to train together; 1 where training them one at a time is faster.
 
         Args:
             assignments: Trials that can be trained together.

@@ -36,7 +36,7 @@ class InProcessExecutor:
     what they raise, and the sweep can be resumed.
 
     Args:
-        settings: What every worker is told; its limits of time do not count here.
+        settings: The settings of every worker; their limits of time do not count here.
         proposer: Makes the proposals, between two steps of training; None leaves all points to the controller's design.
     """
 
@@ -58,7 +58,7 @@ class InProcessExecutor:
         self._turns: Turns[None] | None = None
         """The training of the first group, once it has begun."""
         self._resume_at = -inf
-        """When it is to go on, on the monotonic clock, where it waits for the storage."""
+        """The time at which it is to go on, on the monotonic clock, where it waits for the storage."""
         self._closing = False
 
     @property
@@ -75,7 +75,7 @@ class InProcessExecutor:
         return 0 if self._closing else max(0, 1 - len(self._queue))
 
     def idle(self) -> bool:
-        """Whether nothing is trained."""
+        """True where nothing is trained."""
         return not self._queue and not self._closing
 
     def scale(self, demand: Callable[[], int]) -> None:
@@ -102,7 +102,7 @@ class InProcessExecutor:
         return Updates(self._reports.drain(), outcomes, waiting=self._engine.waiting)
 
     def group_size(self, assignments: Sequence[Assignment]) -> int:
-        """How many trials of a lane to train together on this process's device, of which they may have all.
+        """Number of trials of a lane to train together on this process's device, of which they may have all.
 
         Args:
             assignments: Trials that can be trained together.

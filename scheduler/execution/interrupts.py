@@ -35,7 +35,7 @@ class Interrupts:
         """The sentence about the failure that is to stop the sweep, if there was one."""
 
     def requested(self) -> bool:
-        """Whether the sweep should stop."""
+        """True where the sweep should stop."""
         return self.signal is not None or self._has_stop_file()
 
     @contextmanager

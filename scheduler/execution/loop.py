@@ -30,19 +30,19 @@ _OBSERVE_EVERY_S = 0.5
 
 
 class Record(Protocol):
-    """What keeps a sweep's decisions, reports and outcomes."""
+    """Keeper of a sweep's decisions, reports and outcomes."""
 
     @property
     def waiting(self) -> str | None:
-        """What cannot be written at present, by this process or by a worker, and why; None while everything can."""
+        """The thing that this process or a worker cannot write at present, and why; None while everything can be."""
 
     @property
     def writable(self) -> bool:
-        """Whether what is decided now can be recorded soon."""
+        """True where a decision made now can be recorded soon."""
 
     @property
     def full(self) -> bool:
-        """Whether more reports wait for the storage than should be kept in memory."""
+        """True where more reports wait for the storage than should be kept in memory."""
 
     def decided(self, free: int, assignments: Sequence[Assignment]) -> None:
         """Notes a decision, before it is carried out."""
@@ -54,7 +54,7 @@ class Record(Protocol):
         """Notes reports and outcomes; they need not be durable yet."""
 
     def due(self, now: float, *, idle: bool) -> bool:
-        """Whether it is time to commit; `idle` says that a worker waits for work."""
+        """True where it is time to commit; `idle` says that a worker waits for work."""
 
     def commit(self, now: float) -> Sequence[Outcome]:
         """Makes everything noted durable and returns the outcomes that this settles, in order.
@@ -74,10 +74,10 @@ class SweepLoop:
 
     Args:
         state: The sweep's decisions.
-        executor: What trains.
-        record: What keeps.
+        executor: The part that trains.
+        record: The part that keeps.
         interrupts: Requests to stop.
-        seconds: How long the run may take; then it stops like one that is asked to.
+        seconds: Seconds that the run may take; then it stops like one that is asked to.
         observe: Called twice a second at most, and at the end; once it raises, it is left alone.
     """
 
@@ -120,7 +120,7 @@ class SweepLoop:
 
     @property
     def _stuck(self) -> bool:
-        """Whether all work has ended and only its outcomes wait for the storage."""
+        """True where all work has ended and only its outcomes wait for the storage."""
         return not self._record.writable and all(work.trial in self._ended for work in self._state.outstanding)
 
     def _wait(self, timeout: float) -> None:
@@ -187,7 +187,7 @@ class SweepLoop:
                 self._interrupts.failure = _stop_sentence(outcome)
 
     def _look_up(self) -> None:
-        """What happens now and then: requests to stop, the table of trials, the observer."""
+        """Does the work of now and then: requests to stop, the table of trials, the observer."""
         now = self._executor.now()
         self._stop_if_asked(now)
         if self._tables.due(now):

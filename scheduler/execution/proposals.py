@@ -32,7 +32,7 @@ class Proposals:
 
     Args:
         proposer: Makes them; None makes proposals without points.
-        at_once: Whether `drain` waits for what was asked for.
+        at_once: True where `drain` waits for what was asked for.
     """
 
     def __init__(self, proposer: Proposer | None, *, at_once: bool = False) -> None:

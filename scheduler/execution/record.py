@@ -30,12 +30,12 @@ _IDLE_S = 0.05
 
 @dataclass(slots=True)
 class _Pending:
-    """What has been received and is not durable yet.
+    """Outcomes and reports that have been received and are not durable yet.
 
     Attributes:
         outcomes: The outcomes; the writer has the reports.
-        outcome_since: When the first outcome came.
-        rows_since: When the first report came.
+        outcome_since: The time at which the first outcome came.
+        rows_since: The time at which the first report came.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -81,25 +81,25 @@ class DurableRecord:
         self._workers_outage = Outage(directory.path, storage_timeout)
         """That of workers which cannot save a checkpoint."""
         self._said: str | None = None
-        """What a person was told that the sweep waits for."""
+        """The thing that the sweep waits for, as a person was told."""
         self._stale_tables = False
         self._closing = False
         self._regions: int | None = None
-        """Of how many proposals the table of regions tells; None before it is written."""
+        """Number of proposals that the table of regions tells of; None before it is written."""
 
     @property
     def waiting(self) -> str | None:
-        """What cannot be written at present, by this process or by a worker, and why."""
+        """The thing that this process or a worker cannot write at present, and why."""
         return self._outage.reason or self._workers_outage.reason
 
     @property
     def writable(self) -> bool:
-        """Whether what is decided now can be recorded soon."""
+        """True where a decision made now can be recorded soon."""
         return self._outage.reason is None
 
     @property
     def full(self) -> bool:
-        """Whether more reports wait for the storage than should be kept in memory."""
+        """True where more reports wait for the storage than should be kept in memory."""
         return not self.writable and self._writer.rows_buffered >= _MOST_ROWS
 
     def decided(self, free: int, assignments: Sequence[Assignment]) -> None:
@@ -138,7 +138,7 @@ class DurableRecord:
             pending.outcome_since = now if pending.outcome_since is None else pending.outcome_since
 
     def due(self, now: float, *, idle: bool) -> bool:
-        """Whether rows or outcomes have waited long enough, or it is time to try again what could not be written."""
+        """True where rows or outcomes have waited long enough, or it is time to retry what could not be written."""
         if not self.writable:
             return self._outage.due
         rows_since, outcome_since = self._pending.rows_since, self._pending.outcome_since
@@ -249,7 +249,7 @@ class DurableRecord:
             _logger.warning("going on: %s can be written again", said.partition(" cannot be written")[0])
 
     def _may_write(self) -> bool:
-        """Whether this process is known to have the sweep still."""
+        """True where this process is known to have the sweep still."""
         try:
             self._journal.check()
         except ObjectStoreError:
@@ -281,7 +281,7 @@ class MemoryRecord:
     """Keeps reports in memory and settles outcomes at once: for simulations, which nobody resumes.
 
     Args:
-        reports: Where the reports are gathered.
+        reports: The table in which the reports are gathered.
         callbacks: Told what was settled; closed with the record.
     """
 
@@ -318,7 +318,7 @@ class MemoryRecord:
         self._callbacks.received(updates)
 
     def due(self, now: float, *, idle: bool) -> bool:
-        """Whether there are outcomes."""
+        """True where there are outcomes."""
         return bool(self._outcomes)
 
     def commit(self, now: float) -> Sequence[Outcome]:

@@ -8,7 +8,7 @@ from ..core.state import SweepState
 
 
 class StopReason(str, Enum):
-    """Why a run of a sweep ended."""
+    """Reason why a run of a sweep ended."""
 
     FINISHED = "finished"
     """The budget of trials or resource is spent."""
@@ -22,14 +22,15 @@ class StopReason(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class RunSnapshot:
-    """What an observer sees while a sweep runs.
+    """State of a running sweep as an observer sees it.
 
     Attributes:
         state: The sweep.
         workers: Workers that are ready.
         elapsed_s: Seconds since the run began.
-        stopping: Whether the run has been asked to stop.
-        waiting: What cannot be written at present and why, such as a file on a full disk; None while everything can.
+        stopping: True where the run has been asked to stop.
+        waiting: The thing that cannot be written at present, such as a file on a full disk, and why; None while
+            everything can be.
     """
 
     state: SweepState

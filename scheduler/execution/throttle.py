@@ -1,4 +1,4 @@
-"""How often something is done that takes longer the larger a sweep is."""
+"""Limits the frequency of an action that takes longer the larger a sweep is."""
 
 from math import inf
 
@@ -16,7 +16,7 @@ class Throttle:
         self._next = -inf
 
     def due(self, now: float) -> bool:
-        """Whether it is time.
+        """True where it is time.
 
         Args:
             now: Seconds on any clock that is always the same.
@@ -27,7 +27,7 @@ class Throttle:
         """Notes that it was done.
 
         Args:
-            now: When it was begun, on that clock.
+            now: The time at which it was begun, on that clock.
             took_s: Seconds that it took.
         """
         self._next = now + max(self._interval_s, took_s / self._share)

@@ -23,7 +23,7 @@ def check_address(address: str) -> None:
     """Connects to an address and shows the token.
 
     Args:
-        address: What RAY_ADDRESS says.
+        address: The value of RAY_ADDRESS.
 
     Raises:
         WorkerError: Nothing listens there, what listens is not Ray, it refuses the token, or it asks for none while
@@ -80,7 +80,7 @@ def _show_token(address: str) -> None:
 
 @contextmanager
 def _without_token(address: str) -> Iterator[Callable[[], bool]]:
-    """Whether a process is let in that has no token while this one has; Ray knows one mode a process."""
+    """Tells whether a process without a token is let in while this one has one; Ray knows one mode a process."""
     if os.environ.get("RAY_AUTH_MODE") != "token":
         yield lambda: False
         return
@@ -102,8 +102,8 @@ def refusal(address: str, error: Exception) -> str:
     """One sentence for what Ray says when it refuses a process.
 
     Args:
-        address: What RAY_ADDRESS says.
-        error: What Ray raised.
+        address: The value of RAY_ADDRESS.
+        error: The error that Ray raised.
     """
     if isinstance(error, AuthenticationError):
         return _token_refusal(address)

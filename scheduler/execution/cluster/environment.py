@@ -1,4 +1,4 @@
-"""What Ray reads from the environment when it is imported, set where the person has not set it."""
+"""Variables that Ray reads when it is imported, set where the person has not set them."""
 
 import errno
 import os

@@ -14,13 +14,13 @@ from ...core.placement.kinds import WorkerKind
 
 
 def is_own_ray() -> bool:
-    """Whether this process started the Ray that it uses: there is nobody then who would add nodes to it."""
+    """True where this process started the Ray that it uses: there is nobody then who would add nodes to it."""
     node = driver._global_node
     return node is not None and bool(node.head)
 
 
 def node_lives(node: str) -> bool:
-    """Whether a node of the cluster is alive, by its id."""
+    """True where a node of the cluster, given by its id, is alive."""
     return any(one["NodeID"] == node for one in living_nodes())
 
 
@@ -78,7 +78,7 @@ def death_reason(message: str) -> str:
     """One sentence about a worker's death.
 
     Args:
-        message: What Ray says: its first line, and advice on Ray behind it.
+        message: The message of Ray: its first line, and advice on Ray behind it.
     """
     if _MEMORY.search(message):
         worker, node = _WORKER.search(message), _NODE.search(message)

@@ -41,7 +41,7 @@ class RayExecutor:
     """Trains on Ray actors; Ray must be initialised.
 
     Args:
-        settings: What every worker is told.
+        settings: The settings of every worker.
         kinds: The kinds of workers, each with its number.
         proposer: Makes the proposals, in this process; None leaves all points to the controller's design.
     """
@@ -56,7 +56,7 @@ class RayExecutor:
         """A moving average of the time that a group takes."""
         self._failures = WorkerFailures(self._pool, settings)
         self._demand: int | None = None
-        """How many groups could be trained at the same time, once somebody has said."""
+        """Number of groups that could be trained at the same time, once somebody has said."""
         self._ended: list[Outcome] = []
         """Outcomes of work that never got to a worker."""
 
@@ -74,7 +74,7 @@ class RayExecutor:
         return 0 if self._pool.closing else self._queue.room(self._loads())
 
     def idle(self) -> bool:
-        """Whether a worker has nothing to do and could be given something; of many, more than `IDLE_SHARE` of them."""
+        """True where a worker has nothing to do and could be given work; of many, more than `IDLE_SHARE` of them."""
         there = self._pool.open
         idle = sum(not handle.work for handle in there)
         return idle > IDLE_SHARE * len(there) and self.capacity() > 0
@@ -115,7 +115,7 @@ class RayExecutor:
         return Updates(reports, outcomes, self._proposals.drain(), waiting)
 
     def group_size(self, assignments: Sequence[Assignment]) -> int:
-        """How many trials of a lane to train together, measured by a worker of the first kind that suits them.
+        """Number of trials of a lane to train together, measured by a worker of the first kind that suits them.
 
         Args:
             assignments: Trials that can be trained together.

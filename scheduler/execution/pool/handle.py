@@ -17,21 +17,21 @@ class WorkerHandle:
 
     Attributes:
         actor: Its Ray actor.
-        asked: When its pending poll was asked, in seconds of the executor's clock.
+        asked: The time at which its pending poll was asked, in seconds of the executor's clock.
         number: Its number, which no other worker of the run has.
         kind: The place of its kind among the kinds of workers.
-        idle_since: Since when it has had nothing to do, in seconds of the executor's clock, where it has no work.
-        roomless: Whether it was started where nothing had room for it, for Ray to place it when something has.
-        begun: Whether Ray has begun to start it somewhere.
-        leaving: Whether it is to end as soon as it has no work, which it is not given any more.
+        idle_since: Time since which it has had nothing to do, in seconds of the executor's clock, where it has no work.
+        roomless: True where it was started while nothing had room for it, for Ray to place it when something has.
+        begun: True where Ray has begun to start it somewhere.
+        leaving: True where it is to end as soon as it has no work, which it is not given any more.
         work: Its groups that have not ended, oldest first, by name; of each the assignments by trial.
         group_of: The group of each trial in `work`.
         reported: The step of the last report of each trial in `work` that has reported.
-        sent: How often work was sent to it.
+        sent: Number of times that work was sent to it.
         node: The id of its node; None before it has answered once.
         nodes: The ids of the nodes of all its processes.
-        waiting: What it could not write when it answered last, and why.
-        doubted: Since when it has been out of reach, in seconds of the executor's clock; None while it answers.
+        waiting: The thing that it could not write when it answered last, and why.
+        doubted: Time since which it has been out of reach, in seconds of the executor's clock; None while it answers.
     """
 
     actor: Any
@@ -53,17 +53,17 @@ class WorkerHandle:
 
     @property
     def ready(self) -> bool:
-        """Whether it has answered once, and still does."""
+        """True where it has answered once, and still does."""
         return self.node is not None and self.doubted is None
 
     @property
     def placed(self) -> bool:
-        """Whether it has a place in the cluster."""
+        """True where it has a place in the cluster."""
         return self.node is not None or self.begun
 
     @property
     def open(self) -> bool:
-        """Whether it takes work."""
+        """True where it takes work."""
         return self.ready and not self.leaving
 
     def give(self, group: Sequence[Assignment]) -> None:
@@ -85,7 +85,7 @@ class WorkerHandle:
         return True
 
     def fence(self, reports: ReportBatch, outcomes: Sequence[Outcome]) -> Updates:
-        """What belongs to the attempts that the worker was given; anything else was superseded and is dropped.
+        """Selects updates of the attempts that the worker was given; anything else was superseded and is dropped.
 
         It also notes how far each trial has reported.
         """
@@ -98,8 +98,8 @@ class WorkerHandle:
 
         Args:
             status: FAILED or PREEMPTED, for what it trained; the rest was INTERRUPTED.
-            reason: What is said about it.
-            rules: What is done about failures.
+            reason: The text that is said about it.
+            rules: The rules for the handling of failures.
         """
         outcomes = []
         for place, group in enumerate(self.work.values()):

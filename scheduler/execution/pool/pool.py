@@ -45,7 +45,7 @@ class WorkerPool:
 
     Args:
         kinds: The kinds of workers.
-        settings: What every worker is told.
+        settings: The settings of every worker.
         gone: Called with the number of each worker that has ended.
     """
 
@@ -58,11 +58,11 @@ class WorkerPool:
         self._doubted: list[WorkerHandle] = []
         """Workers out of reach that are to be asked again soon."""
         self.closing = False
-        """Whether no worker takes the place of another any more."""
+        """True where no worker takes the place of another any more."""
         self._made = 0
         self._looked: float | None = None
         self._wanted: deque[tuple[float, Sequence[int]]] = deque()
-        """How many workers of each kind were wanted of late, and when."""
+        """Numbers of workers of each kind that were wanted of late, each with its time."""
         self._asked: Sequence[int] | None = None
         """For how many of each kind the autoscaler was asked last."""
         self._shortage = Shortage(kinds)
@@ -74,7 +74,7 @@ class WorkerPool:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to look after the workers."""
+        """True where it is time to look after the workers."""
         return self._looked is None or monotonic() - self._looked >= _LOOK_S
 
     def look(self, classes: Mapping[KindIndices, int], waiting: Mapping[KindIndices, int], *, certain: bool) -> None:
@@ -83,7 +83,7 @@ class WorkerPool:
         Args:
             classes: The groups that could be trained at the same time, by the kinds of workers that suit them.
             waiting: The groups that wait for a worker.
-            certain: Whether these are what the sweep needs; nobody is asked for room otherwise, and nobody ends.
+            certain: True where these are what the sweep needs; nobody is asked for room otherwise, and nobody ends.
         """
         self._looked = monotonic()
         self._find_placed()
@@ -191,7 +191,7 @@ class WorkerPool:
             handle.begun = handle.actor._actor_id.hex() in there
 
     def _counts(self, which: Callable[[WorkerHandle], bool]) -> list[int]:
-        """How many workers of each kind are such, of those that stay."""
+        """Number of such workers of each kind, among those that stay."""
         counts = Counter(handle.kind for handle in self.handles.values() if not handle.leaving and which(handle))
         return [counts[kind] for kind in range(len(self._kinds))]
 
@@ -277,5 +277,5 @@ class WorkerPool:
 
 
 def _has_room(handle: WorkerHandle) -> bool:
-    """Whether it has a place, or could have had one when it was started: to start takes a while."""
+    """True where it has a place, or could have had one when it was started: to start takes a while."""
     return not handle.roomless or handle.placed

@@ -23,7 +23,7 @@ class Shortage:
     def __init__(self, kinds: Sequence[WorkerKind]) -> None:
         self._kinds = kinds
         self._since: dict[int, float] = {}
-        """Since when a kind has been short."""
+        """The time since which a kind has been short."""
         self._told: set[int] = set()
 
     def note(self, wanted: Sequence[int], placed: Sequence[int], nodes: Sequence[Node]) -> None:

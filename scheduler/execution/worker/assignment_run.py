@@ -20,13 +20,13 @@ class AssignmentRun:
     Attributes:
         assignment: The work.
         metric: Name of the sweep's metric.
-        reports: Where reports go.
+        reports: The queue to which reports go.
         trial: The open trial; None before it is opened.
         step: The furthest step trained; 0 until one is.
         elapsed_s: The worker's time that it took so far.
-        outcome: What came of it; None while it is trained.
-        out_of_memory: Whether it failed because memory was missing.
-        alone: Whether it is tried once more with nothing else in the worker's memory.
+        outcome: Its outcome; None while it is trained.
+        out_of_memory: True where it failed because memory was missing.
+        alone: True where it is tried once more with nothing else in the worker's memory.
     """
 
     assignment: Assignment
@@ -54,7 +54,7 @@ class AssignmentRun:
 
     @property
     def due(self) -> bool:
-        """Whether a step is to be trained next."""
+        """True where a step is to be trained next."""
         return self.outcome is None and not self.opened.ended and self.opened.step < self.assignment.stop
 
     def record(self, metrics: dict[str, float] | None) -> None:
@@ -98,11 +98,11 @@ class AssignmentRun:
         self.close()
 
     def judge(self, rules: Sequence[ErrorRule], printed: str) -> None:
-        """Where it failed, says in the outcome what is done about that.
+        """Adds to the outcome of a failure the action that is taken about it.
 
         Args:
-            rules: What is done about failures; one for want of memory is tried alone where none of them matches.
-            printed: What the training code has printed last.
+            rules: The rules for handling failures; one for want of memory is tried alone where none of them matches.
+            printed: The text that the training code has printed last.
         """
         failed = self.outcome
         if failed is None or failed.status is not OutcomeStatus.FAILED or failed.action is not None:

@@ -48,8 +48,8 @@ class Engine:
     """Trains groups of assignments; `pause` and `overdue` may be called from another thread.
 
     Args:
-        settings: What every worker of the sweep is told.
-        reports: Where reports go.
+        settings: The settings of every worker of the sweep.
+        reports: The queue to which reports go.
         opener: Opens trials; in this process alone if None.
         output: Takes what training code prints; the trials' logs if None.
         clock: Seconds on the clock by which the worker's time is counted.
@@ -79,12 +79,12 @@ class Engine:
 
     @property
     def waiting(self) -> str | None:
-        """What cannot be written at present and why, for which the running group waits; None while it does not."""
+        """The thing that the running group waits to write but cannot at present, and why; None while none waits."""
         return self._storage.reason
 
     @property
     def broken(self) -> bool:
-        """Whether nothing can be trained here any more, because of what happened between the worker's processes."""
+        """True where nothing can be trained here any more, because of an event between the worker's processes."""
         return self._opener.broken or self._opener.fault() is not None
 
     @property
@@ -143,7 +143,7 @@ class Engine:
         return [run.outcome for run in self._runs if run.outcome is not None]
 
     def group_size(self, assignments: Sequence[Assignment], share: float) -> int:
-        """How many trials of a lane to train together on this worker's device; they are not trained by this.
+        """Number of trials of a lane to train together on this worker's device; they are not trained by this.
 
         Args:
             assignments: Trials that can be trained together.
@@ -203,8 +203,8 @@ class Engine:
         """Trains lanes as one model.
 
         Returns:
-            What is to be trained for itself, from its newest checkpoints: where that raised, the two halves of those
-            that are left, which finds the lane that raises, and groups that fit into memory.
+            The groups to be trained for themselves, from their newest checkpoints: where that raised, the two halves of
+            those that are left, which finds the lane that raises, and groups that fit into memory.
         """
         halves = list[Sequence[AssignmentRun]]()
         with self._captured(runs):

@@ -24,7 +24,7 @@ _RSS_UNIT = 1 if sys.platform == "darwin" else _KIB
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, or what caused it, says that memory was missing on the host or on a device."""
+    """True where an error, or its cause, says that memory was missing on the host or on a device."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(seen).__mro__):
@@ -38,7 +38,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def memory_sentence(error: BaseException) -> str:
-    """How much memory was asked for, as far as the error says, and how much is in use."""
+    """Sentence on the memory asked for, as far as the error says, and the memory in use."""
     asked = _ASKED.search(str(error))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
     parts = [f"{_asked(asked)} more were asked for"] if asked else []

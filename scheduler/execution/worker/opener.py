@@ -11,10 +11,10 @@ from .settings import TrainingSettings
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happened in another process of a worker, after which none of them can train any more.
+    """Event in another process of a worker, after which none of them can train any more.
 
     Attributes:
-        reason: What is said about it.
+        reason: The text that is said about it.
         status: FAILED, or PREEMPTED where the process was lost with its node.
     """
 
@@ -34,20 +34,20 @@ class Opener(Protocol):
 
     @property
     def broken(self) -> bool:
-        """Whether this worker can train nothing any more, so that another has to take its place."""
+        """True where this worker can train nothing any more, so that another has to take its place."""
 
     def fault(self) -> Fault | None:
-        """What happened in another process of this worker; None as long as all is well."""
+        """The fault in another process of this worker; None as long as all is well."""
 
     def stacks(self) -> str:
-        """Where the other processes of this worker are, for the log of a step that takes too long."""
+        """Stacks of the other processes of this worker, for the log of a step that takes too long."""
 
 
 class LocalOpener:
     """Opens trials in this process alone. It implements `Opener`.
 
     Args:
-        settings: What every worker of the sweep is told.
+        settings: The settings of every worker of the sweep.
     """
 
     broken = False

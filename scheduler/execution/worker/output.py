@@ -25,7 +25,7 @@ def local_log(log: Location) -> Iterator[Path]:
     """A file to append to, which becomes a trial's log, or a part of it, meanwhile and at the end.
 
     Args:
-        log: Where the log is to be; a file on the disk is appended to directly.
+        log: The place of the log; a file on the disk is appended to directly.
     """
     if isinstance(log, Path):
         yield log
@@ -48,7 +48,7 @@ class _LogUpload:
     def __init__(self, file: Path, log: ObjectPath) -> None:
         self.file, self._log = file, log
         self._earlier: bytes | None = None
-        """What the trial printed before; None before it is read."""
+        """The text that the trial printed before; None before it is read."""
         self._uploaded = 0
         self._pause_s = _EVERY_S
         self._ended = Event()
@@ -108,7 +108,7 @@ class TrialLog(TextIOBase):
         self._path: Path | None = None
         self._file: TextIO | None = None
         self._dropped: str | None = None
-        """Why text was dropped since the last that was written."""
+        """The reason why text was dropped since the last that was written."""
 
     @property
     def path(self) -> Path | None:

@@ -71,7 +71,7 @@ class Session:
 
     @contextmanager
     def _accounted(self, runs: Sequence[AssignmentRun]) -> Iterator[None]:
-        """Where the training code raises, the time until then goes to the runs that are left."""
+        """Gives the runs that are left the time until the training code raises, if it does."""
         try:
             yield
         except BaseException:

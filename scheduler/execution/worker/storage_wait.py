@@ -28,7 +28,7 @@ class StorageWait:
     def __init__(self, directory: Location, paused: Event, clock: Callable[[], float] = time.perf_counter) -> None:
         self._directory, self._paused, self._clock = directory, paused, clock
         self.reason: str | None = None
-        """What cannot be written and why; None while nobody waits."""
+        """The thing that cannot be written, and why; None while nobody waits."""
         self._waited_s = 0.0
 
     def waited(self) -> float:
@@ -37,7 +37,7 @@ class StorageWait:
         return waited
 
     def to_blame(self, error: BaseException) -> bool:
-        """Whether it is the storage that is to blame for an error."""
+        """True where it is the storage that is to blame for an error."""
         return is_outage(error, self._directory)
 
     def read(self, read: Callable[[], _Read]) -> Turns[_Read]:

@@ -20,7 +20,7 @@ class OpenTrial:
         training: Its open training.
         step: Steps trained.
         metrics: The metrics at `step`.
-        ended: Whether the training ended by itself at `step`.
+        ended: True where the training ended by itself at `step`.
         elapsed_s: Seconds of training up to `step`, over all assignments, when it was saved last; 0 before that.
         ranges: The lowest and the highest value of each metric in the trial's own steps up to `step`.
     """
@@ -64,7 +64,7 @@ class TrialCache:
             reported: The step up to which this worker has reported it.
 
         Returns:
-            What `acquire` goes on from; None where there is none, or the trial is warm.
+            The checkpoint that `acquire` goes on from; None where there is none, or the trial is warm.
 
         Raises:
             TrainerError: The trial begins from its parent's, which is not there or does not verify.
@@ -99,7 +99,7 @@ class TrialCache:
 
         Args:
             assignment: The work.
-            found: What `find` has found; it is released.
+            found: The checkpoint that `find` has found; it is released.
         """
         trial = self._warm.pop(assignment.trial, None)
         if trial is not None and trial.step != assignment.start:

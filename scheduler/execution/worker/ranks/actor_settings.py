@@ -1,4 +1,4 @@
-"""What the processes of a worker are started with."""
+"""Settings that the processes of a worker are started with."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from ..settings import TrainingSettings
 
 @dataclass(frozen=True, slots=True)
 class ActorSettings:
-    """What the processes of a worker are started with.
+    """Settings that the processes of a worker are started with.
 
     Attributes:
         engine: `TrainingSettings`, pickled by value: it is opened after the variables are set, since it may import

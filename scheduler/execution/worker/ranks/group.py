@@ -24,7 +24,7 @@ from ..settings import TrainingSettings
 from .handle import RankHandle, ray_error
 
 _SETTLE_S = 2.0
-"""How long after a process has raised another one may turn out to have died before, which is why it raised."""
+"""Seconds after a process has raised in which another may turn out to have died before, which is why it raised."""
 _CLOSE_S = 5.0
 _LOOK_S = 0.05
 _STACK_S = 2.0
@@ -36,7 +36,7 @@ class RankGroup:
     """Opens trials in all processes of a worker. It implements `Opener`.
 
     Args:
-        settings: What every worker of the sweep is told.
+        settings: The settings of every worker of the sweep.
         handles: The other processes.
     """
 
@@ -44,13 +44,13 @@ class RankGroup:
         self._local, self._handles = LocalOpener(settings), handles
         self._lock = Lock()
         self._raised: Fault | None = None
-        """What the first process has raised."""
+        """The fault of the first process that has raised."""
         self._raised_at = 0.0
         self._broken = False
 
     @property
     def broken(self) -> bool:
-        """Whether rank 0 has raised: the others may wait for it in a collective operation for ever."""
+        """True where rank 0 has raised: the others may wait for it in a collective operation for ever."""
         return self._broken
 
     def open(self, assignment: Assignment, found: Checkpoint | None) -> Training:
@@ -63,12 +63,12 @@ class RankGroup:
         """Does something in this process and, at the same time, in the others; never returns where one has a fault.
 
         Args:
-            locally: What this process does.
+            locally: The action of this process.
             command: The method that the others call.
             *facts: Its arguments.
 
         Returns:
-            What `locally` has returned, and the ranks of the others whose training has ended by itself.
+            The result of `locally`, and the ranks of the others whose training has ended by itself.
 
         Raises:
             BaseException: Whatever `locally` raises, unless it does because of a fault.
@@ -93,7 +93,7 @@ class RankGroup:
         """Refuses a training that has ended in some of the processes.
 
         Args:
-            here: Whether it has in this one.
+            here: True where it has in this one.
             ended: The ranks of the others in which it has.
 
         Raises:
@@ -119,7 +119,7 @@ class RankGroup:
             ray.wait(calls, num_returns=len(calls), timeout=_CLOSE_S)
 
     def fault(self) -> Fault | None:
-        """What happened in another process: the first that raised, unless one has died, or may have."""
+        """The fault in another process: the first that raised, unless one has died, or may have."""
         with self._lock:
             self._look()
             if any(handle.doubted is not None for handle in self._handles):
@@ -127,7 +127,7 @@ class RankGroup:
             return self._raised if time.monotonic() - self._raised_at > _SETTLE_S else None
 
     def stacks(self) -> str:
-        """Where the threads of the other processes are that train; those that do not answer soon are left out."""
+        """Stacks of the training threads of the other processes; those that do not answer soon are left out."""
         calls = [handle.actor.stack.remote() for handle in self._handles]
         ready, _ = ray.wait(calls, num_returns=len(calls), timeout=_STACK_S)
         answered = [call in ready and ray_error(call) is None for call in calls]
@@ -190,7 +190,7 @@ class RankedTraining:
 
     @property
     def stateful(self) -> bool:
-        """Whether this process has anything to save."""
+        """True where this process has anything to save."""
         return self.local.stateful
 
     def save(self, directory: Path) -> bool:

@@ -25,7 +25,7 @@ class RankTrials:
     """The trials that are open in a process beside rank 0's: nothing is reported or saved from here.
 
     Args:
-        settings: What every worker of the sweep is told.
+        settings: The settings of every worker of the sweep.
         rank: The rank of this process, above 0; what its trials print goes to logs of their own.
     """
 
@@ -61,7 +61,7 @@ class RankTrials:
         return RankReply()
 
     def stack(self) -> str:
-        """Where the thread is that trains; called from another one."""
+        """Stack of the thread that trains; called from another one."""
         frame = sys._current_frames().get(self._thread or 0)
         return "" if frame is None else "".join(traceback.format_stack(frame))
 
@@ -105,18 +105,18 @@ class RankProcess:
 
     @ray.method(concurrency_group="life")
     def stack(self) -> str:
-        """Where the thread is that trains."""
+        """Stack of the thread that trains."""
         return self._joined.stack()
 
     def address(self) -> RankAddress:
-        """Where this process is."""
+        """Address of this process."""
         return address_here()
 
     def join(self, settings: ActorSettings, variables: Mapping[str, str]) -> None:
         """Takes a rank.
 
         Args:
-            settings: What the worker is started with.
+            settings: The settings that the worker is started with.
             variables: The environment variables of the rank, from `rank_variables`.
         """
         os.environ.update(variables)

@@ -1,4 +1,4 @@
-"""What the processes of one worker are told so that `torch.distributed` finds them: as `torchrun` says it."""
+"""Variables by which `torch.distributed` finds the processes of one worker: as `torchrun` says it."""
 
 import socket
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RankAddress:
-    """Where a process is.
+    """Address of a process: its node and its GPUs.
 
     Attributes:
         node: The id of its node.
@@ -24,7 +24,7 @@ def rank_order(addresses: Sequence[RankAddress]) -> list[int]:
     """The positions of processes in the order of their ranks: the first stays so, and those of a node are neighbours.
 
     Args:
-        addresses: Where the processes are.
+        addresses: The addresses of the processes.
     """
     nodes = list(dict.fromkeys(address.node for address in addresses))
     return sorted(range(len(addresses)), key=lambda position: nodes.index(addresses[position].node))
@@ -37,7 +37,7 @@ def rank_variables(addresses: Sequence[RankAddress], port: int) -> list[dict[str
     is number LOCAL_RANK times the GPUs a process, as code that is written for `torchrun` expects.
 
     Args:
-        addresses: Where the processes are, in the order of their ranks.
+        addresses: The addresses of the processes, in the order of their ranks.
         port: A port that is free on the first one's node.
     """
     return [_variables(addresses, rank, port) for rank in range(len(addresses))]
