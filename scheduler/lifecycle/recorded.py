@@ -217,7 +217,7 @@ class RecordedSweep:
         if self.check_edits(spec):
             event = edited_event(ran, spec, state, self.directory)
             _Reviser(state, self.first, self, ran)(event)
-            self._state = None
+        self._state = None
         return state, event
 
     def spec_of(self, text: object) -> SweepSpec:

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from caviar.scheduler import Callback, Results, RunSnapshot, StopReason, Sweep, SweepError, SweepStoppedError
+from caviar.scheduler import Callback, Results, StopReason, Sweep, SweepError, SweepStoppedError
 from caviar.scheduler.core.trials.reports import ReportBatch
-from caviar.scheduler.execution.snapshot import Observer
-from caviar.scheduler.storage import SweepDirectory
 from caviar.search_spaces import Choice, Integer, Log, Uniform
+from caviar.trainers import Trial
 
 Table = list[dict[str, Any]]
 COLUMNS = ["trial", "bracket", "rung", "step", "state", "attempt", "value", "best_value", "best_step"]
@@ -29,10 +28,10 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def run(sweep: Sweep, observe: Observer | None = None) -> StopReason | None:
+def run(sweep: Sweep) -> StopReason | None:
     """Runs a sweep in this process, from where it stands."""
     with suppress(SweepStoppedError):
-        sweep.run(observe, executor="in_process")
+        sweep.run(executor="in_process")
     return sweep.stop_reason
 
 
@@ -59,31 +58,39 @@ def test_a_sweep_has_the_table_of_rays_workers(
     )
 
 
+def interrupted_at(places: set[tuple[int, int]], stop: Path) -> Callable[[Trial], Iterator[dict[str, float]]]:
+    """Training code during which somebody asks the sweep to stop, in certain steps of certain trials, each once."""
+
+    def descend(trial: Trial) -> Iterator[dict[str, float]]:
+        state = {"loss": 4.0}
+        trial.track(state=state)
+        for step in trial.steps():
+            if (trial.number, step) in places:
+                places.remove((trial.number, step))
+                stop.touch()
+            state["loss"] *= 1 - float(str(trial.config["lr"]))
+            yield {"val_loss": state["loss"]}
+
+    return descend
+
+
 def test_a_sweep_that_is_interrupted_goes_on_to_the_same_table(
-    sweep_of: Callable[..., Sweep], check_reports: Callable[[Results], None], tmp_path: Path
+    check_reports: Callable[[Results], None], tmp_path: Path
 ) -> None:
-    code = "torch_code.py:regress"  # which takes long enough to be interrupted
-    whole, sweep = sweep_of(tmp_path / "whole", code), sweep_of(tmp_path / "parts", code)
-    run(whole)
+    def sweep(name: str, places: set[tuple[int, int]]) -> Sweep:
+        fields: dict[str, Any] = {"metric": "val_loss", "resource": {"max": 9}, "budget": {"trials": 24}, "seed": 5}
+        code = interrupted_at(places, tmp_path / name / "stop")
+        return Sweep(code, space={"lr": Log(1e-3, 0.5)}, storage=tmp_path, name=name, **fields)
+
+    whole, parts = sweep("whole", set()), sweep("parts", {(2, 1), (9, 2), (9, 5), (20, 1)})
+    assert run(whole) is StopReason.FINISHED
     runs = 0
-    while run(sweep, stop_soon(sweep)) is StopReason.INTERRUPTED:
-        check_reports(sweep.results)
+    while run(parts) is StopReason.INTERRUPTED:
+        check_reports(parts.results)
         runs += 1
-    assert runs >= 1
-    assert table(sweep.results) == table(whole.results)
-    check_reports(sweep.results)
-
-
-def stop_soon(sweep: Sweep) -> Observer:
-    """Asks a run to stop once it has trained something, unless half of the work is done."""
-    began = list[int]()
-
-    def observe(snapshot: RunSnapshot) -> None:
-        began.append(snapshot.state.spent)
-        if began[0] < 40 and snapshot.state.spent > began[0]:
-            SweepDirectory(sweep.directory).stop.touch()
-
-    return observe
+    assert runs >= 2
+    assert table(parts.results) == table(whole.results)
+    check_reports(parts.results)
 
 
 def test_failures_are_tried_again_as_often_as_the_spec_says(sweep_of: Callable[..., Sweep], tmp_path: Path) -> None:
