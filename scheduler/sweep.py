@@ -38,26 +38,26 @@ class Sweep:
         space: The search space, or its domains by name.
         metric: Name of the metric that trials are compared by.
         mode: "min" or "max".
-        resource: What a trial may consume: `{"unit": "epoch", "min": 1, "max": 27, "eta": 3}`.
-        budget: What the sweep may spend: any of `trials`, `resource` (steps over all trials) and `hours`.
+        resource: The resource that a trial may consume: `{"unit": "epoch", "min": 1, "max": 27, "eta": 3}`.
+        budget: The limits on what the sweep may spend: any of `trials`, `resource` (steps over all trials) and `hours`.
         constraints: Expressions that every configuration satisfies, such as "lr * batch_size <= 1".
-        workers: What each worker may use and how many there are: any of `cpu`, `gpu`, `count` and `warm`.
+        workers: The resources of each worker and the number of workers: any of `cpu`, `gpu`, `count` and `warm`.
         storage: The folder in which the sweep's directory lies, or a URI such as s3://bucket/sweeps.
         name: The sweep's name; the trainer's with the time when absent.
         seed: From which every random choice follows.
         controller: "coarse_to_fine", "hyperband", "asha", "random" or "grid", or a mapping with its settings.
-        proposer: What proposes configurations from results: "model", "design" for nothing, or an Optuna sampler such as
+        proposer: The proposer of configurations from results: "model", "design" for none, or an Optuna sampler such as
             "optuna.samplers.TPESampler"; a mapping with its `name` and arguments. What suits the controller if None.
         warm_start: The directory of an earlier sweep from whose results the proposer learns too; or a mapping with its
             `path` and, under `assume`, values of hyperparameters that it did not have.
         initial: Configurations that are tried first, `[{"lr": 0.1}]`; what one of them leaves out is drawn.
         data: A file or folder that the training code finds as `trial.data`.
         target: The column of the data that is to be predicted, `trial.target`.
-        fuse: How many trials of a lane are trained as one model: "auto" measures it, "off" is one at a time; or a
+        fuse: Number of trials of a lane that are trained as one model: "auto" measures it, "off" is one at a time; or a
             number, or a mapping with any of `size`, `static` and `padded`.
-        max_failures: How often a failed trial is started again.
-        max_preemptions: How often a trial is started again whose worker's node was lost; without limit if None.
-        on_error: What is done about a failure, by the first rule that matches:
+        max_failures: Number of times that a failed trial is started again.
+        max_preemptions: Number of times that a trial is started again whose worker's node was lost; no limit if None.
+        on_error: The actions after a failure, by the first rule that matches:
             `[{"match": "license", "do": "stop"}]`, where `do` is "retry", "retry_alone", "fail" or "stop".
         timeout: Seconds that a step may take; as long as it takes if None.
         stall_timeout: Seconds that may pass in a step without a sign of life; any number if None.
@@ -141,7 +141,7 @@ class Sweep:
 
         Args:
             spec: The spec; its trainer has a name.
-            directory: Where relative paths of the trainer and of the data start; the working directory if None.
+            directory: The folder where relative paths of the trainer and of the data start; the working directory if None.
 
         Raises:
             InvalidSpecError: There are no such data, or trials are to be fused that cannot be.
@@ -284,10 +284,10 @@ class Sweep:
         return results
 
     def plan(self, step_seconds: float | None = None, workers: int | None = None) -> Plan:
-        """What the sweep will run, before any result.
+        """The plan of what the sweep will run, before any result.
 
         Args:
-            step_seconds: What one step costs, if known; with it the plan has its expected time, and a budget of hours
+            step_seconds: The cost of one step, if known; with it the plan has its expected time, and a budget of hours
                 becomes one of resource.
             workers: Number of workers; the spec's if None.
 
@@ -297,7 +297,7 @@ class Sweep:
         return plan_sweep(self.spec, step_seconds, workers)
 
     def preview(self) -> ResumePreview:
-        """What a sweep from `Sweep.resume` would do, without training and without changing anything.
+        """A preview of what a sweep from `Sweep.resume` would do, without training and without changing anything.
 
         Raises:
             SweepError: The sweep has not run yet.

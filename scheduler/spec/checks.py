@@ -56,7 +56,7 @@ def check_processes(kinds: Sequence[WorkerKindSpec], trainer: object, fuse: Fuse
     Args:
         kinds: The kinds of workers.
         trainer: The training code; a mapping is a command.
-        fuse: Which trials are trained as one model.
+        fuse: The choice of trials that are trained as one model.
 
     Raises:
         InvalidSpecError: It is a command, or several trials are trained as one model.

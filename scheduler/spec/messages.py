@@ -1,4 +1,4 @@
-"""What is wrong with a spec, one sentence a problem: the field, the value received and what is allowed."""
+"""The problems of a spec, one sentence a problem: the field, the value received and what is allowed."""
 
 import re
 from difflib import get_close_matches
@@ -19,7 +19,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """The problems of a spec, one a line.
 
     Args:
-        error: What pydantic found.
+        error: The problems that pydantic found.
         model: The model of the whole spec.
     """
     problems = error.errors()
@@ -46,7 +46,7 @@ def _sentence(problem: Any, model: type[BaseModel]) -> str:
 
 
 def _rule(path: list[str], problem: Any, model: type[BaseModel]) -> str:
-    """What a field must be, in the words of a person who writes YAML."""
+    """The rule that a field must satisfy, in the words of a person who writes YAML."""
     match problem["type"]:
         case "model_type":
             alone = f"{_ALONE[path[-1]]}, or " if path[-1] in _ALONE else ""
@@ -84,7 +84,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _is_inner(part: str) -> bool:
-    """Whether a part of a place names no field, but how pydantic came there."""
+    """True where a part of a place names no field, but the way by which pydantic came there."""
     return part == "[key]" or part.startswith(("function-", "dict[", "kind["))
 
 

@@ -49,7 +49,7 @@ Text = Annotated[str, Field(min_length=1, max_length=4096, strict=True), AfterVa
 _UNITS = {"b": 1, **{f"{unit}b": 1000**power for power, unit in enumerate("kmgtp", 1)}}
 _UNITS |= {f"{unit}ib": 1024**power for power, unit in enumerate("kmgtp", 1)}
 SIZE_PATTERN = r"(\d+(?:\.\d+)?) *((?:[kKmMgGtTpP][iI]?)?[bB])"
-"""What bytes look like in a text: a number and B, kB, MB, GB, TB, PB, KiB, MiB, GiB, TiB or PiB."""
+"""Pattern of bytes in a text: a number and B, kB, MB, GB, TB, PB, KiB, MiB, GiB, TiB or PiB."""
 
 MOST_TRIALS = 10_000_000
 """More trials than any sweep finishes; a budget for more is a mistake."""
@@ -97,7 +97,7 @@ def json_value(name: str, value: object) -> Value:
     """A value that JSON can hold.
 
     Args:
-        name: What it is the value of.
+        name: The name of the thing that has the value.
         value: The value.
 
     Raises:
@@ -123,7 +123,7 @@ def location_text(value: object) -> object:
 
 
 class ResourceSpec(SpecPart):
-    """What a trial may consume, in whole steps of `unit`: compared from `min` up, `max` in full, halved by `eta`."""
+    """Resource of a trial, in whole steps of `unit`: compared from `min` up, `max` in full, halved by `eta`."""
 
     unit: Text = "epoch"
     min: Steps = 1
@@ -138,7 +138,7 @@ class ResourceSpec(SpecPart):
 
 
 class BudgetSpec(SpecPart):
-    """What the sweep may spend: it ends at the first limit that it meets."""
+    """Budget of the sweep, which ends at the first limit that it meets."""
 
     trials: Annotated[int, Field(ge=1, le=MOST_TRIALS, strict=True)] | None = None
     resource: Annotated[int, Field(ge=1, lt=2**63, strict=True)] | None = None
@@ -146,7 +146,7 @@ class BudgetSpec(SpecPart):
 
 
 class CheckpointsSpec(SpecPart):
-    """Which checkpoints are kept, what they may take of the disk, and after how many steps more are saved.
+    """Checkpoints: those that are kept, their limit of the disk, and the number of steps after which more are saved.
 
     They are always saved at rungs and pauses, and those that a trial goes on from are always kept.
     """
@@ -157,7 +157,7 @@ class CheckpointsSpec(SpecPart):
 
     @property
     def retention(self) -> Retention:
-        """Which checkpoints are kept."""
+        """The rule for the checkpoints that are kept."""
         return Retention(None if self.keep == "all" else self.keep, self.disk)
 
     @field_validator("keep", mode="before")
@@ -172,7 +172,7 @@ class CheckpointsSpec(SpecPart):
 
 
 class ControllerSpec(SpecPart):
-    """Which controller decides, and its settings."""
+    """The controller that decides, and its settings."""
 
     name: ControllerName = "coarse_to_fine"
     pipeline: PositiveInt | None = None
@@ -194,7 +194,7 @@ class ControllerSpec(SpecPart):
 
 
 class ProposerSpec(SpecPart):
-    """What proposes configurations from results: "model", "design" (nothing does), or an Optuna sampler by its path.
+    """Proposer of configurations from results: "model", "design" (nothing proposes), or an Optuna sampler by its path.
 
     All other fields are arguments of the sampler.
     """
@@ -210,7 +210,7 @@ class ProposerSpec(SpecPart):
 
     @property
     def is_sampler(self) -> bool:
-        """Whether it is one of Optuna's."""
+        """True where it is one of Optuna's."""
         return self.name not in {"model", "design"}
 
     @model_validator(mode="after")
@@ -279,7 +279,7 @@ class WarmStartSpec(SpecPart):
 
 
 class ErrorRuleSpec(SpecPart):
-    """What is done about a failure where a regular expression is found in its error or in what was printed last."""
+    """Action after a failure where a regular expression is found in its error or in what was printed last."""
 
     match: Text
     do: Literal["retry", "retry_alone", "fail", "stop"]
@@ -300,7 +300,7 @@ class ErrorRuleSpec(SpecPart):
 
 
 class FuseSpec(SpecPart):
-    """How many trials of a lane are trained as one model: those with equal static and similar padded hyperparameters.
+    """Number of trials of a lane in one model: those with equal static and similar padded hyperparameters.
 
     What is left out follows from the lane, and the size from a measurement.
     """

@@ -44,7 +44,7 @@ from .parts import (
 from .workers import Kinds, WorkerKindSpec
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-"""What a name that becomes a path looks like."""
+"""Pattern of a name that becomes a path."""
 
 _SAMPLES = 256
 """Configurations that are looked at to find one that no worker takes."""
@@ -133,7 +133,7 @@ class SweepSpec(SpecPart):
 
         Args:
             text: The document.
-            source: What messages call it.
+            source: The name that messages have for it.
 
         Raises:
             InvalidYamlError: It is not strict YAML.
@@ -152,7 +152,7 @@ class SweepSpec(SpecPart):
 
     @property
     def search(self) -> SearchConfig:
-        """What the controller is made for."""
+        """The search that the controller is made for."""
         resource = self.resource
         return SearchConfig(
             space=self.search_space,
@@ -169,12 +169,12 @@ class SweepSpec(SpecPart):
 
     @property
     def ends(self) -> bool:
-        """Whether the sweep ends by itself, however much time it has."""
+        """True where the sweep ends by itself, however much time it has."""
         return self.controller.kind.bounded or bool(self.budget.trials or self.budget.resource)
 
     @property
     def proposer_name(self) -> str:
-        """What proposes configurations from results, "design" where nothing does."""
+        """The name of what proposes configurations from results, "design" where nothing does."""
         if self.proposer is not None:
             return self.proposer.name
         return "model" if self.controller.kind.learns else "design"
@@ -186,13 +186,13 @@ class SweepSpec(SpecPart):
 
     @property
     def worker_count(self) -> int | None:
-        """How many workers there are in all; None for as many as there is room and work for."""
+        """Number of workers in all; None for as many as there is room and work for."""
         counts = [kind.number for kind in self.worker_kinds]
         return None if None in counts else sum(count or 0 for count in counts)
 
     @property
     def grouping(self) -> Grouping:
-        """Which trials are trained together; every one alone until that is resolved."""
+        """The choice of trials that are trained together; every one alone until that is resolved."""
         size, static, padded = self.fuse.size, self.fuse.static, self.fuse.padded
         if size == "auto" or static is None or padded is None:
             return ALONE

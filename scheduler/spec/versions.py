@@ -1,4 +1,4 @@
-"""Which versions a sweep runs with."""
+"""The versions that a sweep runs with."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version

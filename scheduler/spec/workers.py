@@ -36,7 +36,7 @@ class WorkerKindSpec(SpecPart):
 
     @property
     def number(self) -> int | None:
-        """How many there are; None for as many as there is room and work for."""
+        """Number of them; None for as many as there is room and work for."""
         return None if self.count == "max" else self.count
 
     @field_validator("count", mode="before")
@@ -118,7 +118,7 @@ def _not_empty(kinds: tuple[WorkerKindSpec, ...]) -> tuple[WorkerKindSpec, ...]:
 
 
 ONE, SEVERAL = "kind[one]", "kind[several]"
-"""How pydantic's places name the ways in which workers are written."""
+"""Names in pydantic's places for the ways in which workers are written."""
 Kinds = Annotated[
     Annotated[WorkerKindSpec, Tag(ONE)]
     | Annotated[tuple[WorkerKindSpec, ...], AfterValidator(_not_empty), Tag(SEVERAL)],
