@@ -141,7 +141,7 @@ class Sweep:
 
         Args:
             spec: The spec; its trainer has a name.
-            directory: The folder where relative paths of the trainer and of the data start; the working directory if None.
+            directory: Start of relative paths of the trainer and of the data; the working directory if None.
 
         Raises:
             InvalidSpecError: There are no such data, or trials are to be fused that cannot be.
