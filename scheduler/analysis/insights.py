@@ -1,4 +1,4 @@
-"""What a sweep's search has learnt, in the sentences that people read."""
+"""Summary of what a sweep's search has learnt, in the sentences that people read."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from .wording import describe_region, describe_shares
 
 @dataclass(frozen=True, slots=True)
 class SearchSummary:
-    """What the search has learnt by now.
+    """Summary of what the search has learnt by now.
 
     Attributes:
-        looking: Where points are chosen, in one line.
-        why: What changed with the last proposal, and why, in one line; None before the first.
-        matters: How much each hyperparameter matters, in one line; None before the first.
+        looking: The region where points are chosen, in one line.
+        why: The change with the last proposal, and its reason, in one line; None before the first.
+        matters: The importance of each hyperparameter, in one line; None before the first.
         proposal: The last proposal's number, which is its bracket's; None before the first.
-        insight: What was learnt on the way to it.
+        insight: The insight that led to it; None before the first.
     """
 
     looking: str
@@ -35,7 +35,7 @@ class SearchSummary:
 
 
 def summarize_search(spec: SweepSpec, state: SweepState) -> SearchSummary:
-    """What the search has learnt, by the last proposal of the state."""
+    """Summary of what the search has learnt, by the last proposal of the state."""
     if not state.latest_insights:
         return SearchSummary(_before_the_first(spec, state))
     number = max(state.latest_insights)
@@ -51,7 +51,7 @@ def summarize_search(spec: SweepSpec, state: SweepState) -> SearchSummary:
 
 
 def state_warnings(spec: SweepSpec, state: SweepState) -> tuple[str, ...]:
-    """What a person should know of the ranges that were given, by the trials so far."""
+    """Warnings about the ranges that were given, by the trials so far."""
     sign = sign_of(spec.mode)
     ranked = sorted(
         (sign * row.best_value, row.trial, row.config)
@@ -65,7 +65,7 @@ def state_warnings(spec: SweepSpec, state: SweepState) -> tuple[str, ...]:
 def results_warnings(
     space: SearchSpace, trials: Iterable[Mapping[str, Any]], regions: Iterable[Mapping[str, Any]]
 ) -> tuple[str, ...]:
-    """The same by a sweep's results.
+    """Warnings about the ranges that were given, by a sweep's results.
 
     Args:
         space: The search space.
@@ -82,7 +82,7 @@ def _warnings(found: Sequence[BoundaryWarning]) -> tuple[str, ...]:
 
 
 def _before_the_first(spec: SweepSpec, state: SweepState) -> str:
-    """Where points lie that no model chooses, and what a model waits for."""
+    """A sentence on the points that no model chooses, and on the results that a model waits for."""
     if spec.controller.kind.points is not None:
         return f"{spec.controller.kind.points}; results do not change them"
     if not spec.search.learns:

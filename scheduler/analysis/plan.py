@@ -17,15 +17,15 @@ from ..spec.parts import MOST
 from ..spec.spec import SweepSpec
 
 _SHORTEST = 1e-12
-"""Seconds; no step is shorter, and what follows from one that is would be no number."""
+"""The shortest step, in seconds; with a shorter one the rest of the arithmetic would be no number."""
 
 
 def plan_sweep(spec: SweepSpec, step_seconds: float | None = None, workers: int | None = None) -> Plan:
-    """What a spec will run.
+    """The plan of a spec.
 
     Args:
         spec: The spec.
-        step_seconds: What one step costs, above 0, if known.
+        step_seconds: Seconds of one step, above 0, if known.
         workers: Number of workers, at least 1; the spec's if None, or 1 where that has none.
 
     Raises:

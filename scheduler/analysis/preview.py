@@ -1,4 +1,4 @@
-"""What a sweep would do if it were resumed: read from its directory, without training and without changing anything."""
+"""A preview of a resumed sweep: read from its directory, without training and without changing anything."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,18 +17,18 @@ _DONE = (TrialState.STOPPED, TrialState.COMPLETED, TrialState.DIVERGED, TrialSta
 
 @dataclass(frozen=True, slots=True)
 class ResumePreview:
-    """What a resumed sweep would do.
+    """Preview of a resumed sweep: the work that it would do.
 
     Attributes:
-        edits: The fields of the spec that are not as they were in the last run.
+        edits: The fields of the spec that have changed since the last run.
         states: Number of trials in each state that occurs, after the edits.
         done: Trials on which nothing more would be spent.
         pending: Trials that were started and go on.
         to_come: Trials that would be started; None where only the time is limited.
-        opened: Brackets that were opened, which those to come are numbered after.
+        opened: Brackets that were opened; those to come are numbered after them.
         brackets: The brackets that would be opened; None where only the time is limited.
         resource: Steps that would be trained, at most; None where only the time is limited.
-        step_seconds: What a step took so far, in seconds; None before any was trained.
+        step_seconds: Seconds that a step took so far; None before any was trained.
         seconds: Expected time of training, divided by the workers; None where it is not known.
         earlier_s: Seconds that the sweep's runs have taken.
         planned: All brackets of the sweep, those that were opened first; endless where only the time is limited.
@@ -49,7 +49,7 @@ class ResumePreview:
 
 
 def preview_resume(recorded: RecordedSweep, spec: SweepSpec) -> ResumePreview:
-    """What a sweep would do with a spec.
+    """A preview of a sweep with a spec.
 
     Args:
         recorded: The sweep; its state goes on with the spec where that was edited.

@@ -1,4 +1,4 @@
-"""How far a sweep is: its brackets with their rungs, and what it has spent of what it may spend."""
+"""The progress of a sweep: its brackets with their rungs, and the part of its budget that it has spent."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ class BracketProgress:
         number: Its number, from 0.
         rungs: Its rungs, from the lowest.
         running: Trials that are being trained.
-        finished: Whether nothing of it is left to do.
+        finished: True where nothing of it is left to do.
     """
 
     number: int
@@ -49,7 +49,7 @@ class BracketProgress:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a sweep is.
+    """The progress of a sweep.
 
     Attributes:
         brackets: The brackets that have been opened, in order.

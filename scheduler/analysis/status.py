@@ -1,4 +1,4 @@
-"""Where a sweep stands, read from its directory; the sweep may be running meanwhile, in this process or another."""
+"""The status of a sweep, read from its directory; it may be running meanwhile, in this process or another."""
 
 import warnings
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from .progress import Progress, ProgressMeter
 
 
 class SweepCondition(str, Enum):
-    """What a sweep is doing, or why it does nothing."""
+    """The activity of a sweep, or the reason why it is idle."""
 
     RUNNING = "running"
     """A process is running it."""
@@ -35,19 +35,19 @@ class SweepCondition(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class SweepStatus:
-    """Where a sweep stands.
+    """The status of a sweep.
 
     Attributes:
         directory: The sweep's directory.
         spec: Its spec.
-        condition: What it is doing.
+        condition: Its activity, or the reason why it is idle.
         holder: The process that runs it; None when none does.
-        runs: How often it was started or resumed.
+        runs: Number of times that it was started or resumed.
         seconds: Time that its runs took, up to what was recorded last.
-        progress: How far it is.
+        progress: Its progress.
         best: The trial with the best value at any rung; None before the first rung.
-        summary: What the search has learnt.
-        warnings: What a person should know of the ranges that were given, a sentence each.
+        summary: Summary of what the search has learnt.
+        warnings: Warnings about the ranges that were given, a sentence each.
     """
 
     directory: Location
@@ -70,7 +70,7 @@ class SweepStatus:
 
 
 def sweep_status(path: str | Location) -> SweepStatus:
-    """Where the sweep in a directory stands; reads only.
+    """The status of the sweep in a directory; reads only.
 
     Raises:
         SweepError: There is no sweep.
@@ -81,7 +81,7 @@ def sweep_status(path: str | Location) -> SweepStatus:
 
 
 def status_of(recorded: RecordedSweep) -> SweepStatus:
-    """Where a sweep stands, as far as its journal was read: to look again, let it `advance`.
+    """The status of a sweep as far as its journal was read; to look again, let it `advance`.
 
     Raises:
         SweepError: There is no sweep.
@@ -90,7 +90,7 @@ def status_of(recorded: RecordedSweep) -> SweepStatus:
     """
     _ = recorded.written  # before all else: without it there is no sweep
     held_by = holder(recorded.directory.lock)  # before the journal: a run that ends meanwhile has closed it
-    # Of a sweep that no process runs, the work that was given out is work to be done again.
+    # Where no process runs the sweep, work that was given out is to be done again.
     spec, state = recorded.spec, recorded.state if held_by else recorded.replay()
     history = recorded.history
     return SweepStatus(
@@ -108,7 +108,7 @@ def status_of(recorded: RecordedSweep) -> SweepStatus:
 
 
 def _storage_warnings(directory: SweepDirectory, held_by: Holder | None) -> list[str]:
-    """A sweep on a full disk cannot write that it waits."""
+    """Warnings about a disk that is full: a sweep on it cannot write that it waits."""
     if held_by is None or not is_full(directory.path):
         return []
     return [f"the disk of {directory.path} is full: the sweep is paused, or will be soon, until there is space"]

@@ -1,4 +1,4 @@
-"""What a search has learnt in words: the same ones wherever it is shown."""
+"""Words for what a search has learnt: the same ones wherever it is shown."""
 
 from collections.abc import Mapping
 from math import log10
@@ -9,14 +9,14 @@ from ..core.proposers.region import Region, Span
 _ROUNDING = 0.003
 """Numbers are rounded by at most this part of their domain."""
 HARDLY = 0.005
-"""What accounts for a smaller share of the metric's variation hardly matters."""
+"""A hyperparameter with a smaller share of the metric's variation hardly matters."""
 
 
 def show_value(domain: Domain, value: Value) -> str:
     """A value in as few digits as tell it from others in its domain.
 
-    What matters is the place on the domain's own scale: a momentum of 0.9871 between 0.9 and 0.999 is 0.987, and a
-    learning rate of 0.04213 between 0.0001 and 1 is 0.042.
+    The place on the domain's own scale decides: a momentum of 0.9871 between 0.9 and 0.999 is 0.987, and a learning
+    rate of 0.04213 between 0.0001 and 1 is 0.042.
     """
     if not isinstance(value, float):
         return str(value)
@@ -35,7 +35,7 @@ def show_value(domain: Domain, value: Value) -> str:
 
 
 def describe_region(space: SearchSpace, region: Region) -> str:
-    """Where a region is, narrow spans one by one and those that say nothing together, in one line."""
+    """A region in one line: narrow spans one by one, and those that say nothing together."""
     narrow = {name: span for name, span in region.spans.items() if not span.is_wide}
     wide = [name for name in region.spans if name not in narrow]
     parts = [f"{name} {_describe(space.domains[name], span)}" for name, span in narrow.items()]
@@ -43,7 +43,7 @@ def describe_region(space: SearchSpace, region: Region) -> str:
 
 
 def describe_shares(shares: Mapping[str, float]) -> str:
-    """How much each hyperparameter matters, most first, in one line."""
+    """The importance of each hyperparameter in one line, the most important first."""
     ordered = sorted(shares.items(), key=lambda item: -item[1])
     large = [f"{name} {show_share(share)}" for name, share in ordered if share >= HARDLY]
     small = [name for name, share in ordered if share < HARDLY]

@@ -16,16 +16,16 @@ _logger = logging.getLogger(__name__)
 
 
 class CheckpointCleanup:
-    """Keeps the checkpoints of a sweep down to what a person wants to keep and what its trials go on from.
+    """Keeps only those checkpoints of a sweep that a person wants or that its trials go on from.
 
-    It acts on states whose outcomes are durable: what they no longer need no recovery needs either. A deletion that is
+    It acts on states whose outcomes are durable, so nothing deleted here is needed by a recovery. A deletion that is
     cut off leaves the checkpoint where it is, or in the staging folder, which the next run clears.
 
     Args:
         checkpoints: The sweep's checkpoints.
-        retention: Which of them are kept.
-        mode: Whether the metric is minimised or maximised.
-        between: Whether checkpoints are saved between rungs as well.
+        retention: The rule by which some of them are kept.
+        mode: The direction of the metric: minimised or maximised.
+        between: True where checkpoints are saved between rungs as well.
     """
 
     def __init__(self, checkpoints: Checkpoints, retention: Retention, mode: Mode, *, between: bool = False) -> None:
@@ -36,7 +36,7 @@ class CheckpointCleanup:
         """The step up to which each trial's reports are on the disk, as far as this run wrote them."""
         self._stored: dict[int, list[Stored]] = {}
         self._seen: dict[int, tuple[TrialState, int]] = {}
-        """Where each trial stood when its folder was read last."""
+        """The state and the step of each trial when its folder was read last."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint cleanup")
         self._pass: Future[None] | None = None
         self._warned = False
@@ -52,7 +52,7 @@ class CheckpointCleanup:
         self._received.clear()
 
     def tidy(self, state: SweepState) -> None:
-        """Begins to delete what may go, unless it is still at it since the last call.
+        """Begins to delete the checkpoints that may go, unless an earlier call is still at it.
 
         Args:
             state: The sweep; no outcome that it has handled can be lost.
@@ -65,14 +65,14 @@ class CheckpointCleanup:
         self._pass = self._thread.submit(self._tidy, standing)
 
     def finish(self, state: SweepState) -> None:
-        """Deletes what may go at the end of a run, and waits for it."""
+        """Deletes the checkpoints that may go at the end of a run, and waits for that."""
         if self._pass is not None:
             self._pass.result()
         self.tidy(state)
         self.close()
 
     def close(self) -> None:
-        """Waits for what is being deleted; nothing follows."""
+        """Waits for the deletion that is going on; nothing follows."""
         self._thread.shutdown()
 
     def _tidy(self, standing: Standing) -> None:

@@ -21,13 +21,13 @@ class ReportSink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Updates:
-    """What has arrived since the last `wait`.
+    """Everything that arrived since the last `wait`.
 
     Attributes:
         reports: All reports, including every report of the assignments in `outcomes`.
         outcomes: The assignments that have ended.
         proposals: The proposals that have been made.
-        waiting: What a worker cannot write at present and why, which it waits for; None while none waits.
+        waiting: A sentence on the file that a worker cannot write at present and waits for; None while none waits.
     """
 
     reports: ReportBatch
@@ -42,7 +42,7 @@ class Updates:
 
 
 IDLE_SHARE = 0.01
-"""The share of workers that may have nothing to do before what they wait for is hurried: of a thousand, one always has
+"""The share of workers that may have nothing to do before a commit is hurried for them: of a thousand, one always has
 just ended something, and a Parquet part for each would make too many."""
 
 
@@ -57,24 +57,24 @@ class Executor(Protocol):
         """Seconds on this executor's own clock, which a simulation advances."""
 
     def capacity(self) -> int:
-        """How many more groups it takes now."""
+        """Number of further groups that it takes now."""
 
     def idle(self) -> bool:
-        """Whether a worker has nothing to do; where there are many, more than `IDLE_SHARE` of them."""
+        """True where a worker has nothing to do; where there are many, more than `IDLE_SHARE` of them."""
 
     def scale(self, demand: Callable[[], int]) -> None:
         """Makes and ends workers as the work asks for them, where it is time to.
 
         Args:
-            demand: How many groups could be trained at the same time, now or soon.
+            demand: Gives the number of groups that could be trained at the same time, now or soon.
         """
 
     def start(self, assignments: Sequence[Assignment]) -> None:
         """Begins work; each assignment ends in exactly one outcome.
 
         Args:
-            assignments: Those of a group one after the other: they are one piece of work for one worker, and their
-                outcomes arrive together.
+            assignments: The work, group by group: a group is one piece of work for one worker, and its outcomes arrive
+                together.
         """
 
     def ask(self, request: Request) -> None:
@@ -91,14 +91,14 @@ class Executor(Protocol):
         """Asks all work to end as INTERRUPTED after the step it is in; nothing may be started after this."""
 
     def close(self) -> None:
-        """Ends all workers at once and frees what they hold."""
+        """Ends all workers at once and frees their resources."""
 
 
 class MeasuringExecutor(Executor, Protocol):
     """An executor that can find out how many trials to train together on its workers' devices."""
 
     def group_size(self, assignments: Sequence[Assignment]) -> int:
-        """How many trials of a lane to train together; 1 where training them one at a time is faster.
+        """Number of trials of a lane to train together; 1 where training them one at a time is faster.
 
         Args:
             assignments: Trials that can be trained together.

@@ -26,12 +26,12 @@ _logger = logging.getLogger(__name__)
 _WAIT_S = 0.25
 _IDLE_WAIT_S = 0.05
 _TABLE_EVERY_S, _TABLE_SHARE = 10.0, 0.02
-"""The table of trials grows with the sweep: made seldom enough, it never holds it up."""
+"""Seconds between two tables of trials, and their largest share of the time: a table grows with the sweep."""
 _OBSERVE_EVERY_S = 0.5
 
 
 class StopReason(str, Enum):
-    """Why a run of a sweep ended."""
+    """The reason for the end of a run."""
 
     FINISHED = "finished"
     """The budget of trials or resource is spent."""
@@ -44,19 +44,19 @@ class StopReason(str, Enum):
 
 
 class Record(Protocol):
-    """What keeps a sweep's decisions, reports and outcomes."""
+    """Keeps a sweep's decisions, reports and outcomes."""
 
     @property
     def waiting(self) -> str | None:
-        """What cannot be written at present, by this process or by a worker, and why; None while everything can."""
+        """A sentence on what this process or a worker cannot write at present; None while everything can be written."""
 
     @property
     def writable(self) -> bool:
-        """Whether what is decided now can be recorded soon."""
+        """True where a decision made now can be recorded soon."""
 
     @property
     def full(self) -> bool:
-        """Whether more reports wait for the storage than should be kept in memory."""
+        """True where more reports wait for the storage than should be kept in memory."""
 
     def decided(self, free: int, assignments: Sequence[Assignment]) -> None:
         """Notes a decision, before it is carried out."""
@@ -68,7 +68,7 @@ class Record(Protocol):
         """Notes reports and outcomes; they need not be durable yet."""
 
     def due(self, now: float, *, idle: bool) -> bool:
-        """Whether it is time to commit; `idle` says that a worker waits for work."""
+        """True where it is time to commit; `idle` says that a worker waits for work."""
 
     def commit(self, now: float) -> Sequence[Outcome]:
         """Makes everything noted durable and returns the outcomes that this settles, in order.
@@ -80,19 +80,19 @@ class Record(Protocol):
         """Replaces the table of trials that people read meanwhile."""
 
     def close(self, state: SweepState, reason: StopReason) -> None:
-        """Notes why the run ended and writes the last table of trials; called again where that is not `writable`."""
+        """Notes the reason for the end and writes the last table of trials; called again where it is not `writable`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSnapshot:
-    """What an observer sees while a sweep runs.
+    """A running sweep as an observer sees it.
 
     Attributes:
         state: The sweep.
         workers: Workers that are ready.
         elapsed_s: Seconds since the run began.
-        stopping: Whether the run has been asked to stop.
-        waiting: What cannot be written at present and why, such as a file on a full disk; None while everything can.
+        stopping: True once the run has been asked to stop.
+        waiting: A sentence on what cannot be written at present, such as a file on a full disk; None while all can.
     """
 
     state: SweepState
@@ -110,11 +110,11 @@ class SweepLoop:
 
     Args:
         state: The sweep's decisions.
-        executor: What trains.
-        record: What keeps.
+        executor: The executor, which trains.
+        record: The record, which keeps all that happens.
         interrupts: Requests to stop.
-        seconds: How long the run may take; then it stops like one that is asked to.
-        observe: Called twice a second at most, and at the end; once it raises, it is left alone.
+        seconds: Seconds that the run may take; then it stops like one that is asked to.
+        observe: Called twice a second at most, and at the end; after it has raised, it is called no more.
     """
 
     def __init__(
@@ -156,12 +156,12 @@ class SweepLoop:
 
     @property
     def _stuck(self) -> bool:
-        """Whether all work has ended and only its outcomes wait for the storage."""
+        """True where all work has ended and only its outcomes wait for the storage."""
         return not self._record.writable and all(work.trial in self._ended for work in self._state.outstanding)
 
     def _wait(self, timeout: float) -> None:
         if self._record.full and self._stopping is None:
-            time.sleep(timeout)  # workers that nobody asks end up waiting too
+            time.sleep(timeout)  # workers that are not asked for their reports come to wait too
             return
         updates = self._executor.wait(timeout)
         self._ended.update(outcome.trial for outcome in updates.outcomes)
@@ -195,7 +195,7 @@ class SweepLoop:
             self._executor.ask(self._state.request())
             self._asked = wanted
         self._executor.scale(self._state.demand)
-        # What is decided may wait for workers of another kind than those that are free.
+        # Decided work may wait for workers of another kind than those that are free.
         while (free := self._executor.capacity()) and (assignments := self._state.decide(free)):
             self._record.decided(free, assignments)
             self._executor.start(assignments)
@@ -207,7 +207,7 @@ class SweepLoop:
             self._state.accept(proposal)
 
     def _settle(self, *, idle: bool) -> bool:
-        """Commits when it is time, lets the state act on what is durable, and says whether it could."""
+        """Commits when it is time and lets the state act on what is durable; returns True where it could."""
         now = self._executor.now()
         if not self._record.due(now, idle=idle):
             return False
@@ -223,7 +223,7 @@ class SweepLoop:
                 self._interrupts.failure = _stop_sentence(outcome)
 
     def _look_up(self) -> None:
-        """What happens now and then: requests to stop, the table of trials, the observer."""
+        """Does the work of now and then: requests to stop, the table of trials, the observer."""
         now = self._executor.now()
         self._stop_if_asked(now)
         if self._tables.due(now):

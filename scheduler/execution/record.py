@@ -1,4 +1,4 @@
-"""Keeping what happens: durably in a sweep's directory, or in memory for simulations."""
+"""The record of a run: durable in a sweep's directory, or in memory for simulations."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,12 +30,12 @@ _IDLE_S = 0.05
 
 @dataclass(slots=True)
 class _Pending:
-    """What has been received and is not durable yet.
+    """Reports and outcomes that have been received and are not durable yet.
 
     Attributes:
         outcomes: The outcomes; the writer has the reports.
-        outcome_since: When the first outcome came.
-        rows_since: When the first report came.
+        outcome_since: The time of the first outcome.
+        rows_since: The time of the first report.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -47,7 +47,7 @@ class DurableRecord:
     """Journal, Parquet parts and the tables of trials and of regions.
 
     Reports are written as a part every 10 s, every 20,000 rows, 1 s after an assignment has ended, and soon when a
-    worker waits for what its outcome decides. An outcome goes into the journal once its reports are durable.
+    worker waits for the decision after an outcome. An outcome goes into the journal once its reports are durable.
 
     Args:
         directory: The sweep's directory.
@@ -79,27 +79,27 @@ class DurableRecord:
         self._committed = 0.0
         self._outage = Outage(directory.path, storage_timeout)
         self._workers_outage = Outage(directory.path, storage_timeout)
-        """That of workers which cannot save a checkpoint."""
+        """The outage of workers that cannot save a checkpoint."""
         self._said: str | None = None
-        """What a person was told that the sweep waits for."""
+        """The sentence last shown to a person on the storage that the sweep waits for; None while it does not wait."""
         self._stale_tables = False
         self._closing = False
         self._regions: int | None = None
-        """Of how many proposals the table of regions tells; None before it is written."""
+        """Number of proposals in the table of regions; None before it is written."""
 
     @property
     def waiting(self) -> str | None:
-        """What cannot be written at present, by this process or by a worker, and why."""
+        """A sentence on what this process or a worker cannot write at present; None while everything can be written."""
         return self._outage.reason or self._workers_outage.reason
 
     @property
     def writable(self) -> bool:
-        """Whether what is decided now can be recorded soon."""
+        """True where a decision made now can be recorded soon."""
         return self._outage.reason is None
 
     @property
     def full(self) -> bool:
-        """Whether more reports wait for the storage than should be kept in memory."""
+        """True where more reports wait for the storage than should be kept in memory."""
         return not self.writable and self._writer.rows_buffered >= _MOST_ROWS
 
     def decided(self, free: int, assignments: Sequence[Assignment]) -> None:
@@ -115,7 +115,7 @@ class DurableRecord:
         self._callbacks.proposed(proposal)
 
     def received(self, updates: Updates, now: float) -> None:
-        """Buffers reports and outcomes; decisions become durable soon, so that others see what is being trained."""
+        """Buffers reports and outcomes; decisions become durable soon, so that others see the work in training."""
         if self.writable and self._journal.pending and now - self._committed > _DECISION_S:
             with self._trying():
                 self._journal.commit()
@@ -138,7 +138,7 @@ class DurableRecord:
             pending.outcome_since = now if pending.outcome_since is None else pending.outcome_since
 
     def due(self, now: float, *, idle: bool) -> bool:
-        """Whether rows or outcomes have waited long enough, or it is time to try again what could not be written."""
+        """True where rows or outcomes have waited long enough, or it is time to try a failed write again."""
         if not self.writable:
             return self._outage.due
         rows_since, outcome_since = self._pending.rows_since, self._pending.outcome_since
@@ -191,7 +191,7 @@ class DurableRecord:
             self._regions = len(state.insights)
 
     def close(self, state: SweepState, reason: StopReason) -> None:
-        """Writes what is left, the table of trials and the reason; called again where the storage could not be written.
+        """Writes the rest, the table of trials and the reason; called again where the storage could not be written.
 
         Raises:
             StorageError: The storage could not be written for too long, or waiting is of no use.
@@ -212,7 +212,7 @@ class DurableRecord:
             self._callbacks.close(reason)
 
     def _flush(self) -> None:
-        """Writes the part and notes what was written, by which a part that is lost or changed is noticed."""
+        """Writes the part and notes its mark, by which a part that is lost or changed is noticed."""
         self._writer.flush()
         if marks := self._writer.drain_marks():
             self._journal.append({"type": "flushed", "parts": [mark.to_json() for mark in marks]})
@@ -220,7 +220,7 @@ class DurableRecord:
             self._cleanup.flushed()
 
     def release(self) -> None:
-        """Closes the journal; what was decided last need not be in it."""
+        """Closes the journal; the last decisions need not be in it."""
         try:
             self._journal.close()
         except (OSError, StorageError, SweepLockedError) as error:
@@ -241,7 +241,7 @@ class DurableRecord:
         self._say()
 
     def _say(self) -> None:
-        """Says once that the sweep waits for the storage, whoever cannot write to it, and once that it goes on."""
+        """Says once that the sweep waits for the storage, here or in a worker, and once that it goes on."""
         said, self._said = self._said, self.waiting
         if said is None and self._said is not None:
             _logger.warning("paused: %s", self._said)
@@ -249,7 +249,7 @@ class DurableRecord:
             _logger.warning("going on: %s can be written again", said.partition(" cannot be written")[0])
 
     def _may_write(self) -> bool:
-        """Whether this process is known to have the sweep still."""
+        """True where this process is known to have the sweep still."""
         try:
             self._journal.check()
         except ObjectStoreError:
@@ -258,7 +258,7 @@ class DurableRecord:
 
 
 def decided_event(free: int, assignments: Sequence[Assignment]) -> dict[str, Any]:
-    """The journal's line for a decision: trial, rung and attempt of each assignment, and what the new trials are.
+    """The journal's line for a decision: trial, rung and attempt of each assignment, and configurations of new trials.
 
     `parents` has the trial and the step of the checkpoint that a new trial begins from; it is absent where all of them
     begin anew.
@@ -281,7 +281,7 @@ class MemoryRecord:
     """Keeps reports in memory and settles outcomes at once: for simulations, which nobody resumes.
 
     Args:
-        reports: Where the reports are gathered.
+        reports: The table in which the reports are gathered.
         callbacks: Told what was settled; closed with the record.
     """
 
@@ -318,7 +318,7 @@ class MemoryRecord:
         self._callbacks.received(updates)
 
     def due(self, now: float, *, idle: bool) -> bool:
-        """Whether there are outcomes."""
+        """True where there are outcomes."""
         return bool(self._outcomes)
 
     def commit(self, now: float) -> Sequence[Outcome]:

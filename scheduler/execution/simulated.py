@@ -36,8 +36,8 @@ StepCost = Callable[[Config, int], float]
 def rare_collections() -> Iterator[None]:
     """Lets Python look for reference cycles rarely meanwhile.
 
-    A simulation keeps a row and more for each trial and makes no cycles; going through all that again and again took a
-    fifth of its time. Cycles that a curve makes are still found, young ones after 10,000 new objects.
+    A simulation keeps a row and more for each trial and makes no cycles; the search through all of them again and again
+    took a fifth of its time. Cycles that a curve makes are still found, young ones after 10,000 new objects.
     """
     before = gc.get_threshold()
     if before[0] > 0:  # 0 is how people switch the search off
@@ -59,7 +59,7 @@ class _Work(NamedTuple):
     Attributes:
         assignment: The work.
         cost: Seconds a step.
-        begin: When it begins, in virtual seconds.
+        begin: The time at which it begins, in virtual seconds.
     """
 
     assignment: Assignment
@@ -68,7 +68,7 @@ class _Work(NamedTuple):
 
 
 class SimulatedUpdates(Updates):
-    """What has arrived in a simulation; its reports become columns when somebody asks for them.
+    """News in a simulation; its reports become columns when somebody asks for them.
 
     Args:
         metric: The metric's name.
@@ -151,7 +151,7 @@ class SimulatedExecutor:
         return 0 if self._closed else self._workers - len(self._ends)
 
     def idle(self) -> bool:
-        """Whether a worker is free; of many, more than `IDLE_SHARE` of them."""
+        """True where a worker is free; of many, more than `IDLE_SHARE` of them."""
         return self._workers - len(self._ends) > IDLE_SHARE * self._workers
 
     def scale(self, demand: Callable[[], int]) -> None:

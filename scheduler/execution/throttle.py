@@ -1,4 +1,4 @@
-"""How often something is done that takes longer the larger a sweep is."""
+"""The pace of work that takes longer the larger a sweep is."""
 
 from math import inf
 
@@ -16,7 +16,7 @@ class Throttle:
         self._next = -inf
 
     def due(self, now: float) -> bool:
-        """Whether it is time.
+        """True where it is time.
 
         Args:
             now: Seconds on any clock that is always the same.
@@ -24,10 +24,10 @@ class Throttle:
         return now >= self._next
 
     def done(self, now: float, took_s: float) -> None:
-        """Notes that it was done.
+        """Notes that the work was done.
 
         Args:
-            now: When it was begun, on that clock.
+            now: The time at which it was begun, on that clock.
             took_s: Seconds that it took.
         """
         self._next = now + max(self._interval_s, took_s / self._share)

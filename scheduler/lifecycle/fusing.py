@@ -1,4 +1,4 @@
-"""Which trials of a sweep are trained as one model: resolved from the training code, the space and a measurement."""
+"""The trials of a sweep that are trained as one model, by the training code, the space and a measurement."""
 
 from collections.abc import Set
 
@@ -85,11 +85,11 @@ def sample_group(spec: SweepSpec) -> list[Assignment]:
 
 
 def fusing_sentence(spec: SweepSpec, reason: str | None = None) -> str:
-    """What was chosen, in one line.
+    """The choice in one line.
 
     Args:
         spec: The spec, resolved.
-        reason: Why trials are trained one at a time, where it is not the spec that says so.
+        reason: The reason for training trials one at a time, where the spec does not ask for that.
     """
     fuse = spec.fuse
     if fuse.size == 1:
@@ -99,13 +99,13 @@ def fusing_sentence(spec: SweepSpec, reason: str | None = None) -> str:
 
 
 def _padded(space: SearchSpace, fusing: Fusing, choosing: Set[str]) -> tuple[str, ...]:
-    """What the lane can pad, but for what chooses the worker."""
+    """The hyperparameters that the lane can pad, without those that choose the worker."""
     padded = (name for name in fusing.padded if name not in choosing)
     return tuple(name for name in padded if space.value_types.get(name) in {"integer", "float"})
 
 
 def _static(space: SearchSpace, fusing: Fusing, free: Set[str]) -> tuple[str, ...]:
-    """What is not a float is static, but for what is free to differ."""
+    """The static hyperparameters: the lane's own, and all that are no floats and not free to differ."""
     return tuple(
         name
         for name, kind in space.value_types.items()

@@ -1,4 +1,4 @@
-"""A sweep before it runs: its spec with what that names, each found, read and built once."""
+"""A sweep before it runs: its spec and the parts that the spec names, each found, read and built once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ class PreparedSweep:
     Attributes:
         spec: The spec as resolved.
         trainer: The training code.
-        proposer: Makes what proposes configurations when it is asked first; None where nothing is learnt from results.
+        proposer: Makes the proposer of configurations at its first call; None where nothing is learnt from results.
         warm_start: The results of the earlier sweep that it starts from; None where it starts from none, or is resumed.
     """
 
@@ -37,12 +37,12 @@ class PreparedSweep:
 
 
 def prepare_sweep(spec: SweepSpec, trainer: Trainer, directory: Path | None) -> PreparedSweep:
-    """A new sweep with what follows from its trainer and from this machine.
+    """A new sweep with all that follows from its trainer and from this machine.
 
     Args:
         spec: The spec.
         trainer: The training code.
-        directory: Where relative paths of the data and of an earlier sweep start; the working directory if None.
+        directory: The start of relative paths of the data and of an earlier sweep; the working directory if None.
 
     Raises:
         InvalidSpecError: Optuna, the data or the earlier sweep are missing, or trials are to be fused that cannot be.
@@ -59,7 +59,7 @@ def prepare_sweep(spec: SweepSpec, trainer: Trainer, directory: Path | None) -> 
 
 
 def checked_proposer(spec: SweepSpec) -> Callable[[], Proposer | None]:
-    """What makes the proposer of a spec, once; a sampler of Optuna is made now, which is how it is checked.
+    """A function that makes the proposer of a spec, once; a sampler of Optuna is made now, as a check of it.
 
     Raises:
         InvalidSpecError: Optuna is not installed, or a sampler is not one of its own or does not take an argument.

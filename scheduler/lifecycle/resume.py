@@ -1,4 +1,4 @@
-"""The spec that a sweep goes on with: sweep.yaml as it is now, and what replaces its fields."""
+"""The spec that a sweep goes on with: sweep.yaml as it is now, with some fields replaced."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ from .warm_start import earlier_directory
 
 _PLACE = ("name", "storage", "versions")
 _FIXED = ("seed", "target", "trainer", "warm_start")
-"""What cannot change is what it was where a spec's file does not mention it."""
+"""Fields that cannot change: they keep their values where a spec's file does not mention them."""
 
 
 def edited_fields(
@@ -32,7 +32,7 @@ def edited_fields(
 
     Raises:
         SweepError: There is no sweep.
-        InvalidSpecError: The file cannot be read, or a field is not what it may be.
+        InvalidSpecError: The file cannot be read, or a field is not valid.
         TrainerError: The file's training code cannot be used.
     """
     if spec_file is not None:
@@ -49,7 +49,7 @@ def resumed_spec(recorded: RecordedSweep, fields: Mapping[str, Any]) -> SweepSpe
 
     Raises:
         SweepError: There is no sweep.
-        InvalidSpecError: A field is not what it may be.
+        InvalidSpecError: A field is not valid.
         JournalError: The journal cannot be trusted.
     """
     path = recorded.directory.path

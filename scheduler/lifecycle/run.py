@@ -1,4 +1,4 @@
-"""Running a sweep in its directory: take the lock, replay what happened, train what is left."""
+"""Running a sweep in its directory: take the lock, replay the journal, train the rest."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -24,11 +24,11 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What concerns a run and not its sweep.
+    """Options of one run, not of its sweep.
 
     Attributes:
         observe: Called about twice a second, if given.
-        callbacks: Told what becomes durable.
+        callbacks: The listeners to durable events.
         check: Looks at the nodes of a cluster before the first worker starts; they are not looked at if None.
     """
 
@@ -39,11 +39,11 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """What came of a run.
+    """The end of a run.
 
     Attributes:
-        reason: Why it ended.
-        spec: The spec that it had, with what was measured for it.
+        reason: The reason for it.
+        spec: The run's spec, with the group size that was measured for it.
     """
 
     reason: StopReason
@@ -61,8 +61,8 @@ def run_in_directory(
     Args:
         sweep: The sweep.
         interrupts: Requests to stop.
-        recorded: What its directory holds of it, where it is resumed.
-        options: Who looks on, and whether the nodes are looked at before.
+        recorded: The sweep as its directory tells it, where it is resumed.
+        options: The observer, the callbacks and the check of nodes.
 
     Raises:
         SweepError: The directory holds a sweep and `recorded` is None, or it cannot be made, or it is locked, or
@@ -118,8 +118,8 @@ def _create(directory: SweepDirectory) -> None:
 
 
 def _begin(directory: SweepDirectory, sweep: PreparedSweep) -> RecordedSweep:
-    """Makes the directory that of a new sweep, as only the process that holds the lock may."""
-    # One that did not get as far as its first decision leaves nothing that a new one would lose.
+    """Prepares the directory for a new sweep, as only the process that holds the lock may."""
+    # A sweep without a first decision has nothing to lose to a new one.
     if any(event.get("type") == "decided" for event in RecordedSweep(directory, written=sweep.spec).events):
         raise SweepError(
             f"{directory.path} already holds a sweep: go on with it (caviar resume {directory.path}), or choose another"

@@ -14,12 +14,12 @@ from .recorded import new_state
 
 
 def simulated(spec: SweepSpec, prior: Observations | None, executor: Executor) -> tuple[Results, StopReason]:
-    """What a sweep finds whose reports are kept in memory, and why it ended.
+    """The results of a sweep that keeps its reports in memory, and the reason for its end.
 
     Args:
         spec: The spec.
         prior: Results of an earlier sweep, to learn from; none if None.
-        executor: What gives the curves.
+        executor: The executor, which gives the curves.
 
     Raises:
         InvalidSpecError: A curve is not a sequence of numbers, or a cost is not at least 0.

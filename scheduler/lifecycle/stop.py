@@ -47,5 +47,5 @@ def stop_sweep(path: str | Location, timeout: float | None = None) -> Holder | N
 
 
 def _runs(directory: SweepDirectory, asked: Holder) -> bool:
-    """Whether the process that was asked still holds the lock; another one may have resumed the sweep since."""
+    """True where the process that was asked still holds the lock; another one may have resumed the sweep since."""
     return holder(directory.lock) == asked

@@ -1,4 +1,4 @@
-"""Starting a sweep from the results of an earlier one: what of them a model of the new search space can learn from."""
+"""Starting a sweep from those results of an earlier one that a model of the new search space can learn from."""
 
 import zlib
 from collections import Counter
@@ -33,7 +33,7 @@ class WarmStart:
     Attributes:
         path: The earlier sweep's directory.
         trials: Its trials that fit, with configurations of the new space; one with unknown values several times.
-        left_out: How many others do not, by the reason: a hyperparameter, the constraints or the resource.
+        left_out: Number of trials that do not fit, by the reason: a hyperparameter, the constraints or the resource.
     """
 
     path: str
@@ -50,7 +50,7 @@ class WarmStart:
 
     @property
     def reasons(self) -> str:
-        """Why trials were left out, the most frequent reason first."""
+        """The reasons why trials were left out, the most frequent one first."""
         counts = sorted(self.left_out.items(), key=lambda item: (-item[1], item[0]))
         return ", ".join(f"{count:,} for {reason}" for reason, count in counts)
 
@@ -60,10 +60,10 @@ def find_warm_start(spec: SweepSpec, directory: Path | None) -> tuple[SweepSpec,
 
     Args:
         spec: The spec.
-        directory: Where a relative path starts; the working directory if None.
+        directory: The start of a relative path; the working directory if None.
 
     Returns:
-        The spec, and what of the earlier results it can use; None where it starts from no other sweep.
+        The spec, and the earlier results that it can use; None where it starts from no other sweep.
 
     Raises:
         InvalidSpecError: There is no such sweep, or its results are of no use.
@@ -76,11 +76,11 @@ def find_warm_start(spec: SweepSpec, directory: Path | None) -> tuple[SweepSpec,
 
 
 def earlier_directory(path: str, directory: Path) -> Location:
-    """Where an earlier sweep lies: a path that may start in a folder, or a URI.
+    """The directory of an earlier sweep, from a path that may start in a folder, or from a URI.
 
     Args:
         path: As a person gives it.
-        directory: Where a relative path starts.
+        directory: The start of a relative path.
 
     Raises:
         InvalidSpecError: It is neither.
@@ -94,7 +94,7 @@ def earlier_directory(path: str, directory: Path) -> Location:
 
 
 def earlier_results(spec: SweepSpec) -> WarmStart | None:
-    """What the sweep that a spec starts from found out, as far as the spec can use it; None where it starts from none.
+    """The results that a spec can use of the sweep that it starts from; None where it starts from none.
 
     Raises:
         InvalidSpecError: There is no such sweep, or its results are of no use.
@@ -117,13 +117,13 @@ def prior_of(spec: SweepSpec, found: WarmStart | None) -> Observations | None:
 
 
 def save_prior(directory: SweepDirectory, spec: SweepSpec, found: WarmStart) -> None:
-    """Copies what a new sweep uses of the earlier one into its own directory, so that it needs no other again."""
+    """Copies the results that a new sweep uses into its own directory, so that it needs no other sweep again."""
     metadata = SweepMetadata.of(spec.metric, spec.mode, spec.search_space.value_types)
     write_prior(directory.prior, found.trials, metadata, directory.staging)
 
 
 def saved_prior(directory: SweepDirectory, spec: SweepSpec) -> Observations | None:
-    """What `save_prior` copied; None where the sweep starts from no other.
+    """The results that `save_prior` copied; None where the sweep starts from no other.
 
     Raises:
         ResultsError: The copy is not there or cannot be read.
@@ -132,7 +132,7 @@ def saved_prior(directory: SweepDirectory, spec: SweepSpec) -> Observations | No
 
 
 def prior_mark(directory: SweepDirectory, spec: SweepSpec) -> dict[str, str]:
-    """What a run notes of `prior.parquet` in the journal, so that a change is noticed; nothing where there is none."""
+    """The CRC-32 of `prior.parquet` for the journal, so that a change is noticed; empty where there is no such file."""
     return {} if spec.warm_start is None else {"prior": f"{zlib.crc32(directory.prior.read_bytes()):08x}"}
 
 
@@ -142,7 +142,7 @@ def recorded_prior(events: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def check_prior(directory: SweepDirectory, spec: SweepSpec, events: Sequence[Mapping[str, Any]]) -> None:
-    """Looks whether `prior.parquet` is the file with which the sweep began.
+    """Checks that `prior.parquet` is the file with which the sweep began.
 
     Raises:
         ResultsError: It is not.
@@ -156,7 +156,7 @@ def check_prior(directory: SweepDirectory, spec: SweepSpec, events: Sequence[Map
 
 
 def carried_prior(directory: SweepDirectory, first: SweepSpec, spec: SweepSpec) -> Observations | None:
-    """What `save_prior` copied, as a sweep sees it whose spec was edited since; None where there is nothing to use.
+    """The results that `save_prior` copied, as an edited spec sees them; None where there is nothing to use.
 
     Args:
         directory: The sweep's directory.

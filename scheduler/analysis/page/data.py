@@ -27,16 +27,16 @@ _LOG_FROM = 20.0
 """Values whose largest is more than this many times the smallest are drawn on a log axis."""
 _LABEL = 24
 _FEW = 6
-"""Numbers that are drawn side by side where nothing says whether they are options."""
+"""Different numbers that are drawn side by side, like options, where no domain says more."""
 
 
 def page_data(results: Results, domains: Mapping[str, Domain], unit: str, best: int) -> dict[str, Any]:
-    """What the page's script draws, as JSON values and numpy arrays.
+    """The data for the page's script to draw, as JSON values and numpy arrays.
 
     Args:
         results: The results.
         domains: The domains by name, as far as they are known.
-        unit: What a step is called.
+        unit: The name of a step.
         best: The best trial's number.
     """
     reports = results.reports()
@@ -90,7 +90,7 @@ def _drawn(trial: Ints, ranks: Ints) -> Ints:
 
 
 def _shades(last_step: Ints) -> Floats:
-    """How far each point's trial was trained: 0 for the least, 1 for the most, in a few equal shades of the log."""
+    """The shade of each point by its trial's last step: 0 for the least, 1 for the most, in a few equal log steps."""
     if not len(last_step):
         return np.zeros(0)
     logs = np.log(last_step)
@@ -112,7 +112,7 @@ def _best_so_far(time: Ints, value: Floats, mode: str) -> dict[str, Any]:
     """The best value after each step of the whole sweep, where it changes.
 
     Args:
-        time: When each report was made.
+        time: The time of each report.
         value: Its value; NaN where it does not count.
         mode: "min" or "max".
     """
@@ -146,7 +146,7 @@ def _hyperparameters(results: Results, domains: Mapping[str, Domain]) -> dict[st
 
 
 def _panel(column: pa.ChunkedArray, kind: str, domain: Domain | None) -> dict[str, Any]:
-    """Where each trial lies on a hyperparameter's axis, and what kind of axis that is."""
+    """The place of each trial on a hyperparameter's axis, and the kind of that axis."""
     if kind not in {"float", "integer"} or isinstance(domain, Choice | Ordinal):
         return _options(column.to_pylist(), domain)
     if domain is None and kind == "integer" and len(column.unique()) <= _FEW:

@@ -1,4 +1,4 @@
-"""The page that people show: one HTML file with the curves, the best configuration and what led to it."""
+"""The page that people show: one HTML file with the curves, the best configuration and its causes."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ _POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-s
 
 @dataclass(frozen=True)
 class PageSweep:
-    """What a page says about a sweep besides its tables; what the directory does not tell has a plain default.
+    """The facts about a sweep on a page besides its tables, with plain defaults where the directory has none.
 
     Attributes:
         results: The sweep's results.
@@ -47,7 +47,7 @@ class PageSweep:
 
     @classmethod
     def of(cls, results: Results) -> "PageSweep":
-        """What the results' directory says."""
+        """The facts in the results' directory."""
         path = None if results.path is None else SweepDirectory(results.path).spec
         if path is None or not path.is_file():
             return cls(results, {}, {})
@@ -65,7 +65,7 @@ class PageSweep:
 
     @property
     def unit(self) -> str:
-        """What a step is called."""
+        """The name of a step."""
         return str(self.fields.get("resource", {}).get("unit", "step"))
 
     @cached_property

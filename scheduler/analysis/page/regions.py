@@ -1,4 +1,4 @@
-"""Where the search looked, as bands over a page's plots of single hyperparameters."""
+"""The regions of the search, as bands over a page's plots of single hyperparameters."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from ....search_spaces import Domain, Value
 from ..wording import show_share
 
 _MOST_BANDS = 12
-"""The latest proposals, which are drawn one over the other."""
+"""Number of the latest proposals, which are drawn one over the other."""
 
 Band = tuple[float, float]
 
@@ -19,7 +19,7 @@ class PageRegions:
     """The regions of a sweep's proposals, hyperparameter by hyperparameter.
 
     Args:
-        table: In the columns of `regions.parquet`.
+        table: The regions, in the columns of `regions.parquet`.
     """
 
     def __init__(self, table: pa.Table) -> None:
@@ -28,7 +28,7 @@ class PageRegions:
             self._rows.setdefault(row["hyperparameter"], []).append(row)
 
     def panel(self, name: str, scale: str, domain: Domain | None) -> dict[str, Any]:
-        """What a panel shows besides the trials: a list of bands a proposal, the last one last, and the importance.
+        """The parts of a panel besides the trials: a list of bands a proposal, the last one last, and the importance.
 
         Args:
             name: The hyperparameter.

@@ -28,10 +28,10 @@ _UNSEEN = "is not the driver's: what it writes is not seen by the driver"
 
 
 def ask_nodes(needs: Needs) -> ClusterFacts:
-    """What every node says, all of them asked at once; Ray must be initialised.
+    """The facts of every node, all of them asked at once; Ray must be initialised.
 
     Args:
-        needs: What the sweep needs of the cluster, which they are asked about.
+        needs: The needs of the sweep, which the nodes are asked about.
     """
     alive = living_nodes()
     mark, problem = None, None
@@ -53,7 +53,7 @@ def ask_nodes(needs: Needs) -> ClusterFacts:
 
 
 def _answers(alive: Sequence[Mapping[str, Any]], needs: Needs, mark: StorageMark | None) -> dict[str, dict[str, Any]]:
-    """What each node says, by its id, and whether the driver sees what it wrote."""
+    """The answer of each node by its id, with a problem where the driver does not see the node's file."""
     files = {node["NodeID"]: secrets.token_hex(8) for node in alive}
     answers = _gathered(files, _question(needs, mark))
     if mark is not None:
@@ -116,7 +116,7 @@ def _facts(node: Mapping[str, Any], name: str, said: Mapping[str, Any]) -> NodeF
 
 
 def _names(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The address of each node; of several with one address also the beginning of their ids."""
+    """The address of each node; where several have one address, also the beginning of their ids."""
     shared = Counter(node["NodeManagerAddress"] for node in nodes)
     return [
         node["NodeManagerAddress"] + (f" ({node['NodeID'][:8]})" if shared[node["NodeManagerAddress"]] > 1 else "")
@@ -125,7 +125,7 @@ def _names(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _node_types(nodes: Sequence[NodeFacts]) -> list[NodeType]:
-    """What the autoscaler can start: as it told Ray, or as its file on the head says."""
+    """The types of node that the autoscaler can start: as it told Ray, or as its file on the head says."""
     told = state.get_cluster_config()
     if told is not None:
         return [
@@ -139,5 +139,5 @@ def _node_types(nodes: Sequence[NodeFacts]) -> list[NodeType]:
 
 
 def _hides_autoscaler(nodes: Sequence[NodeFacts]) -> bool:
-    """Whether this is a cluster of Kubernetes, whose autoscaler runs beside the head and not in it."""
+    """True for a cluster of Kubernetes, whose autoscaler runs beside the head and not in it."""
     return any(node.kubernetes for node in nodes if node.head) and not any(node.monitor for node in nodes)

@@ -1,4 +1,4 @@
-"""What is known before the first trial: what each node says, the driver's versions, what the autoscaler could start."""
+"""Facts before the first trial: each node's answers, the driver's versions, the nodes that could be started."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ class Disk:
     """A disk that a node uses.
 
     Attributes:
-        purpose: What for.
+        purpose: The purpose of the folder, in words.
         path: The folder.
         free: Free bytes.
         total: Bytes in all.
@@ -27,24 +27,24 @@ class NodeFacts:
     """One node.
 
     Attributes:
-        name: What messages call it: its address, with what tells it from others of that address.
-        resources: What it has in all, by Ray's names.
+        name: Its name in messages: its address, with more where others have the same address.
+        resources: All its resources, by Ray's names.
         labels: Its labels.
-        silence: Why it said nothing; None where it answered, and everything below is what it said.
-        versions: Of python, ray, caviar and torch; what is not installed is absent.
-        caviar_error: Why Caviar cannot be imported; None where it can.
-        trainer_error: Why the training code cannot be imported; None where it can or was not asked for.
-        data_found: Whether the sweep's data are there; None where it has none.
-        storage_problem: What keeps it from sharing the storage; None where nothing does.
+        silence: The reason why it said nothing; None where it answered, and everything below is its answer.
+        versions: The versions of python, ray, caviar and torch; those not installed are absent.
+        caviar_error: The reason why Caviar cannot be imported; None where it can.
+        trainer_error: The reason why the training code cannot be imported; None where it can or was not asked for.
+        data_found: True where the sweep's data are there; None where the sweep has none.
+        storage_problem: The obstacle to sharing the storage; None where there is none.
         clock_ahead_s: Seconds that its clock is ahead of the driver's, the way there and back taken off.
         disks: The disks that it uses.
         object_store: The folder of Ray's object store.
-        asks_for_token: Whether its Ray asks for a token.
+        asks_for_token: True where its Ray asks for a token.
         token_file: The file of the token, and its mode; None where the token is in no file.
         open_ports: Programs of Ray that listen on all interfaces, each with its port.
-        kubernetes: Whether it is a pod.
-        monitor: Whether Ray's monitor runs on it, which is the autoscaler where it has a file.
-        node_types: What an autoscaler on it could start; None where none runs there or none is known.
+        kubernetes: True where it is a pod.
+        monitor: True where Ray's monitor runs on it, which is the autoscaler where it has a file.
+        node_types: The types of node that an autoscaler on it could start; None where none runs there or none is known.
     """
 
     name: str
@@ -68,7 +68,7 @@ class NodeFacts:
 
     @property
     def head(self) -> bool:
-        """Whether it is the head of its cluster."""
+        """True where it is the head of its cluster."""
         return "node:__internal_head__" in self.resources
 
 
@@ -78,9 +78,9 @@ class NodeType:
 
     Attributes:
         name: Its name.
-        resources: What one has.
-        labels: What one is labelled.
-        most: How many there may be; None for any number.
+        resources: The resources of one node.
+        labels: The labels of one node.
+        most: The most nodes that there may be; None for any number.
     """
 
     name: str
@@ -94,11 +94,11 @@ class ClusterFacts:
     """The whole cluster.
 
     Attributes:
-        versions: The driver's.
+        versions: The driver's versions.
         nodes: Every node that is alive.
-        node_types: What the autoscaler could start; empty where there is none.
-        hidden_autoscaler: Whether an autoscaler may run whose types of node cannot be read.
-        storage_problem: Why the driver itself cannot write the storage.
+        node_types: The types of node that the autoscaler could start; empty where there is none.
+        hidden_autoscaler: True where an autoscaler may run whose types of node cannot be read.
+        storage_problem: The reason why the driver itself cannot write the storage.
     """
 
     versions: Mapping[str, str]

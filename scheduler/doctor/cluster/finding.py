@@ -1,4 +1,4 @@
-"""What the preflight finds."""
+"""The findings of the preflight."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from ...finding import Severity
 from .facts import ClusterFacts
 
 _NAMED = 3
-"""Nodes that a sentence names; of more it says how many."""
+"""Nodes that a sentence names; it only counts the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +15,11 @@ class Finding:
     """One thing that a person should know before the first trial.
 
     Attributes:
-        severity: How bad it is: what is broken ends a run before it begins.
-        check: Which check found it.
-        problem: What is wrong, with the value that was found.
+        severity: Its severity: a broken thing ends a run before it begins.
+        check: The name of the check that found it.
+        problem: The problem, with the value that was found.
         advice: The way out.
-        nodes: Where; empty for the cluster as a whole.
+        nodes: The nodes that have it; empty for the cluster as a whole.
     """
 
     severity: Severity
@@ -35,11 +35,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What was found before the first trial.
+    """The facts and findings before the first trial.
 
     Attributes:
-        cluster: What every node says.
-        findings: What is wrong, the worst first.
+        cluster: The facts of the cluster.
+        findings: The findings, the worst first.
     """
 
     cluster: ClusterFacts
@@ -47,17 +47,17 @@ class Preflight:
 
     @property
     def broken(self) -> Sequence[Finding]:
-        """What no sweep should begin with."""
+        """The findings with which no sweep should begin."""
         return [finding for finding in self.findings if finding.severity is Severity.BROKEN]
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing is broken."""
+        """True where nothing is broken."""
         return not self.broken
 
 
 def merged(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings, the worst first, what is the same on several nodes as one."""
+    """The findings, the worst first; the same one on several nodes becomes one."""
     same: dict[tuple[Severity, str, str, str], list[Finding]] = {}
     for one in findings:
         same.setdefault((one.severity, one.check, one.problem, one.advice), []).append(one)

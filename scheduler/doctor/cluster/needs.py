@@ -1,4 +1,4 @@
-"""What a sweep needs of a cluster."""
+"""The requirements of a sweep on its cluster."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from ...storage import Location
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a sweep needs of a cluster.
+    """The requirements of a sweep on its cluster.
 
     Attributes:
-        kinds: The kinds of workers, each with the field of the spec that it is.
+        kinds: The kinds of workers, each with its field in the spec.
         trainer: The training code; None for no sweep in particular.
         storage: The folder that every node has to see; None for no sweep in particular.
         data: The file or folder that the training code reads, if any.
@@ -29,7 +29,7 @@ class Needs:
 
 
 def needs_of(spec: SweepSpec, trainer: Trainer | None) -> Needs:
-    """What a sweep needs.
+    """The requirements of a sweep on its cluster.
 
     Args:
         spec: Its spec, with an absolute path of its data.

@@ -1,4 +1,4 @@
-"""Whether a cluster has a place for a kind of worker, or could have one."""
+"""The check that a cluster has a place for a kind of worker, or could have one."""
 
 from collections.abc import Mapping, Sequence
 from math import inf
@@ -14,10 +14,10 @@ _UNITS = {"CPU": ("CPU", 1.0), "GPU": ("GPU", 1.0), "memory": ("GiB of memory", 
 
 
 def place_finding(field: str, kind: WorkerKind, cluster: ClusterFacts) -> Finding | None:
-    """What keeps a kind of worker from ever starting; None where nothing does.
+    """The finding of a kind of worker that can never start; None where it can.
 
     Args:
-        field: The field of the spec that it is.
+        field: Its field in the spec.
         kind: The kind.
         cluster: The cluster.
     """
@@ -34,14 +34,14 @@ def place_finding(field: str, kind: WorkerKind, cluster: ClusterFacts) -> Findin
 
 
 def _fits(kind: WorkerKind, place: NodeFacts | NodeType) -> int:
-    """How many of its processes fit on one node."""
+    """Number of its processes that fit on one node."""
     if not has_labels(kind.labels, place.labels):
         return 0
     return min(int(place.resources.get(name, 0) / need + _ROUNDING) for name, need in kind.needs.items())
 
 
 def _room(kind: WorkerKind, cluster: ClusterFacts) -> float:
-    """For how many of its processes there is room, or could be."""
+    """Number of its processes for which there is room, or could be."""
     now = sum(_fits(kind, node) for node in cluster.nodes)
     later = [(_fits(kind, one), inf if one.most is None else one.most) for one in cluster.node_types]
     return now + sum(fits * most for fits, most in later if fits)
@@ -64,7 +64,7 @@ def _missing(kind: WorkerKind, cluster: ClusterFacts, room: float) -> str:
 
 
 def _less(kind: WorkerKind, cluster: ClusterFacts, room: float) -> str:
-    """What there would be room for; nothing where that is nothing."""
+    """A smaller worker that there would be room for, in words; empty where there is none."""
     labelled = _labelled(kind, cluster)
     if not labelled:
         return "other labels"
@@ -85,7 +85,7 @@ def _labelled(kind: WorkerKind, cluster: ClusterFacts) -> list[NodeFacts | NodeT
 
 
 def _short(kind: WorkerKind, places: Sequence[NodeFacts | NodeType]) -> dict[str, float]:
-    """Of what no node has enough, and the most that one has."""
+    """The resources of which no node has enough, with the most that one has."""
     most = {name: max(place.resources.get(name, 0) for place in places) for name in kind.needs}
     return {name: have for name, have in most.items() if have < kind.needs[name] - _ROUNDING}
 
@@ -101,7 +101,7 @@ def _labels(labels: Mapping[str, str]) -> str:
 
 
 def _are(selector: Mapping[str, str], places: Sequence[NodeFacts | NodeType]) -> str:
-    """Which values the labels that are asked for do have."""
+    """The values that the requested labels have on these nodes, in words."""
     found = [
         f"{name}={value}" for name in selector for value in sorted({p.labels[name] for p in places if name in p.labels})
     ]

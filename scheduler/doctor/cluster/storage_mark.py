@@ -13,18 +13,18 @@ from ...storage import Location
 
 @dataclass(frozen=True, slots=True)
 class StorageMark:
-    """A folder in the storage with a file of the driver's.
+    """A folder in the storage with a file of the driver.
 
     Attributes:
         folder: The folder.
-        secret: What is in every file: nobody can have left it there before.
+        secret: The content of every file, which nobody can have left there before.
     """
 
     folder: Location
     secret: str
 
     def seen_from(self, nodes: Mapping[str, str]) -> dict[str, bool]:
-        """Whether the driver sees what each node wrote.
+        """The nodes by key, each true where the driver sees its file.
 
         Args:
             nodes: The name of each node's file, by any key.

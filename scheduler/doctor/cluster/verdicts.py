@@ -1,4 +1,4 @@
-"""What follows from what the nodes say: pure functions from facts to findings."""
+"""Verdicts on the answers of the nodes: pure functions from facts to findings."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -20,8 +20,8 @@ def findings_of(cluster: ClusterFacts, needs: Needs) -> list[Finding]:
     """Everything that is wrong with a cluster, the worst first.
 
     Args:
-        cluster: What is known of it.
-        needs: What the sweep needs of it.
+        cluster: The facts of the cluster.
+        needs: The needs of the sweep.
     """
     found = [finding for node in cluster.nodes for finding in _of_node(node, cluster.versions, needs)]
     if all(node.silence is not None for node in cluster.nodes):
@@ -35,7 +35,7 @@ def findings_of(cluster: ClusterFacts, needs: Needs) -> list[Finding]:
 
 def _of_node(node: NodeFacts, driver: Mapping[str, str], needs: Needs) -> Iterator[Finding]:
     if node.silence is not None:
-        # It may have died a moment ago without Ray's knowing: a sweep goes on without it.
+        # It may have died a moment ago before Ray noticed: a sweep goes on without it.
         advice = "look at its raylet's log, or take it out of the cluster"
         yield Finding(Severity.WARNING, "answer", f"says nothing: {node.silence}", advice, (node.name,))
         return

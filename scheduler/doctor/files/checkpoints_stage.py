@@ -1,4 +1,4 @@
-"""The checkpoints: which do not verify, and which trials would have to be trained from further back."""
+"""The checkpoints: those that do not verify, and trials that would have to be trained from further back."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,17 +12,17 @@ from .diagnosis import Finding
 from .quarantine import Quarantine
 
 Steps = Mapping[int, Sequence[int]]
-"""Of each trial, the steps of its checkpoints, ascending."""
+"""The steps of the checkpoints of each trial, ascending."""
 _GOES_ON = {TrialState.PENDING, TrialState.PAUSED, TrialState.RUNNING}
 
 
 def checkpoints_findings(directory: SweepDirectory, state: SweepState | None, *, running: bool) -> Iterator[Finding]:
-    """What is wrong with the checkpoints.
+    """The findings on the checkpoints.
 
     Args:
         directory: The sweep's directory.
-        state: Where the sweep stands; None if that is not known.
-        running: Whether a process runs the sweep, which may delete checkpoints meanwhile.
+        state: The state of the sweep; None if it is not known.
+        running: True where a process runs the sweep, which may delete checkpoints meanwhile.
     """
     checkpoints = Checkpoints.of(directory)
     good: dict[int, list[int]] = defaultdict(list)

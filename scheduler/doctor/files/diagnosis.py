@@ -1,4 +1,4 @@
-"""What an examination finds."""
+"""The findings of an examination."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from .quarantine import Quarantine
 __all__ = ["Diagnosis", "Finding", "Fix", "Severity"]
 
 Fix = Callable[[Quarantine], str]
-"""Repairs what was found, and says in one sentence what it did; an empty one where there was nothing to do."""
+"""Repairs a finding, and returns one sentence about the repair; an empty one where there was nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,11 @@ class Finding:
     """One thing that is not as in a sweep that has just finished.
 
     Attributes:
-        severity: How bad it is.
+        severity: Its severity.
         path: The file or folder.
-        problem: What is wrong with it.
-        meaning: What that means for the sweep.
-        advice: What to do, where that is not to have it repaired.
+        problem: The problem with it.
+        meaning: The consequence for the sweep.
+        advice: The thing to do, where that is not a repair by `fix`.
         line: The line in the file, from 1, where there is one.
         fix: Repairs it, where that can be done.
     """
@@ -37,18 +37,18 @@ class Finding:
 
     @property
     def what_to_do(self) -> str:
-        """What a person can do about it."""
+        """The advice to a person."""
         return self.advice or ("--repair does it" if self.fix is not None else "nothing to do")
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What an examination found.
+    """The result of an examination.
 
     Attributes:
         directory: The sweep's directory.
         holder: The process that runs the sweep; None when none does.
-        findings: What it found, in the order in which things depend on each other.
+        findings: The findings, in the order in which things depend on each other.
     """
 
     directory: Location
@@ -57,5 +57,5 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing is broken."""
+        """True where nothing is broken."""
         return all(finding.severity is not Severity.BROKEN for finding in self.findings)

@@ -20,14 +20,14 @@ Marks = Mapping[int, Sequence[PartMark]]
 
 @dataclass(frozen=True, slots=True)
 class ScannedParts:
-    """What lies in results/.
+    """The content of results/.
 
     Attributes:
         results: The folder.
-        marks: What the journal knows of the parts.
+        marks: The journal's marks of the parts.
         good: The parts that can be used, by number.
-        bad: What is wrong with the others, by number; also with parts that are not there.
-        foreign: What is no part.
+        bad: The problems of the others, by number; missing parts are among them.
+        foreign: The files that are no parts.
     """
 
     results: Location
@@ -38,11 +38,11 @@ class ScannedParts:
 
     @property
     def lost_rows(self) -> int:
-        """How many reports the bad parts held, as far as the journal knows them."""
+        """Number of reports that the bad parts held, as far as the journal knows them."""
         return sum(self.marks[number][-1].rows for number in self.bad if number in self.marks)
 
     def copies(self, number: int) -> list[Location]:
-        """Files under another name that are the part as it was written."""
+        """Files under other names with the content of the part as it was written."""
         sums = {mark.crc32 for mark in self.marks.get(number, ())}
         unknown = [part.path for other, part in self.good.items() if other not in self.marks]
         files = [path for path in (*self.foreign, *unknown) if path.is_file()]
@@ -54,8 +54,8 @@ def scan_parts(directory: SweepDirectory, metadata: SweepMetadata, marks: Marks)
 
     Args:
         directory: The sweep's directory.
-        metadata: What their metadata must say.
-        marks: What the journal knows of them.
+        metadata: The metadata that they must have.
+        marks: The journal's marks of them.
     """
     found = ScannedParts(directory.results, marks)
     paths = list_folder(directory.results)
@@ -76,7 +76,7 @@ def scan_parts(directory: SweepDirectory, metadata: SweepMetadata, marks: Marks)
 
 
 def parts_findings(found: ScannedParts) -> Iterator[Finding]:
-    """What is wrong with files in results/; what lost rows mean for the sweep is said elsewhere."""
+    """The findings on files in results/; the findings on lost rows are those of `rows_findings`."""
     for number, problem in found.bad.items():
         yield _bad_part(found, number, problem)
     for path in found.foreign:
@@ -136,7 +136,7 @@ def _moved(path: Location) -> Fix:
 
 
 def _set_aside_odd_columns(found: ScannedParts) -> None:
-    """Takes the parts out of the good ones that have other columns than most."""
+    """Takes parts out of the good ones where they have other columns than most."""
     kinds = [part.columns for part in found.good.values()]
     if not kinds:
         return

@@ -1,4 +1,4 @@
-"""Rebuilding what can be rebuilt of a sweep's directory."""
+"""Rebuilding the damaged files of a sweep's directory, where that can be done."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from .quarantine import Quarantine
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What a repair did.
+    """The result of a repair.
 
     Attributes:
-        before: What was found before.
-        done: What was done, a sentence each, in order.
-        folder: Where the damaged files are now; None if there are none.
-        after: What is found now.
+        before: The diagnosis before it.
+        done: Its steps, a sentence each, in order.
+        folder: The folder where the damaged files are now; None if there are none.
+        after: The diagnosis after it.
     """
 
     before: Diagnosis
@@ -28,7 +28,7 @@ class Repair:
 
 
 def repair(path: str | Location) -> Repair:
-    """Repairs a sweep's directory; what it replaces or takes away lies in `damaged/` afterwards.
+    """Repairs a sweep's directory; files that it replaces or takes away lie in `damaged/` afterwards.
 
     Args:
         path: The sweep's directory.
@@ -51,13 +51,13 @@ def repair(path: str | Location) -> Repair:
                 if did := finding.fix(quarantine):
                     done.append(did)
                     quarantine.did(did)
-            # The journal is noted in only when it is in order, which is the first thing that is seen to.
+            # Notes go only into a journal that is in order, and it is the first thing to be repaired.
             quarantine.close()
     return Repair(examine_first, done, quarantine.folder, examine(path))
 
 
 def _next(directory: SweepDirectory, tried: set[tuple[Location, str]]) -> list[Finding]:
-    """What can be repaired in the first stage where something can, and was not tried before.
+    """The findings to repair next: those of the first stage with any that can be repaired and were not tried before.
 
     Later stages go by what earlier ones found, so they are looked at again after each repair.
     """

@@ -19,12 +19,12 @@ StateAfter = Callable[[Sequence[Mapping[str, Any]]], SweepState]
 
 
 def rows_findings(found: ScannedParts, journal: ScannedJournal, state: SweepState, after: StateAfter) -> list[Finding]:
-    """What is wrong with the reports as a whole.
+    """The findings on the reports as a whole.
 
     Args:
         found: The parts.
         journal: The journal.
-        state: What it leads to.
+        state: The state that it leads to.
         after: Makes the state that the beginning of a journal leads to.
     """
     steps = _unbroken_steps(found, {row.trial: row.begin for row in state.rows})
@@ -59,7 +59,7 @@ def _of_lost_rows(found: ScannedParts) -> str:
 
 
 def _twice(found: ScannedParts) -> Iterator[Finding]:
-    """Parts with reports that stand before them too; a part that the journal does not know gives way."""
+    """Parts with reports that earlier parts have too; a part that the journal does not know gives way."""
     ranked = sorted(found.good.values(), key=lambda part: (part.number not in found.marks, part.number))
     keys = [np.stack([part.trial, part.step], axis=1) for part in ranked]
     _, first = np.unique(np.concatenate([np.empty((0, 2), np.int64), *keys]), axis=0, return_index=True)
@@ -88,7 +88,7 @@ def _uncovered(found: ScannedParts, covered: Mapping[int, int]) -> Iterator[Find
 
     def keep(quarantine: Quarantine) -> str:
         if quarantine.folder is None:
-            return ""  # nothing was repaired: these are what a killed run leaves
+            return ""  # nothing was repaired: a killed run leaves such reports
         for path in parts:
             quarantine.keep(path)
         return f"kept copies of {len(parts)} parts with reports that the next resume drops"
@@ -105,7 +105,7 @@ def _covered(part: InspectedPart, covered: Mapping[int, int]) -> Flags:
 
 
 def _unbroken_steps(found: ScannedParts, begins: Mapping[int, int]) -> dict[int, int]:
-    """Of each trial, the step up to which every report is there; those up to a parent's checkpoint are the parent's."""
+    """The last step of each trial with no report missing so far; those up to a parent's checkpoint are the parent's."""
     keys = [np.stack([part.trial, part.step], axis=1) for part in found.good.values()]
     unique = np.unique(np.concatenate([np.empty((0, 2), np.int64), *keys]), axis=0)
     trials, starts, counts = np.unique(unique[:, 0], return_index=True, return_counts=True)

@@ -1,4 +1,4 @@
-"""sweep.yaml and prior.parquet: whether they are what the sweep began with."""
+"""sweep.yaml and prior.parquet against those that the sweep began with."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ def recorded_spec(events: Events) -> str | None:
 
 
 def read_spec(directory: SweepDirectory) -> SweepSpec | str:
-    """The spec, or what is wrong with its file."""
+    """The spec, or the problem with its file."""
     try:
         return SweepSpec.from_yaml(directory.spec.read_bytes().decode(), directory.spec.name)
     except FileNotFoundError:
@@ -36,7 +36,7 @@ def read_spec(directory: SweepDirectory) -> SweepSpec | str:
 
 
 def spec_findings(directory: SweepDirectory, spec: SweepSpec | str, events: Events) -> Iterator[Finding]:
-    """What is wrong with sweep.yaml."""
+    """The findings on sweep.yaml."""
     recorded = recorded_spec(events)
     if isinstance(spec, str):
         yield restored_spec(directory, spec, recorded)
@@ -52,7 +52,7 @@ def spec_findings(directory: SweepDirectory, spec: SweepSpec | str, events: Even
 
 
 def _refusal(directory: SweepDirectory, spec: SweepSpec, recorded: str) -> str | None:
-    """Why no resume would take a changed spec; None where one does."""
+    """The reason why no resume would take a changed spec; None where one would."""
     try:
         check_edits(SweepSpec.from_yaml(recorded), spec, directory)
     except CaviarError as error:
@@ -76,7 +76,7 @@ def restored_spec(directory: SweepDirectory, problem: str, recorded: str | None)
 
 
 def prior_findings(directory: SweepDirectory, spec: SweepSpec, events: Events) -> Iterator[Finding]:
-    """What is wrong with prior.parquet."""
+    """The findings on prior.parquet."""
     try:
         saved_prior(directory, spec)
         check_prior(directory, spec, events)

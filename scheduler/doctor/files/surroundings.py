@@ -1,4 +1,4 @@
-"""What lies around a sweep's files: the lock, a request to stop, half-written files, room on the disk."""
+"""The surroundings of a sweep's files: the lock, a request to stop, half-written files, room on the disk."""
 
 import shutil
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _LITTLE = 1 << 30
 
 
 def surroundings_findings(directory: SweepDirectory, running: Holder | None) -> Iterator[Finding]:
-    """What a person should know; none of it is a fault of the sweep."""
+    """Findings that a person should know; none of them is a fault of the sweep."""
     if running is not None:
         yield Finding(
             Severity.NOTE,

@@ -15,7 +15,7 @@ from .quarantine import Quarantine
 def tables_findings(
     directory: SweepDirectory, types: Mapping[str, str], state: SweepState, history: History
 ) -> Iterator[Finding]:
-    """What is wrong with the two tables; only where no process runs the sweep, which replaces them."""
+    """The findings on the two tables; only where no process runs the sweep, which replaces them."""
 
     def make_trials() -> None:
         write_trials(directory.trials, state.rows, types, directory.staging)

@@ -23,10 +23,10 @@ def check_address(address: str) -> None:
     """Connects to an address and shows the token.
 
     Args:
-        address: What RAY_ADDRESS says.
+        address: The address, as in RAY_ADDRESS.
 
     Raises:
-        WorkerError: Nothing listens there, what listens is not Ray, it refuses the token, or it asks for none while
+        WorkerError: Nothing listens there, the listener is not Ray, it refuses the token, or it asks for none while
             this process does.
     """
     if address == "local":
@@ -80,7 +80,10 @@ def _show_token(address: str) -> None:
 
 @contextmanager
 def _without_token(address: str) -> Iterator[Callable[[], bool]]:
-    """Whether a process is let in that has no token while this one has; Ray knows one mode a process."""
+    """Tries to get in without a token, and yields a call for the answer.
+
+    It takes another process: Ray knows one mode a process.
+    """
     if os.environ.get("RAY_AUTH_MODE") != "token":
         yield lambda: False
         return
@@ -99,11 +102,11 @@ def _without_token(address: str) -> Iterator[Callable[[], bool]]:
 
 
 def refusal(address: str, error: Exception) -> str:
-    """One sentence for what Ray says when it refuses a process.
+    """One sentence on why Ray refuses a process.
 
     Args:
-        address: What RAY_ADDRESS says.
-        error: What Ray raised.
+        address: The address, as in RAY_ADDRESS.
+        error: The error that Ray raised.
     """
     if isinstance(error, AuthenticationError):
         return _token_refusal(address)

@@ -92,7 +92,7 @@ def check_room(kinds: Sequence[WorkerKind]) -> None:
     """Refuses kinds of workers for which a Ray of our own, which never grows, has no room.
 
     Raises:
-        WorkerError: Of a kind not even one worker fits.
+        WorkerError: There is no room for even one worker of a kind.
     """
     there = nodes()
     for kind in kinds:

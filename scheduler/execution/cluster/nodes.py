@@ -14,13 +14,13 @@ from ...core.placement.kinds import WorkerKind
 
 
 def is_own_ray() -> bool:
-    """Whether this process started the Ray that it uses: there is nobody then who would add nodes to it."""
+    """True where this process started the Ray that it uses, so that nobody adds nodes to it."""
     node = driver._global_node
     return node is not None and bool(node.head)
 
 
 def node_lives(node: str) -> bool:
-    """Whether a node of the cluster is alive, by its id."""
+    """True where the node with this id is alive."""
     return any(one["NodeID"] == node for one in living_nodes())
 
 
@@ -41,7 +41,7 @@ def draining_nodes() -> frozenset[str]:
 
 
 def placed_actors() -> frozenset[str]:
-    """The ids of the actors of this job that Ray has begun to start somewhere, or had."""
+    """The ids of the actors of this job that Ray has begun to start somewhere, dead ones among them."""
     job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
     actors: dict[str, dict[str, Any]] = state.actors(job_id=job)
     return frozenset(name for name, facts in actors.items() if facts.get("Pid"))
@@ -50,7 +50,7 @@ def placed_actors() -> frozenset[str]:
 def ask_for(kinds: Sequence[WorkerKind], counts: Sequence[int]) -> None:
     """Asks the cluster's autoscaler for room for so many workers of each kind in all, which holds until the next call.
 
-    Without an autoscaler nobody hears it.
+    Without an autoscaler it has no effect.
     """
     bundles = [bundle for kind, count in zip(kinds, counts, strict=True) for bundle in _bundles(kind, count)]
     request_resources(
@@ -78,7 +78,7 @@ def death_reason(message: str) -> str:
     """One sentence about a worker's death.
 
     Args:
-        message: What Ray says: its first line, and advice on Ray behind it.
+        message: Ray's message: a first line, with advice on Ray behind it.
     """
     if _MEMORY.search(message):
         worker, node = _WORKER.search(message), _NODE.search(message)

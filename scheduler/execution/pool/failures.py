@@ -1,4 +1,4 @@
-"""Workers that die, are out of reach or do not answer: what becomes of their work."""
+"""Workers that die, are out of reach or do not answer, and the outcomes of their work."""
 
 from collections.abc import Sequence
 from time import monotonic
@@ -23,20 +23,20 @@ from .handle import WorkerHandle
 from .pool import WorkerPool
 
 LOST = (RayActorError, ObjectLostError, NodeDiedError, OutOfMemoryError)
-"""What a worker's answer raises when the worker is gone; a long answer stays on its node and dies with it."""
+"""Errors from the answer of a worker that is gone; a long answer stays on its node and dies with it."""
 _STILLBORN_MOST = 10
 _PATIENCE_S = 5.0
-"""How much longer than a step may take the driver waits for the answer of a worker that should have seen to it."""
+"""Seconds beyond a step's limit after which the driver gives up a worker that should have done so itself."""
 _DOUBT_S = 120.0
-"""Ray needs a minute to notice that a node is gone; until then its workers are only out of reach."""
+"""Seconds that a worker may be out of reach: Ray needs a minute to notice that its node is gone."""
 
 
 class WorkerFailures:
-    """Decides what becomes of the work of workers that are lost, and has them replaced.
+    """Settles the work of workers that are lost, and has them replaced.
 
     Args:
         pool: The workers.
-        settings: What every worker is told.
+        settings: The settings of every worker.
     """
 
     def __init__(self, pool: WorkerPool, settings: TrainingSettings) -> None:
@@ -92,7 +92,7 @@ class WorkerFailures:
         return handle.lost(OutcomeStatus.FAILED, reason, self._told.rules)
 
     def _is_doubtful(self, handle: WorkerHandle, error: RayError) -> bool:
-        """Whether it is not known yet if the process died, its node, or neither."""
+        """True where it is not known yet if the process died, its node, or neither."""
         if self._pool.closing or not isinstance(error, ActorUnavailableError | ObjectLostError):
             return False
         since = monotonic() if handle.doubted is None else handle.doubted
@@ -100,12 +100,12 @@ class WorkerFailures:
 
 
 def first_line(error: Exception) -> str:
-    """What Ray says first; the rest is advice on Ray."""
+    """The first line of an error of Ray; the rest is advice on Ray."""
     return str(error).strip().split("\n", 1)[0]
 
 
 def _lost_with_node(handle: WorkerHandle, error: RayError) -> bool:
-    """Whether Ray says so, the node is dead, or the worker stays out of reach."""
+    """True where Ray says so, the node is dead, or the worker stays out of reach."""
     if isinstance(error, NodeDiedError | ActorUnavailableError | ObjectLostError):
         return True
     if isinstance(error, RayActorError) and error.preempted:

@@ -1,4 +1,4 @@
-"""One worker as the driver sees it: what it was given, what it reported, and what becomes of its work if it dies."""
+"""One worker as the driver sees it: its work, its reports, and the outcomes of its work if it dies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,21 +17,21 @@ class WorkerHandle:
 
     Attributes:
         actor: Its Ray actor.
-        asked: When its pending poll was asked, in seconds of the executor's clock.
+        asked: The time of its pending poll, in seconds of the executor's clock.
         number: Its number, which no other worker of the run has.
         kind: The place of its kind among the kinds of workers.
-        idle_since: Since when it has had nothing to do, in seconds of the executor's clock, where it has no work.
-        roomless: Whether it was started where nothing had room for it, for Ray to place it when something has.
-        begun: Whether Ray has begun to start it somewhere.
-        leaving: Whether it is to end as soon as it has no work, which it is not given any more.
+        idle_since: The time at which its work ran out, in seconds of the executor's clock; counts while it has none.
+        roomless: True where it was started though nothing had room for it; Ray places it as soon as something has.
+        begun: True once Ray has begun to start it somewhere.
+        leaving: True where it gets no more work and ends as soon as it has none.
         work: Its groups that have not ended, oldest first, by name; of each the assignments by trial.
         group_of: The group of each trial in `work`.
         reported: The step of the last report of each trial in `work` that has reported.
-        sent: How often work was sent to it.
+        sent: Number of times that work was sent to it.
         node: The id of its node; None before it has answered once.
         nodes: The ids of the nodes of all its processes.
-        waiting: What it could not write when it answered last, and why.
-        doubted: Since when it has been out of reach, in seconds of the executor's clock; None while it answers.
+        waiting: A sentence on what it could not write when it answered last; None where it could.
+        doubted: The time since which it is out of reach, in seconds of the executor's clock; None while it answers.
     """
 
     actor: Any
@@ -53,17 +53,17 @@ class WorkerHandle:
 
     @property
     def ready(self) -> bool:
-        """Whether it has answered once, and still does."""
+        """True where it has answered once, and still does."""
         return self.node is not None and self.doubted is None
 
     @property
     def placed(self) -> bool:
-        """Whether it has a place in the cluster."""
+        """True where it has a place in the cluster."""
         return self.node is not None or self.begun
 
     @property
     def open(self) -> bool:
-        """Whether it takes work."""
+        """True where it takes work."""
         return self.ready and not self.leaving
 
     def give(self, group: Sequence[Assignment]) -> None:
@@ -85,7 +85,7 @@ class WorkerHandle:
         return True
 
     def fence(self, reports: ReportBatch, outcomes: Sequence[Outcome]) -> Updates:
-        """What belongs to the attempts that the worker was given; anything else was superseded and is dropped.
+        """Reports and outcomes of the attempts that the worker was given; superseded ones are dropped.
 
         It also notes how far each trial has reported.
         """
@@ -94,12 +94,12 @@ class WorkerHandle:
         return Updates(kept, [outcome for outcome in outcomes if self._given(outcome.trial) == outcome.attempt])
 
     def lost(self, status: OutcomeStatus, reason: str, rules: Sequence[ErrorRule] = ()) -> list[Outcome]:
-        """The outcomes of what a dead worker was given: it trained the oldest group, and had not begun the others.
+        """The outcomes of a dead worker's work: it trained the oldest group, and had not begun the others.
 
         Args:
-            status: FAILED or PREEMPTED, for what it trained; the rest was INTERRUPTED.
-            reason: What is said about it.
-            rules: What is done about failures.
+            status: FAILED or PREEMPTED, for the group that it trained; the rest was INTERRUPTED.
+            reason: A sentence on its end.
+            rules: The actions to take on failures.
         """
         outcomes = []
         for place, group in enumerate(self.work.values()):

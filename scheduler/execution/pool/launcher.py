@@ -25,7 +25,7 @@ _LIFE = 2
 
 @dataclass(frozen=True, slots=True)
 class _ProcessGroup:
-    """What belongs to a worker of several processes besides the actor of rank 0."""
+    """The parts of a worker of several processes besides the actor of rank 0."""
 
     group: PlacementGroup
     processes: Sequence[Any]
@@ -41,7 +41,7 @@ class WorkerLauncher:
 
     Args:
         kind: The kind.
-        settings: What every worker is told.
+        settings: The settings of every worker.
     """
 
     def __init__(self, kind: WorkerKind, settings: TrainingSettings) -> None:

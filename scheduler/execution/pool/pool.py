@@ -1,4 +1,4 @@
-"""The workers of a sweep on Ray: which there are, which there should be, and how one becomes the other."""
+"""The workers of a sweep on Ray: those there, those wanted, and the way from the one to the other."""
 
 import logging
 from collections import Counter, deque
@@ -31,11 +31,11 @@ _logger = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
 _SPARE_S = 30.0
-"""So long fewer workers must have been wanted before any end."""
+"""Seconds for which fewer workers must have been wanted before any end."""
 _PLACELESS_S = 5.0
-"""So long a worker may have no place before anything is made of it."""
+"""Seconds that a worker may have no place before it may be ended."""
 _STARVED_S = 1.0
-"""So long a worker must have been idle to make room for one of another kind, for which work waits."""
+"""Seconds that a worker must have been idle to make room for one of another kind, for which work waits."""
 _PROBE_S = 1.0
 _CLOSE_S = 5.0
 
@@ -45,7 +45,7 @@ class WorkerPool:
 
     Args:
         kinds: The kinds of workers.
-        settings: What every worker is told.
+        settings: The settings of every worker.
         gone: Called with the number of each worker that has ended.
     """
 
@@ -58,13 +58,13 @@ class WorkerPool:
         self._doubted: list[WorkerHandle] = []
         """Workers out of reach that are to be asked again soon."""
         self.closing = False
-        """Whether no worker takes the place of another any more."""
+        """True once no worker takes the place of another any more."""
         self._made = 0
         self._looked: float | None = None
         self._wanted: deque[tuple[float, Sequence[int]]] = deque()
-        """How many workers of each kind were wanted of late, and when."""
+        """Times of late, with the number of workers of each kind that were wanted then."""
         self._asked: Sequence[int] | None = None
-        """For how many of each kind the autoscaler was asked last."""
+        """The number of each kind that the autoscaler was asked for last."""
         self._shortage = Shortage(kinds)
 
     @property
@@ -74,7 +74,7 @@ class WorkerPool:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to look after the workers."""
+        """True where it is time to look after the workers."""
         return self._looked is None or monotonic() - self._looked >= _LOOK_S
 
     def look(self, classes: Mapping[KindIndices, int], waiting: Mapping[KindIndices, int], *, certain: bool) -> None:
@@ -83,7 +83,7 @@ class WorkerPool:
         Args:
             classes: The groups that could be trained at the same time, by the kinds of workers that suit them.
             waiting: The groups that wait for a worker.
-            certain: Whether these are what the sweep needs; nobody is asked for room otherwise, and nobody ends.
+            certain: True where these are the sweep's needs; otherwise nobody is asked for room, and no worker ends.
         """
         self._looked = monotonic()
         self._find_placed()
@@ -129,7 +129,7 @@ class WorkerPool:
         self.end(handle)
 
     def doubt(self, handle: WorkerHandle) -> None:
-        """Keeps a worker that is out of reach until it is known what happened to it; another takes its place."""
+        """Keeps a worker that is out of reach until its fate is known; another takes its place."""
         if handle.doubted is None:
             handle.doubted, self._looked = monotonic(), None
             if self._own:
@@ -172,7 +172,7 @@ class WorkerPool:
         closing = [
             handle.actor.close.remote(_CLOSE_S) for handle in self.handles.values() if handle.ready and not handle.work
         ]
-        # Of an actor that is killed while Ray creates it, Ray may keep the CPU until the job ends.
+        # Where an actor is killed while Ray creates it, Ray may keep its CPU until the job ends.
         self._find_placed()
         closing += [poll for poll, handle in self.handles.items() if not handle.ready and handle.placed]
         if closing:
@@ -191,12 +191,12 @@ class WorkerPool:
             handle.begun = handle.actor._actor_id.hex() in there
 
     def _counts(self, which: Callable[[WorkerHandle], bool]) -> list[int]:
-        """How many workers of each kind are such, of those that stay."""
+        """Number of workers of each kind for which `which` is true, without those that are leaving."""
         counts = Counter(handle.kind for handle in self.handles.values() if not handle.leaving and which(handle))
         return [counts[kind] for kind in range(len(self._kinds))]
 
     def _nodes(self) -> list[Node]:
-        """The nodes; what is free on one of our own follows from the workers at once, whatever Ray says yet."""
+        """The nodes; on our own Ray the free room follows from the workers at once, as Ray's numbers come later."""
         there = nodes()
         if not self._own or len(there) != 1:
             return there
@@ -277,5 +277,5 @@ class WorkerPool:
 
 
 def _has_room(handle: WorkerHandle) -> bool:
-    """Whether it has a place, or could have had one when it was started: to start takes a while."""
+    """True where it has a place, or could have had one when it was started: to start takes a while."""
     return not handle.roomless or handle.placed

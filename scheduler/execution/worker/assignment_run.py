@@ -1,4 +1,4 @@
-"""One assignment while it is trained: what each step brings, and the outcome in the end."""
+"""One assignment while it is trained: the reports of its steps, and its outcome in the end."""
 
 import sys
 import time
@@ -20,13 +20,13 @@ class AssignmentRun:
     Attributes:
         assignment: The work.
         metric: Name of the sweep's metric.
-        reports: Where reports go.
+        reports: The queue that takes the reports.
         trial: The open trial; None before it is opened.
         step: The furthest step trained; 0 until one is.
         elapsed_s: The worker's time that it took so far.
-        outcome: What came of it; None while it is trained.
-        out_of_memory: Whether it failed because memory was missing.
-        alone: Whether it is tried once more with nothing else in the worker's memory.
+        outcome: Its outcome; None while it is trained.
+        out_of_memory: True where it failed because memory was missing.
+        alone: True where it is tried once more with nothing else in the worker's memory.
     """
 
     assignment: Assignment
@@ -40,7 +40,7 @@ class AssignmentRun:
     alone: bool = False
 
     def open(self, trial: OpenTrial) -> None:
-        """Goes on with a trial where it stands; beyond the assignment's start that is work of an attempt cut off."""
+        """Goes on with a trial where it stands; steps beyond the assignment's start are from an attempt cut off."""
         self.trial = trial
         if trial.step > max(self.step, self.assignment.start):
             self.step = trial.step
@@ -54,11 +54,11 @@ class AssignmentRun:
 
     @property
     def due(self) -> bool:
-        """Whether a step is to be trained next."""
+        """True where a step is to be trained next."""
         return self.outcome is None and not self.opened.ended and self.opened.step < self.assignment.stop
 
     def record(self, metrics: dict[str, float] | None) -> None:
-        """Takes what a step has returned: reports it, and ends as DIVERGED where a metric is not finite."""
+        """Reports the metrics of a step; ends as DIVERGED where one is not finite."""
         trial = self.opened
         if metrics is None:
             trial.ended = True
@@ -89,7 +89,7 @@ class AssignmentRun:
         return self.fail(missing)
 
     def fail(self, error: BaseException) -> None:
-        """Ends as FAILED, closes the trial and prints what went wrong."""
+        """Ends as FAILED, closes the trial and prints the error."""
         text, self.out_of_memory = describe(error), is_out_of_memory(error)
         if self.out_of_memory:
             text = f"{memory_sentence(error)}\n{text}"
@@ -98,11 +98,11 @@ class AssignmentRun:
         self.close()
 
     def judge(self, rules: Sequence[ErrorRule], printed: str) -> None:
-        """Where it failed, says in the outcome what is done about that.
+        """Adds to the outcome of a failure the action that follows.
 
         Args:
-            rules: What is done about failures; one for want of memory is tried alone where none of them matches.
-            printed: What the training code has printed last.
+            rules: The actions on failures; one for want of memory is tried alone where none of them matches.
+            printed: The last output of the training code.
         """
         failed = self.outcome
         if failed is None or failed.status is not OutcomeStatus.FAILED or failed.action is not None:
@@ -113,7 +113,7 @@ class AssignmentRun:
         self.outcome = replace(failed, action=action)
 
     def reopen_alone(self) -> bool:
-        """Takes a failure back that is to be tried once more alone, and says whether it was one."""
+        """Takes back a failure that is to be tried once more alone; returns True where it was one."""
         if self.alone or self.outcome is None or self.outcome.action is not ErrorAction.RETRY_ALONE:
             return False
         self.alone, self.outcome = True, None

@@ -1,4 +1,4 @@
-"""The engine of a worker: trains groups of assignments one after the other, and turns what happens into outcomes.
+"""The engine of a worker: trains groups of assignments one after the other, up to their outcomes.
 
 It runs in one thread and knows nothing of Ray: a worker's process has one, and so has a sweep that trains in its own.
 """
@@ -27,31 +27,31 @@ from .watchdog import StepTimeout, Watchdog
 
 
 class Output(Protocol):
-    """Takes what training code prints."""
+    """Takes the output of training code."""
 
     @property
     def last(self) -> str:
-        """The end of what was printed since the capture began, by which rules judge a failure."""
+        """The end of the text printed since the capture began, by which rules judge a failure."""
 
     def captured(self, log: Location) -> AbstractContextManager[Path | None]:
-        """Takes what is printed meanwhile; gives the file on this machine that it goes to, if it goes to one.
+        """Takes the output meanwhile; gives the file on this machine that it goes to, if it goes to one.
 
         Args:
             log: The log of the trial that is trained.
         """
 
     def write(self, text: str) -> int:
-        """Adds text to where the training code's goes."""
+        """Adds text to that of the training code."""
 
 
 class Engine:
     """Trains groups of assignments; `pause` and `overdue` may be called from another thread.
 
     Args:
-        settings: What every worker of the sweep is told.
-        reports: Where reports go.
+        settings: The settings of every worker.
+        reports: The queue that takes the reports.
         opener: Opens trials; in this process alone if None.
-        output: Takes what training code prints; the trials' logs if None.
+        output: Takes the output of training code; the trials' logs if None.
         clock: Seconds on the clock by which the worker's time is counted.
         passing: Exceptions of training code that are no failure of a trial: they get past `train`.
     """
@@ -79,12 +79,12 @@ class Engine:
 
     @property
     def waiting(self) -> str | None:
-        """What cannot be written at present and why, for which the running group waits; None while it does not."""
+        """A sentence on the storage for which the running group waits; None while it does not wait."""
         return self._storage.reason
 
     @property
     def broken(self) -> bool:
-        """Whether nothing can be trained here any more, because of what happened between the worker's processes."""
+        """True once nothing can be trained here any more, because of a failure between the worker's processes."""
         return self._opener.broken or self._opener.fault() is not None
 
     @property
@@ -100,7 +100,7 @@ class Engine:
         self._reports.open_wide()
 
     def run(self, group: Sequence[Assignment]) -> list[Outcome]:
-        """Trains a group of assignments to their end; nothing that the training code does gets past this.
+        """Trains a group of assignments to their end; no error of the training code gets past this.
 
         Args:
             group: Assignments with one `stop`; lanes of it are trained as one model.
@@ -143,7 +143,7 @@ class Engine:
         return [run.outcome for run in self._runs if run.outcome is not None]
 
     def group_size(self, assignments: Sequence[Assignment], share: float) -> int:
-        """How many trials of a lane to train together on this worker's device; they are not trained by this.
+        """Number of trials of a lane to train together on this worker's device; they are not trained by this.
 
         Args:
             assignments: Trials that can be trained together.
@@ -203,8 +203,8 @@ class Engine:
         """Trains lanes as one model.
 
         Returns:
-            What is to be trained for itself, from its newest checkpoints: where that raised, the two halves of those
-            that are left, which finds the lane that raises, and groups that fit into memory.
+            The groups still to be trained, from their newest checkpoints: where the model raised, the two halves of
+            the lanes left. Halving finds the lane that raises, and groups that fit into memory.
         """
         halves = list[Sequence[AssignmentRun]]()
         with self._captured(runs):
@@ -228,7 +228,7 @@ class Engine:
 
     @contextmanager
     def _captured(self, runs: Sequence[AssignmentRun]) -> Iterator[None]:
-        """Sends what is printed meanwhile to the log of the first run, and judges those that have failed then."""
+        """Sends the output meanwhile to the log of the first run; after that it judges the runs that have failed."""
         log = self._directory.log(runs[0].assignment.trial)
         with self._output.captured(log) as file, self._watchdog.stacks_to(file):
             yield

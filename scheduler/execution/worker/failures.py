@@ -24,7 +24,7 @@ _RSS_UNIT = 1 if sys.platform == "darwin" else _KIB
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, or what caused it, says that memory was missing on the host or on a device."""
+    """True where an error, or a cause of it, says that memory was missing on the host or on a device."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, MemoryError) or any(kind.__name__ == "OutOfMemoryError" for kind in type(seen).__mro__):
@@ -38,7 +38,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def memory_sentence(error: BaseException) -> str:
-    """How much memory was asked for, as far as the error says, and how much is in use."""
+    """A sentence on the memory that was asked for, as far as the error says, and the memory in use."""
     asked = _ASKED.search(str(error))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
     parts = [f"{_asked(asked)} more were asked for"] if asked else []
@@ -47,7 +47,7 @@ def memory_sentence(error: BaseException) -> str:
 
 
 def free_memory() -> None:
-    """Collects garbage, and gives back what torch keeps of CUDA's memory for later."""
+    """Collects garbage, and gives back the memory of CUDA that torch keeps for later."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
@@ -79,7 +79,7 @@ _OWN_FOLDERS = (str(Path(__file__).parents[1]), str(Path(open_training.__code__.
 
 
 def describe(error: BaseException) -> str:
-    """The traceback of a person's code without our frames above it; our own message alone where it says it all."""
+    """The traceback of a person's code without our frames above it; our own message alone where that says it all."""
     if isinstance(error, TrainerError):
         return str(error)
     trace = error.__traceback__

@@ -1,4 +1,4 @@
-"""Opens trials in a process, from what every worker is told, and the seam by which a worker opens them in several."""
+"""Opens trials in one process, from a worker's settings; also the seam for a worker that opens them in several."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,10 +11,10 @@ from .settings import TrainingSettings
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happened in another process of a worker, after which none of them can train any more.
+    """A failure in another process of a worker, after which none of them can train any more.
 
     Attributes:
-        reason: What is said about it.
+        reason: A sentence on it.
         status: FAILED, or PREEMPTED where the process was lost with its node.
     """
 
@@ -34,20 +34,20 @@ class Opener(Protocol):
 
     @property
     def broken(self) -> bool:
-        """Whether this worker can train nothing any more, so that another has to take its place."""
+        """True once this worker can train nothing any more, so that another has to take its place."""
 
     def fault(self) -> Fault | None:
-        """What happened in another process of this worker; None as long as all is well."""
+        """The failure in another process of this worker; None as long as all is well."""
 
     def stacks(self) -> str:
-        """Where the other processes of this worker are, for the log of a step that takes too long."""
+        """The stacks of the other processes of this worker, for the log of a step that takes too long."""
 
 
 class LocalOpener:
     """Opens trials in this process alone. It implements `Opener`.
 
     Args:
-        settings: What every worker of the sweep is told.
+        settings: The settings of every worker.
     """
 
     broken = False

@@ -10,7 +10,7 @@ from ...storage import Location
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
-    """What every worker of a sweep is told.
+    """The settings of every worker of a sweep.
 
     Attributes:
         trainer: The training code.
@@ -19,11 +19,11 @@ class TrainingSettings:
         directory: The sweep's directory, for checkpoints and logs.
         warm: Trials that are kept open after their assignment, at least 0; where it is not 0 and trials are trained
             together, at least those of two groups.
-        fuse: Whether the trials of a group are trained as one model; the trainer is a lane then. Otherwise they are
+        fuse: True where the trials of a group are trained as one model; the trainer is a lane then. Otherwise they are
             trained one after the other.
         data: The file or folder that the spec names as `data`.
         target: The column that the spec names as `target`.
-        rules: What is done about failures, in the order in which it is tried.
+        rules: The actions on failures, in the order in which they are tried.
         timeout: Seconds that a step, or opening a trial, may take; as long as it takes if None.
         stall_timeout: Seconds that may pass in a step without a sign of life; any number if None.
         every: Steps after which a checkpoint is saved between two rungs; None saves at rungs and pauses alone.
@@ -44,7 +44,7 @@ class TrainingSettings:
 
     @property
     def patience_s(self) -> float | None:
-        """Seconds after which a worker that cannot even answer is given up; None where it is never."""
+        """Seconds after which a worker that cannot even answer is given up; None where it never is."""
         limits = [limit for limit in (self.timeout, self.stall_timeout) if limit is not None]
         return min(limits) if limits else None
 

@@ -20,7 +20,7 @@ class OpenTrial:
         training: Its open training.
         step: Steps trained.
         metrics: The metrics at `step`.
-        ended: Whether the training ended by itself at `step`.
+        ended: True where the training ended by itself at `step`.
         elapsed_s: Seconds of training up to `step`, over all assignments, when it was saved last; 0 before that.
         ranges: The lowest and the highest value of each metric in the trial's own steps up to `step`.
     """
@@ -34,7 +34,7 @@ class OpenTrial:
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def record(self, metrics: Mapping[str, float]) -> None:
-        """Takes what a step has returned."""
+        """Takes the metrics that a step has returned."""
         self.step, self.metrics = self.step + 1, metrics
         ranges = self.ranges
         for name, value in metrics.items():
@@ -64,7 +64,7 @@ class TrialCache:
             reported: The step up to which this worker has reported it.
 
         Returns:
-            What `acquire` goes on from; None where there is none, or the trial is warm.
+            The checkpoint for `acquire` to go on from; None where there is none, or the trial is warm.
 
         Raises:
             TrainerError: The trial begins from its parent's, which is not there or does not verify.
@@ -99,7 +99,7 @@ class TrialCache:
 
         Args:
             assignment: The work.
-            found: What `find` has found; it is released.
+            found: The checkpoint that `find` has found; it is released.
         """
         trial = self._warm.pop(assignment.trial, None)
         if trial is not None and trial.step != assignment.start:
@@ -137,7 +137,7 @@ class TrialCache:
         """Writes a checkpoint of each trial that has something to save, durably.
 
         Returns:
-            For each trial what went wrong; None where nothing did.
+            The error of each trial; None where it is saved.
         """
         staged = [self._staged(trial) for trial in trials]
         written = [one for one in staged if isinstance(one, StagedCheckpoint)]
@@ -168,7 +168,7 @@ class TrialCache:
 
 
 def close(trial: OpenTrial) -> None:
-    """Closes a trial; what its code raises then changes no result and is only printed."""
+    """Closes a trial; an error of its code then changes no result and is only printed."""
     try:
         trial.training.close()
     except (Exception, SystemExit):

@@ -1,4 +1,4 @@
-"""Watching over the step that is being trained: how long it takes, and when it was heard of last.
+"""Watching over the step that is being trained: its duration, and its last sign of life.
 
 The training thread says when a step begins and ends; another thread of the worker asks whether it is overdue. For code
 that never lets that other thread run, `faulthandler` writes the stacks, and the driver, left without an answer, gives
@@ -22,7 +22,7 @@ from .opener import Fault
 from .settings import TrainingSettings
 
 LATE = 1.25
-"""How many times the limit passes until `faulthandler` writes: it is not set anew at every short step."""
+"""The multiple of the limit after which `faulthandler` writes: it is not set anew at every short step."""
 _MARGIN_S = 1.0
 
 
@@ -31,9 +31,9 @@ class StepTimeout:
     """A step that takes too long, or that another process of the worker cannot train.
 
     Attributes:
-        runs: What is trained in it.
+        runs: The runs that are trained in it.
         reason: A sentence, or the error of the other process.
-        stack: Where its thread is; empty where another process is to blame.
+        stack: The stack of its thread; empty where another process is to blame.
         elapsed_s: Seconds since it began.
         status: FAILED, or PREEMPTED where another process was lost with its node.
     """
@@ -59,9 +59,9 @@ class Watchdog:
     """Watches over the steps of one training thread; does nothing where no limit is given and no other process trains.
 
     Args:
-        settings: What every worker is told.
-        quiet_s: Seconds since processes of the training code have printed what nobody has read yet.
-        fault: What happened in another process of the worker; None where it has one process.
+        settings: The settings of every worker.
+        quiet_s: Seconds since processes of the training code have printed text that nobody has read yet.
+        fault: Gives the failure in another process of the worker; None where it has one process.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Watchdog:
 
 
 def unanswered(settings: TrainingSettings, trial: int) -> str:
-    """What is said of a trial whose worker has not answered for longer than a step may take."""
+    """The sentence on a trial whose worker has not answered for longer than a step may take."""
     field, limit = min(
         (limit, field)
         for field, limit in (("timeout", settings.timeout), ("stall_timeout", settings.stall_timeout))

@@ -24,16 +24,16 @@ _LOOK_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class PollReply:
-    """What a worker says to a poll.
+    """The reply of a worker to a poll.
 
     Attributes:
         reports: All reports since the last answer, including every report of the assignments in `outcomes`.
         outcomes: The assignments that have ended.
         node: The id of the worker's node.
         nodes: The ids of the nodes of all its processes.
-        stuck: Whether a step takes too long, or the processes of the worker have lost each other: it trains nothing any
-            more and is to be replaced.
-        waiting: What cannot be written at present and why, for which the running group waits.
+        stuck: True where a step takes too long, or the processes of the worker have lost each other: it trains nothing
+            any more and is to be replaced.
+            waiting: A sentence on the storage for which the running group waits; None while it does not wait.
     """
 
     reports: ReportBatch
@@ -48,7 +48,7 @@ class Worker:
     """Trains groups of assignments in the order in which they are submitted.
 
     Args:
-        settings: What the worker is started with.
+        settings: The settings that the worker is started with.
         processes: The actors in which its trials are trained as well, if it has several processes; this is rank 0 then.
     """
 
@@ -61,11 +61,11 @@ class Worker:
         self._nodes = frozenset([self._node, *(handle.node for handle in handles)])
         self._queue: deque[Sequence[Assignment] | None] = deque()
         self._early: dict[int, Sequence[Sequence[Assignment]]] = {}
-        """What was submitted before its turn, by its number."""
+        """Groups that arrived before their turn, by the number of their call."""
         self._submitted = 0
         self._outcomes: deque[Outcome] = deque()
         self._trains = False
-        """Whether a group is trained whose outcomes are not there yet."""
+        """True while a group is trained whose outcomes are not there yet."""
         self._crash: BaseException | None = None
         self._changed = Condition()
         self._thread = Thread(target=self._work, name="training", daemon=True)
@@ -75,7 +75,7 @@ class Worker:
         """Queues groups of assignments.
 
         Args:
-            number: How often work was submitted before: two calls may arrive in the wrong order, and the driver takes
+            number: The number of calls before this one: two calls may arrive in the wrong order, and the driver takes
                 the oldest group for the one that is trained.
             groups: The groups.
         """
@@ -87,7 +87,7 @@ class Worker:
             self._changed.notify_all()
 
     def poll(self, timeout: float) -> PollReply:
-        """What has happened since the last call: after the timeout, or as soon as work ends or reports pile up.
+        """The news since the last call: after the timeout, or as soon as work ends or reports pile up.
 
         Args:
             timeout: Seconds to wait at most.
@@ -109,7 +109,7 @@ class Worker:
         return PollReply(self._reports.drain(), outcomes, self._node, self._nodes, stuck, self._engine.waiting)
 
     def group_size(self, assignments: Sequence[Assignment], share: float) -> int:
-        """How many trials to train together; see `Engine.group_size`. Called before any work is submitted."""
+        """Number of trials to train together; see `Engine.group_size`. Called before any work is submitted."""
         return self._engine.group_size(assignments, share)
 
     def pause(self) -> None:
@@ -128,7 +128,7 @@ class Worker:
         self._thread.join(timeout)
 
     def _is_over(self) -> bool:
-        """Whether nothing can be trained any more, and all that was trained has been told."""
+        """True once nothing can be trained any more and the driver knows all that was."""
         with self._changed:
             return not self._trains and not self._outcomes and self._engine.broken
 

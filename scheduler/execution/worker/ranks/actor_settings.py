@@ -1,4 +1,4 @@
-"""What the processes of a worker are started with."""
+"""The settings that the processes of a worker are started with."""
 
 import os
 import sys
@@ -12,13 +12,13 @@ from ..settings import TrainingSettings
 
 @dataclass(frozen=True, slots=True)
 class ActorSettings:
-    """What the processes of a worker are started with.
+    """The settings that the processes of a worker are started with.
 
     Attributes:
         engine: `TrainingSettings`, pickled by value: it is opened after the variables are set, since it may import
             torch, which reads them once.
         variables: Environment variables, from `thread_variables`.
-        paths: The driver's import path, so that what the driver can import the worker can.
+        paths: The driver's import path, so that the worker can import all that the driver can.
     """
 
     engine: bytes

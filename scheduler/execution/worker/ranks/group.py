@@ -1,8 +1,8 @@
 """The processes of one worker that train a trial together, as rank 0 commands them.
 
 Rank 0 decides what happens next, so every process is at the same step whenever a trial is paused. A command goes to all
-at once, and the next one only when all have answered. What a process raises, or how it dies, becomes a `Fault`: rank 0
-may wait for that process in a collective operation for ever, so another thread asks for it and gives the worker up.
+at once, and the next one only when all have answered. A process's error or death becomes a `Fault`: rank 0 may wait
+for that process in a collective operation for ever, so another thread asks for the fault and gives the worker up.
 """
 
 import sys
@@ -24,7 +24,7 @@ from ..settings import TrainingSettings
 from .handle import RankHandle, ray_error
 
 _SETTLE_S = 2.0
-"""How long after a process has raised another one may turn out to have died before, which is why it raised."""
+"""Seconds after an error of a process in which the cause may appear: the earlier death of another one."""
 _CLOSE_S = 5.0
 _LOOK_S = 0.05
 _STACK_S = 2.0
@@ -36,7 +36,7 @@ class RankGroup:
     """Opens trials in all processes of a worker. It implements `Opener`.
 
     Args:
-        settings: What every worker of the sweep is told.
+        settings: The settings of every worker.
         handles: The other processes.
     """
 
@@ -44,13 +44,13 @@ class RankGroup:
         self._local, self._handles = LocalOpener(settings), handles
         self._lock = Lock()
         self._raised: Fault | None = None
-        """What the first process has raised."""
+        """The fault of the first process that has raised."""
         self._raised_at = 0.0
         self._broken = False
 
     @property
     def broken(self) -> bool:
-        """Whether rank 0 has raised: the others may wait for it in a collective operation for ever."""
+        """True once rank 0 has raised: the others may wait for it in a collective operation for ever."""
         return self._broken
 
     def open(self, assignment: Assignment, found: Checkpoint | None) -> Training:
@@ -63,12 +63,12 @@ class RankGroup:
         """Does something in this process and, at the same time, in the others; never returns where one has a fault.
 
         Args:
-            locally: What this process does.
+            locally: The work of this process.
             command: The method that the others call.
             *facts: Its arguments.
 
         Returns:
-            What `locally` has returned, and the ranks of the others whose training has ended by itself.
+            The result of `locally`, and the ranks of the others whose training has ended by itself.
 
         Raises:
             BaseException: Whatever `locally` raises, unless it does because of a fault.
@@ -93,8 +93,8 @@ class RankGroup:
         """Refuses a training that has ended in some of the processes.
 
         Args:
-            here: Whether it has in this one.
-            ended: The ranks of the others in which it has.
+            here: True where it has ended in this process.
+            ended: The ranks of the others in which it has ended.
 
         Raises:
             TrainerError: It has not ended in all or none.
@@ -119,7 +119,7 @@ class RankGroup:
             ray.wait(calls, num_returns=len(calls), timeout=_CLOSE_S)
 
     def fault(self) -> Fault | None:
-        """What happened in another process: the first that raised, unless one has died, or may have."""
+        """The fault of another process: the first that raised, unless one has died, or may have."""
         with self._lock:
             self._look()
             if any(handle.doubted is not None for handle in self._handles):
@@ -127,7 +127,7 @@ class RankGroup:
             return self._raised if time.monotonic() - self._raised_at > _SETTLE_S else None
 
     def stacks(self) -> str:
-        """Where the threads of the other processes are that train; those that do not answer soon are left out."""
+        """The stacks of the training threads of the other processes; those that do not answer soon are left out."""
         calls = [handle.actor.stack.remote() for handle in self._handles]
         ready, _ = ray.wait(calls, num_returns=len(calls), timeout=_STACK_S)
         answered = [call in ready and ray_error(call) is None for call in calls]
@@ -155,7 +155,7 @@ class RankGroup:
                 handle.call = getattr(handle.actor, command).remote(*facts)
 
     def _look(self) -> None:
-        """Takes notice of what has happened since the last look."""
+        """Takes notice of faults since the last look."""
         for handle in self._handles:
             reply = handle.reply()
             if self._raised is None and reply is not None and reply.error is not None:
@@ -190,7 +190,7 @@ class RankedTraining:
 
     @property
     def stateful(self) -> bool:
-        """Whether this process has anything to save."""
+        """True where this process has anything to save."""
         return self.local.stateful
 
     def save(self, directory: Path) -> bool:
@@ -203,6 +203,6 @@ class RankedTraining:
 
 
 def _wait_to_be_given_up() -> NoReturn:
-    """Waits for the thread that asks for faults: it ends what is trained, and this process is killed after that."""
+    """Waits for the thread that asks for faults: it ends the training, and this process is killed after that."""
     while True:
         Event().wait()

@@ -1,4 +1,4 @@
-"""The other processes of a worker, as rank 0 sees them: what they answer, and how they die."""
+"""The other processes of a worker, as rank 0 sees them: their answers, and their deaths."""
 
 import os
 import time
@@ -17,7 +17,7 @@ from .rendezvous import RankAddress, rank_order, rank_variables, reserve_port
 
 _PROBE_S = 1.0
 _DOUBT_S = 120.0
-"""Ray needs a minute to notice that a node is gone; until then its processes are only out of reach."""
+"""Seconds that a process may be out of reach: Ray needs a minute to notice that its node is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class RankReply:
     """The reply of a rank's process to a command.
 
     Attributes:
-        error: What its training code raised; None where it did not.
-        ended: Whether its training has ended by itself.
+        error: The error of its training code; None where it has not raised.
+        ended: True where its training has ended by itself.
     """
 
     error: str | None = None
@@ -43,8 +43,8 @@ class RankHandle:
         node: The id of its node.
         stay: The reference of a call that ends only when the process does.
         call: The reference of the command that it has not answered, or answered last.
-        asked: When `stay` was called, in monotonic seconds.
-        doubted: Since when it has been out of reach, in monotonic seconds; None while it is not.
+        asked: The time at which `stay` was called, in monotonic seconds.
+        doubted: The time since which it is out of reach, in monotonic seconds; None while it is not.
     """
 
     rank: int
@@ -63,7 +63,7 @@ class RankHandle:
         self.stay, self.asked = self.actor.stay.remote(), time.monotonic()
 
     def reply(self) -> RankReply | None:
-        """What it says to the last command; None before it has, or where it never will."""
+        """Its reply to the last command; None before there is one, or where there never will be."""
         if self.call is None or not is_ready(self.call):
             return None
         try:
@@ -78,7 +78,7 @@ class RankHandle:
             self.doubted = time.monotonic()
 
     def death(self) -> Fault | None:
-        """How it has died; None before that is known, and while it lives."""
+        """The fault of its death; None before that is known, and while it lives."""
         if self.doubted is None:
             return None
         error = self._lost()
@@ -100,18 +100,18 @@ class RankHandle:
         return None
 
     def _lost(self) -> RayError | None:
-        """What Ray says of its end, or of its being out of reach."""
+        """Ray's error on its end, or on its being out of reach."""
         return next((error for call in (self.stay, self.call) if (error := ray_error(call)) is not None), None)
 
 
 def is_ready(call: Any) -> bool:
-    """Whether a call has been answered, or never will be."""
+    """True where a call has been answered, or never will be."""
     ready, _ = ray.wait([call], timeout=0, fetch_local=False)
     return bool(ready)
 
 
 def ray_error(call: Any) -> RayError | None:
-    """What Ray says of a call that got no answer; None where it got one, may get one, or was not made."""
+    """Ray's error on a call that got no answer; None where it got one, may get one, or was not made."""
     if call is None or not is_ready(call):
         return None
     try:
@@ -126,7 +126,7 @@ def gather(processes: Sequence[Any], settings: ActorSettings) -> list[RankHandle
 
     Args:
         processes: Actors, each a `RankProcess`.
-        settings: What the worker is started with.
+        settings: The settings that the worker is started with.
 
     Raises:
         RayActorError: A process is lost.
@@ -144,7 +144,7 @@ def gather(processes: Sequence[Any], settings: ActorSettings) -> list[RankHandle
 
 
 def address_here() -> RankAddress:
-    """Where this process is."""
+    """The node, the address and the GPUs of this process."""
     context = ray.get_runtime_context()
     given = context.get_accelerator_ids().get("GPU")
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")

@@ -25,8 +25,8 @@ class RankTrials:
     """The trials that are open in a process beside rank 0's: nothing is reported or saved from here.
 
     Args:
-        settings: What every worker of the sweep is told.
-        rank: The rank of this process, above 0; what its trials print goes to logs of their own.
+        settings: The settings of every worker.
+        rank: The rank of this process, above 0; the output of its trials goes to logs of their own.
     """
 
     def __init__(self, settings: TrainingSettings, rank: int) -> None:
@@ -44,7 +44,7 @@ class RankTrials:
         return self._guarded(assignment.trial, lambda: self._opened(assignment, address))
 
     def begin(self, trial: int, stop: int) -> RankReply:
-        """Announces up to which step the next calls of `step` train."""
+        """Announces the step up to which the next calls of `step` train."""
         return self._guarded(trial, lambda: self._open[trial].begin(stop))
 
     def step(self, trial: int) -> RankReply:
@@ -52,7 +52,7 @@ class RankTrials:
         return self._guarded(trial, lambda: self._open[trial].step() is None)
 
     def close(self, trial: int) -> RankReply:
-        """Closes a trial; what its code raises then changes no result and is only printed."""
+        """Closes a trial; an error of its code then changes no result and is only printed."""
         training = self._open.pop(trial, None)
         if training is not None:
             self._guarded(trial, training.close)
@@ -61,7 +61,7 @@ class RankTrials:
         return RankReply()
 
     def stack(self) -> str:
-        """Where the thread is that trains; called from another one."""
+        """The stack of the training thread; called from another one."""
         frame = sys._current_frames().get(self._thread or 0)
         return "" if frame is None else "".join(traceback.format_stack(frame))
 
@@ -93,7 +93,7 @@ class RankTrials:
 
 
 class RankProcess:
-    """The actor: it waits until it is told its rank, and then does what rank 0 does."""
+    """The actor: it waits until it is told its rank, and then follows rank 0."""
 
     def __init__(self) -> None:
         self._trials: RankTrials | None = None
@@ -105,18 +105,18 @@ class RankProcess:
 
     @ray.method(concurrency_group="life")
     def stack(self) -> str:
-        """Where the thread is that trains."""
+        """The stack of the training thread."""
         return self._joined.stack()
 
     def address(self) -> RankAddress:
-        """Where this process is."""
+        """The node, the address and the GPUs of this process."""
         return address_here()
 
     def join(self, settings: ActorSettings, variables: Mapping[str, str]) -> None:
         """Takes a rank.
 
         Args:
-            settings: What the worker is started with.
+            settings: The settings that the worker is started with.
             variables: The environment variables of the rank, from `rank_variables`.
         """
         os.environ.update(variables)

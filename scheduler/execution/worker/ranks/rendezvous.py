@@ -1,4 +1,4 @@
-"""What the processes of one worker are told so that `torch.distributed` finds them: as `torchrun` says it."""
+"""The addresses and variables by which `torch.distributed` brings a worker's processes together, as in `torchrun`."""
 
 import socket
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RankAddress:
-    """Where a process is.
+    """The place of a process.
 
     Attributes:
         node: The id of its node.
@@ -21,10 +21,10 @@ class RankAddress:
 
 
 def rank_order(addresses: Sequence[RankAddress]) -> list[int]:
-    """The positions of processes in the order of their ranks: the first stays so, and those of a node are neighbours.
+    """The positions of processes in the order of their ranks: the first stays first, those of a node are neighbours.
 
     Args:
-        addresses: Where the processes are.
+        addresses: The places of the processes.
     """
     nodes = list(dict.fromkeys(address.node for address in addresses))
     return sorted(range(len(addresses)), key=lambda position: nodes.index(addresses[position].node))
@@ -37,7 +37,7 @@ def rank_variables(addresses: Sequence[RankAddress], port: int) -> list[dict[str
     is number LOCAL_RANK times the GPUs a process, as code that is written for `torchrun` expects.
 
     Args:
-        addresses: Where the processes are, in the order of their ranks.
+        addresses: The places of the processes, in the order of their ranks.
         port: A port that is free on the first one's node.
     """
     return [_variables(addresses, rank, port) for rank in range(len(addresses))]
@@ -60,7 +60,7 @@ def _variables(addresses: Sequence[RankAddress], rank: int, port: int) -> dict[s
 
 
 def reserve_port(address: str) -> int:
-    """A port of this machine that nobody is given by chance as long as this process lives.
+    """A port of this machine that no other program gets by chance as long as this process lives.
 
     Whoever asks for this port and sets SO_REUSEADDR, as `torch.distributed` does, can listen on it.
 
