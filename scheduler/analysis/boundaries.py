@@ -12,7 +12,7 @@ from .wording import HARDLY, show_value
 Ends = tuple[Value | None, Value | None]
 
 _ENOUGH = 20
-"""With fewer results the best of them say little."""
+"""Results needed for a warning: with fewer the best of them say little."""
 _BEST = 5
 _NEAR = 0.05
 """Five uniform points lie in the same twentieth of a range once in three million times."""
@@ -42,7 +42,7 @@ class BoundaryWarning:
 def boundary_warnings(
     space: SearchSpace, ranked: Sequence[Mapping[str, Value]], shares: Mapping[str, float] | None = None
 ) -> list[BoundaryWarning]:
-    """The ends at which the best trials lie, of ranges that could be wider; what matters most comes first.
+    """The ends at which the best trials lie, of ranges that could be wider; the most important one comes first.
 
     Args:
         space: The search space.
@@ -84,10 +84,10 @@ def _warnings_of(name: str, domain: Domain, best: Sequence[Value]) -> list[Bound
 
 
 def _open_ends(domain: Domain) -> Ends:
-    """The ends that a person could move; None where there is nothing beyond, or hardly.
+    """The ends that a person could move; None for an end with nothing beyond it, or hardly anything.
 
-    Zero is where a rate, a probability or a decay ends. A uniform range from 0 to 1 is one of shares. A count ends at
-    1, and two whole numbers are a switch.
+    A rate, a probability or a decay ends at zero. A uniform range from 0 to 1 is one of shares. A count ends at 1, and
+    two whole numbers are a switch.
     """
     match domain:
         case Integer(low=low, high=high):

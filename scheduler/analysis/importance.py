@@ -52,7 +52,7 @@ def importance(path: str | Location, method: Method = "model") -> dict[str, floa
 
 
 def _sensitivity(space: SearchSpace, observations: Observations, full: int) -> dict[str, float]:
-    # What models need takes a second to import, which nothing else should wait for.
+    # The libraries of a model take a second to import, and nothing else should wait for them.
     from ..core.proposers.sensitivity import sensitivity  # noqa: PLC0415
     from ..core.proposers.surrogate import Surrogate  # noqa: PLC0415
 
@@ -69,6 +69,6 @@ def _by_optuna(space: SearchSpace, observations: Observations, method: Method) -
 
 
 def _at_one_rung(observations: Observations) -> Observations:
-    """The results at the rung that has most finite ones: those above have only the best of them, too alike to tell."""
+    """The results at the rung with most finite ones: those above have only the best trials, too alike to tell apart."""
     levels, counts = np.unique(observations.resource[np.isfinite(observations.loss)], return_counts=True)
     return observations.take(np.flatnonzero(observations.resource == levels[np.argmax(counts)]))

@@ -65,7 +65,7 @@ def state_warnings(spec: SweepSpec, state: SweepState) -> tuple[str, ...]:
 def results_warnings(
     space: SearchSpace, trials: Iterable[Mapping[str, Any]], regions: Iterable[Mapping[str, Any]]
 ) -> tuple[str, ...]:
-    """The same by a sweep's results.
+    """Warnings about the ranges that were given, by a sweep's results.
 
     Args:
         space: The search space.

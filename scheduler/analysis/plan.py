@@ -17,7 +17,7 @@ from ..spec.parts import MOST
 from ..spec.spec import SweepSpec
 
 _SHORTEST = 1e-12
-"""Seconds; no step is shorter, and what follows from one that is would be no number."""
+"""The shortest step, in seconds; with a shorter one the rest of the arithmetic would be no number."""
 
 
 def plan_sweep(spec: SweepSpec, step_seconds: float | None = None, workers: int | None = None) -> Plan:

@@ -20,12 +20,12 @@ class ResumePreview:
     """The work that a resumed sweep would do.
 
     Attributes:
-        edits: The fields of the spec that are not as they were in the last run.
+        edits: The fields of the spec that have changed since the last run.
         states: Number of trials in each state that occurs, after the edits.
         done: Trials on which nothing more would be spent.
         pending: Trials that were started and go on.
         to_come: Trials that would be started; None where only the time is limited.
-        opened: Brackets that were opened, which those to come are numbered after.
+        opened: Brackets that were opened; those to come are numbered after them.
         brackets: The brackets that would be opened; None where only the time is limited.
         resource: Steps that would be trained, at most; None where only the time is limited.
         step_seconds: Time that a step took so far, in seconds; None before any was trained.

@@ -90,7 +90,7 @@ def status_of(recorded: RecordedSweep) -> SweepStatus:
     """
     _ = recorded.written  # before all else: without it there is no sweep
     held_by = holder(recorded.directory.lock)  # before the journal: a run that ends meanwhile has closed it
-    # Of a sweep that no process runs, the work that was given out is work to be done again.
+    # Where no process runs the sweep, work that was given out is to be done again.
     spec, state = recorded.spec, recorded.state if held_by else recorded.replay()
     history = recorded.history
     return SweepStatus(
@@ -108,7 +108,7 @@ def status_of(recorded: RecordedSweep) -> SweepStatus:
 
 
 def _storage_warnings(directory: SweepDirectory, held_by: Holder | None) -> list[str]:
-    """A sweep on a full disk cannot write that it waits."""
+    """Warnings about a disk that is full: a sweep on it cannot write that it waits."""
     if held_by is None or not is_full(directory.path):
         return []
     return [f"the disk of {directory.path} is full: the sweep is paused, or will be soon, until there is space"]

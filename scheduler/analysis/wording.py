@@ -15,8 +15,8 @@ HARDLY = 0.005
 def show_value(domain: Domain, value: Value) -> str:
     """A value in as few digits as tell it from others in its domain.
 
-    What matters is the place on the domain's own scale: a momentum of 0.9871 between 0.9 and 0.999 is 0.987, and a
-    learning rate of 0.04213 between 0.0001 and 1 is 0.042.
+    The place on the domain's own scale decides: a momentum of 0.9871 between 0.9 and 0.999 is 0.987, and a learning
+    rate of 0.04213 between 0.0001 and 1 is 0.042.
     """
     if not isinstance(value, float):
         return str(value)

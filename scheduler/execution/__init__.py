@@ -1,1 +1,1 @@
-"""Carrying decisions out: the loop, its executors and records, and what a worker does."""
+"""Carrying decisions out: the loop, its executors and records, and the work in a worker."""

@@ -1,4 +1,4 @@
-"""Callbacks: a person's code that is told what a run has made durable, beside the sweep and never in its way."""
+"""Callbacks: a person's code that hears of the durable events of a run, beside the sweep and never in its way."""
 
 import logging
 import time
@@ -18,9 +18,9 @@ from .snapshot import StopReason
 _logger = logging.getLogger(__name__)
 
 MOST_ITEMS = 200_000
-"""A callback that is so many reports, decisions and outcomes behind is left out from there on."""
+"""Reports, decisions and outcomes that may wait for one callback; beyond that the callback is left out."""
 _PATIENCE_S, _SHORT_PATIENCE_S = 5.0, 1.0
-"""Seconds that the end of a run waits for callbacks, and that of one that breaks off."""
+"""Seconds that a run waits for callbacks at its end, and where an error breaks it off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ class RunStart:
 
 
 class Callback(Protocol):
-    """Is told what a run has made durable; a class that inherits this replaces the methods that it needs.
+    """A listener to the durable events of a run; a class that inherits this replaces the methods that it needs.
 
     All methods are called in one thread, which is not that of the sweep, and in order: a trial's assignment before its
-    reports, and its reports before its outcome. What is given is shared with the sweep and must not be changed. A
+    reports, and its reports before its outcome. The arguments are shared with the sweep and must not be changed. A
     callback that raises, or falls far behind, is left out from there on, and the sweep goes on.
     """
 
@@ -55,7 +55,7 @@ class Callback(Protocol):
         return
 
     def on_proposal(self, proposal: Proposal) -> None:
-        """Points to be tried were proposed, from what was learnt by then."""
+        """Points to be tried were proposed, from the results by then."""
         return
 
     def on_reports(self, reports: ReportBatch) -> None:
@@ -73,7 +73,7 @@ class Callback(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """One call of a callback: `call` makes it, and it is worth so many `items` of memory."""
+    """One call of a callback, made by `call`; it counts as so many `items` of the queue."""
 
     call: Callable[[Callback], None]
     items: int
@@ -81,7 +81,7 @@ class _Event:
 
 
 class Callbacks:
-    """Keeps what a run notes until it is durable, and tells the callbacks of it then; each has a thread and a queue.
+    """Keeps the events of a run until they are durable, then tells the callbacks; each has a thread and a queue.
 
     The sweep never waits for a callback: it leaves an event in a queue that a thread empties. Only the end of a run
     waits, for some seconds, until what is queued is delivered. Where there is no callback, nothing is kept.
@@ -138,7 +138,7 @@ class Callbacks:
     def close(self, reason: StopReason | None = None) -> None:
         """Tells that the run has ended and waits some seconds until all is told; closing again does nothing.
 
-        Nothing else that is not durable is told, and not even the end where the beginning is not.
+        Other events that are not durable are never told, and the end is not told where the beginning was not.
 
         Args:
             reason: The reason why it ended; None where an error broke it off.
@@ -194,7 +194,7 @@ class _Delivery:
         )
 
     def end(self) -> None:
-        """Has the thread end once it has delivered what is queued."""
+        """Lets the thread end once it has delivered its queue."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()

@@ -16,7 +16,7 @@ _logger = logging.getLogger(__name__)
 
 
 class CheckpointCleanup:
-    """Keeps the checkpoints of a sweep down to what a person wants to keep and what its trials go on from.
+    """Keeps only those checkpoints of a sweep that a person wants or that its trials go on from.
 
     It acts on states whose outcomes are durable: nothing deleted here is needed by a recovery. A deletion that is cut
     off leaves the checkpoint where it is, or in the staging folder, which the next run clears.
@@ -52,7 +52,7 @@ class CheckpointCleanup:
         self._received.clear()
 
     def tidy(self, state: SweepState) -> None:
-        """Begins to delete what may go, unless it is still at it since the last call.
+        """Begins to delete the checkpoints that may go, unless an earlier call is still at it.
 
         Args:
             state: The sweep; no outcome that it has handled can be lost.
@@ -65,14 +65,14 @@ class CheckpointCleanup:
         self._pass = self._thread.submit(self._tidy, standing)
 
     def finish(self, state: SweepState) -> None:
-        """Deletes what may go at the end of a run, and waits for it."""
+        """Deletes the checkpoints that may go at the end of a run, and waits for that."""
         if self._pass is not None:
             self._pass.result()
         self.tidy(state)
         self.close()
 
     def close(self) -> None:
-        """Waits for what is being deleted; nothing follows."""
+        """Waits for the deletion that is going on; nothing follows."""
         self._thread.shutdown()
 
     def _tidy(self, standing: Standing) -> None:

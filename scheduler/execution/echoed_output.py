@@ -11,10 +11,10 @@ from .worker.output import Tail
 
 
 class EchoedOutput:
-    """Passes on what training code prints; it implements `Output`.
+    """Passes on the output of training code; it implements `Output`.
 
     The streams of the process are replaced while training code runs, and at no other time: the training of a group may
-    rest between two steps, and what is printed then is not the trial's.
+    rest between two steps, and text that is printed then is not the trial's.
     """
 
     def __init__(self) -> None:
@@ -28,13 +28,13 @@ class EchoedOutput:
 
     @contextmanager
     def captured(self, log: Location) -> Iterator[None]:
-        """Begins to keep what is printed anew; there is no file that it goes to."""
+        """Forgets the text kept so far, and keeps the text printed from now on; it goes to no file."""
         self._tail.clear()
         yield
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Reads along with what is printed meanwhile."""
+        """Reads along with everything printed meanwhile."""
         self._out.stream, self._err.stream = sys.stdout, sys.stderr
         with redirect_stdout(self._out), redirect_stderr(self._err):
             yield
@@ -45,7 +45,7 @@ class EchoedOutput:
 
 
 class _Echo(TextIOBase):
-    """A stream that passes everything on to another; a debugger finds in it the terminal that the other one is."""
+    """A stream that passes everything on to another; to a debugger it is the same terminal as the other one."""
 
     def __init__(self, tail: Tail, stream: TextIO) -> None:
         self._tail, self.stream = tail, stream

@@ -42,7 +42,7 @@ class Updates:
 
 
 IDLE_SHARE = 0.01
-"""The share of workers that may have nothing to do before what they wait for is hurried: of a thousand, one always has
+"""The share of workers that may have nothing to do before a commit is hurried for them: of a thousand, one always has
 just ended something, and a Parquet part for each would make too many."""
 
 
@@ -73,8 +73,8 @@ class Executor(Protocol):
         """Begins work; each assignment ends in exactly one outcome.
 
         Args:
-            assignments: Those of a group one after the other: they are one piece of work for one worker, and their
-                outcomes arrive together.
+            assignments: The work, group by group: a group is one piece of work for one worker, and its outcomes arrive
+                together.
         """
 
     def ask(self, request: Request) -> None:
@@ -91,7 +91,7 @@ class Executor(Protocol):
         """Asks all work to end as INTERRUPTED after the step it is in; nothing may be started after this."""
 
     def close(self) -> None:
-        """Ends all workers at once and frees what they hold."""
+        """Ends all workers at once and frees their resources."""
 
 
 class MeasuringExecutor(Executor, Protocol):

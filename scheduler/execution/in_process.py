@@ -4,9 +4,9 @@ A worker's engine trains here as it does in a Ray actor: the same trials, checkp
 same table of trials. Nothing of Ray is imported. `wait` trains step by step until its time is over, so `breakpoint()`
 stops where it stands, a profiler sees the training code, and the loop looks at requests to stop between two steps.
 
-Two things differ from a worker of a process of its own. What training code prints goes to the standard output and error
-of this process, as in a script, and not to logs of the trials. And no step takes too long: nothing could end it, and
-somebody who debugs one takes as long as he likes, so that `timeout` and `stall_timeout` do not count.
+Two things differ from a worker with a process of its own. The output of training code goes to the standard output and
+error of this process, as in a script, and not to logs of the trials. And no step takes too long: nothing could end it,
+and somebody who debugs one takes as long as they like, so that `timeout` and `stall_timeout` do not count.
 """
 
 import time
@@ -32,8 +32,8 @@ from .worker.storage_wait import Turns
 class InProcessExecutor:
     """Trains one group at a time, in the thread that calls `wait`; it implements `MeasuringExecutor`.
 
-    A debugger that is left (`q` in pdb) and Ctrl-C end the sweep where it stands, as they end a script: `wait` raises
-    what they raise, and the sweep can be resumed.
+    A debugger that is left (`q` in pdb) and Ctrl-C end the sweep where it stands, as they end a script: `wait` passes
+    their exception on, and the sweep can be resumed.
 
     Args:
         settings: The settings of every worker; their limits of time do not count here.
@@ -44,7 +44,7 @@ class InProcessExecutor:
         self._proposer = proposer or DesignProposer()
         self._requests: list[Request] = []
         self._reports = ReportQueue()
-        self._reports.open_wide()  # whoever waited for room would wait for himself
+        self._reports.open_wide()  # one thread fills and drains it, so it must never wait for room
         self._output, self._training_time = EchoedOutput(), _Stopwatch()
         self._engine = Engine(
             replace(settings, timeout=None, stall_timeout=None),
@@ -124,7 +124,7 @@ class InProcessExecutor:
         self._engine.pause()
 
     def close(self) -> None:
-        """Closes the open trials, and forgets what was not trained to its end."""
+        """Closes the open trials, and forgets unfinished work."""
         self._closing = True
         self._queue.clear()
         with self._output.listening():
@@ -133,7 +133,7 @@ class InProcessExecutor:
             self._engine.close()
 
     def _train(self, deadline: float) -> Sequence[Outcome]:
-        """Trains until a group ends, whose outcomes it returns, or many reports are there, or the time is over."""
+        """Trains until a group ends, many reports are there or the time is over; returns the outcomes of the group."""
         with self._output.listening():
             while self._queue and not self._rest(deadline):
                 if self._step():
@@ -145,7 +145,7 @@ class InProcessExecutor:
         return ()
 
     def _rest(self, deadline: float) -> bool:
-        """Waits where the training is not to go on yet, and says whether the time is over before it is."""
+        """Waits until the training is to go on; returns True where the time is over before that."""
         _sleep_until(min(self._resume_at, deadline))
         return self._resume_at > deadline
 
@@ -164,7 +164,7 @@ class InProcessExecutor:
 
 
 class _Stopwatch:
-    """Counts the seconds in which something is trained: not those in which the loop does something else."""
+    """Counts the seconds of training, without those in which the loop does something else."""
 
     def __init__(self) -> None:
         self._before, self._since = 0.0, 0.0
@@ -182,7 +182,7 @@ class _Stopwatch:
 
 
 def _sleep_until(when: float) -> None:
-    """Sleeps until a time on the monotonic clock, if that is to come."""
+    """Sleeps until a time on the monotonic clock, if it is still to come."""
     left = when - time.monotonic()
     if left > 0:
         time.sleep(left)

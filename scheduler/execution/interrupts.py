@@ -16,7 +16,7 @@ from ..errors import SweepError, SweepStoppedError
 from ..storage import Location, ObjectPath, exists
 
 _LOOK_S = 1.0
-"""A stop object is looked for no more often."""
+"""Seconds between two looks for a stop object, at least."""
 
 
 class Interrupts:
@@ -40,7 +40,7 @@ class Interrupts:
 
     @contextmanager
     def listening(self) -> Iterator["Interrupts"]:
-        """Handles SIGINT and SIGTERM meanwhile, but for threads other than the main one, which get no signals."""
+        """Handles SIGINT and SIGTERM meanwhile; only in the main thread, since others get no signals."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
@@ -52,7 +52,7 @@ class Interrupts:
                 signal.signal(number, handler)
 
     def reraise(self) -> None:
-        """Ends the program the way the signal that asked would have; does nothing if none did.
+        """Ends the program as the signal that asked would have; does nothing if none did.
 
         Raises:
             KeyboardInterrupt: It was Ctrl-C.
@@ -71,7 +71,7 @@ class Interrupts:
             return self._stop_file is not None and exists(self._stop_file)
         now = time.monotonic()
         if now - self._looked >= _LOOK_S:
-            # A store that does not answer now says no more than that nobody has asked yet.
+            # A store that does not answer counts as one without a request.
             with suppress(SweepError):
                 self._stop_seen = self._stop_file.exists()
             self._looked = time.monotonic()

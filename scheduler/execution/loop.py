@@ -25,7 +25,7 @@ _logger = logging.getLogger(__name__)
 _WAIT_S = 0.25
 _IDLE_WAIT_S = 0.05
 _TABLE_EVERY_S, _TABLE_SHARE = 10.0, 0.02
-"""The table of trials grows with the sweep: made seldom enough, it never holds it up."""
+"""Seconds between two tables of trials, and their largest share of the time: a table grows with the sweep."""
 _OBSERVE_EVERY_S = 0.5
 
 
@@ -66,7 +66,7 @@ class Record(Protocol):
         """Replaces the table of trials that people read meanwhile."""
 
     def close(self, state: SweepState, reason: StopReason) -> None:
-        """Notes why the run ended and writes the last table of trials; called again where that is not `writable`."""
+        """Notes the reason for the end and writes the last table of trials; called again where it is not `writable`."""
 
 
 class SweepLoop:
@@ -125,7 +125,7 @@ class SweepLoop:
 
     def _wait(self, timeout: float) -> None:
         if self._record.full and self._stopping is None:
-            time.sleep(timeout)  # workers that nobody asks end up waiting too
+            time.sleep(timeout)  # workers that are not asked for their reports come to wait too
             return
         updates = self._executor.wait(timeout)
         self._ended.update(outcome.trial for outcome in updates.outcomes)
@@ -159,7 +159,7 @@ class SweepLoop:
             self._executor.ask(self._state.request())
             self._asked = wanted
         self._executor.scale(self._state.demand)
-        # What is decided may wait for workers of another kind than those that are free.
+        # Decided work may wait for workers of another kind than those that are free.
         while (free := self._executor.capacity()) and (assignments := self._state.decide(free)):
             self._record.decided(free, assignments)
             self._executor.start(assignments)
@@ -171,7 +171,7 @@ class SweepLoop:
             self._state.accept(proposal)
 
     def _settle(self, *, idle: bool) -> bool:
-        """Commits when it is time, lets the state act on what is durable, and says whether it could."""
+        """Commits when it is time and lets the state act on what is durable; returns True where it could."""
         now = self._executor.now()
         if not self._record.due(now, idle=idle):
             return False

@@ -14,7 +14,7 @@ _logger = logging.getLogger(__name__)
 
 
 def make_proposal(proposer: Proposer, request: Request) -> Proposal:
-    """The proposal that a request asks for; one without points, which a design then fills, where that fails.
+    """The proposal that a request asks for; where that fails, one without points, which a design then fills.
 
     Linear algebra runs in one thread, so that the number of cores changes no digit of it.
     """
@@ -53,5 +53,5 @@ class Proposals:
         return made
 
     def close(self) -> None:
-        """Takes no more requests; what is being made is not waited for."""
+        """Takes no more requests, and waits for no proposal."""
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Keeping what happens: durably in a sweep's directory, or in memory for simulations."""
+"""The record of a run: durable in a sweep's directory, or in memory for simulations."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +47,7 @@ class DurableRecord:
     """Journal, Parquet parts and the tables of trials and of regions.
 
     Reports are written as a part every 10 s, every 20,000 rows, 1 s after an assignment has ended, and soon when a
-    worker waits for what its outcome decides. An outcome goes into the journal once its reports are durable.
+    worker waits for the decision after an outcome. An outcome goes into the journal once its reports are durable.
 
     Args:
         directory: The sweep's directory.
@@ -79,7 +79,7 @@ class DurableRecord:
         self._committed = 0.0
         self._outage = Outage(directory.path, storage_timeout)
         self._workers_outage = Outage(directory.path, storage_timeout)
-        """That of workers which cannot save a checkpoint."""
+        """The outage of workers that cannot save a checkpoint."""
         self._said: str | None = None
         """The thing that the sweep waits for, as a person was told."""
         self._stale_tables = False
@@ -115,7 +115,7 @@ class DurableRecord:
         self._callbacks.proposed(proposal)
 
     def received(self, updates: Updates, now: float) -> None:
-        """Buffers reports and outcomes; decisions become durable soon, so that others see what is being trained."""
+        """Buffers reports and outcomes; decisions become durable soon, so that others see the work in training."""
         if self.writable and self._journal.pending and now - self._committed > _DECISION_S:
             with self._trying():
                 self._journal.commit()
@@ -191,7 +191,7 @@ class DurableRecord:
             self._regions = len(state.insights)
 
     def close(self, state: SweepState, reason: StopReason) -> None:
-        """Writes what is left, the table of trials and the reason; called again where the storage could not be written.
+        """Writes the rest, the table of trials and the reason; called again where the storage could not be written.
 
         Raises:
             StorageError: The storage could not be written for too long, or waiting is of no use.
@@ -212,7 +212,7 @@ class DurableRecord:
             self._callbacks.close(reason)
 
     def _flush(self) -> None:
-        """Writes the part and notes what was written, by which a part that is lost or changed is noticed."""
+        """Writes the part and notes its mark, by which a part that is lost or changed is noticed."""
         self._writer.flush()
         if marks := self._writer.drain_marks():
             self._journal.append({"type": "flushed", "parts": [mark.to_json() for mark in marks]})
@@ -220,7 +220,7 @@ class DurableRecord:
             self._cleanup.flushed()
 
     def release(self) -> None:
-        """Closes the journal; what was decided last need not be in it."""
+        """Closes the journal; the last decisions need not be in it."""
         try:
             self._journal.close()
         except (OSError, StorageError, SweepLockedError) as error:
@@ -241,7 +241,7 @@ class DurableRecord:
         self._say()
 
     def _say(self) -> None:
-        """Says once that the sweep waits for the storage, whoever cannot write to it, and once that it goes on."""
+        """Says once that the sweep waits for the storage, here or in a worker, and once that it goes on."""
         said, self._said = self._said, self.waiting
         if said is None and self._said is not None:
             _logger.warning("paused: %s", self._said)
@@ -258,7 +258,7 @@ class DurableRecord:
 
 
 def decided_event(free: int, assignments: Sequence[Assignment]) -> dict[str, Any]:
-    """The journal's line for a decision: trial, rung and attempt of each assignment, and what the new trials are.
+    """The journal's line for a decision: trial, rung and attempt of each assignment, and configurations of new trials.
 
     `parents` has the trial and the step of the checkpoint that a new trial begins from; it is absent where all of them
     begin anew.

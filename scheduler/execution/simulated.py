@@ -36,8 +36,8 @@ StepCost = Callable[[Config, int], float]
 def rare_collections() -> Iterator[None]:
     """Lets Python look for reference cycles rarely meanwhile.
 
-    A simulation keeps a row and more for each trial and makes no cycles; going through all that again and again took a
-    fifth of its time. Cycles that a curve makes are still found, young ones after 10,000 new objects.
+    A simulation keeps a row and more for each trial and makes no cycles; the search through all of them again and again
+    took a fifth of its time. Cycles that a curve makes are still found, young ones after 10,000 new objects.
     """
     before = gc.get_threshold()
     if before[0] > 0:  # 0 is how people switch the search off

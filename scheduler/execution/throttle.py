@@ -24,7 +24,7 @@ class Throttle:
         return now >= self._next
 
     def done(self, now: float, took_s: float) -> None:
-        """Notes that it was done.
+        """Notes that the work was done.
 
         Args:
             now: The time at which it was begun, on that clock.

@@ -1,7 +1,7 @@
-"""Editing the spec of a sweep that has run: what may change, and what the sweep goes on with then.
+"""Editing the spec of a sweep that has run: the fields that may change, and the state that the sweep then has.
 
 The journal says with which spec each run began, and where a spec was edited: `opened` events hold the first, `edited`
-events the later ones. `sweep.yaml` holds the one that the next run is to have.
+events the later ones. `sweep.yaml` holds the spec of the next run.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from ..spec.spec import SweepSpec, read_fields
 from ..storage import SweepDirectory
 
 _PLACES = ("name", "storage", "versions")
-"""A directory may be moved: these say nothing of the search."""
+"""Fields that say nothing of the search: a directory may be moved."""
 _FIXED = ("trainer", "target", "seed", "resource.unit", "resource.min", "resource.eta", "warm_start")
 _WHOLE = ("trainer", "space", "assume")
 """Mappings whose entries are not looked into."""
@@ -23,7 +23,7 @@ _WHOLE = ("trainer", "space", "assume")
 
 @dataclass(frozen=True, slots=True)
 class FieldEdit:
-    """One field of a spec that is not what it was.
+    """One changed field of a spec.
 
     Attributes:
         field: Its dotted path.
@@ -47,7 +47,7 @@ def edits_between(old: SweepSpec, new: SweepSpec) -> list[FieldEdit]:
 
 
 def check_edits(old: SweepSpec, new: SweepSpec, directory: SweepDirectory) -> list[FieldEdit]:
-    """The fields in which two specs of a sweep differ, none of which keeps it from going on.
+    """The fields in which two specs of a sweep differ, where the sweep can go on with all of them.
 
     Raises:
         InvalidSpecError: A field cannot change; one sentence for each.

@@ -89,7 +89,7 @@ def fusing_sentence(spec: SweepSpec, reason: str | None = None) -> str:
 
     Args:
         spec: The spec, resolved.
-        reason: Why trials are trained one at a time, where it is not the spec that says so.
+        reason: The reason for training trials one at a time, where the spec does not ask for that.
     """
     fuse = spec.fuse
     if fuse.size == 1:

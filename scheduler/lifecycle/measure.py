@@ -26,7 +26,7 @@ def measure_step_seconds(spec: SweepSpec, directory: Path | None = None, trainer
 
     The first configuration is trained for one step that does not count, because it also reads the data; then come up
     to three configurations with up to three steps each, as far as half a minute allows. Numerical libraries use as
-    many threads as in a worker, unless they were loaded before. What the code prints goes to standard error.
+    many threads as in a worker, unless they were loaded before. The output of the code goes to standard error.
 
     Args:
         spec: The spec.

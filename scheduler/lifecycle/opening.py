@@ -1,4 +1,4 @@
-"""Opening a sweep's directory for a run: files are checked, what no outcome covers is dropped, the journal begins."""
+"""Opening a sweep's directory for a run: files are checked, uncovered reports are dropped, the journal begins."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,8 +31,8 @@ from .recorded import RecordedSweep
 def recover_checkpoints(directory: SweepDirectory, parts: Sequence[FoundPart], state: SweepState) -> None:
     """Lets work that was cut off go on between two rungs where it can; later checkpoints are deleted.
 
-    It can go on from the newest checkpoint before which none of its reports is missing: whatever was trained after that
-    is trained and reported again. What the journal does not cover then is not part of the sweep, and another decision
+    It can go on from the newest checkpoint before which none of its reports is missing: all later steps are trained and
+    reported again. Checkpoints that the journal does not cover are then no part of the sweep, and another decision
     might give the same number to another configuration.
 
     Args:
@@ -77,7 +77,7 @@ class RecoveredFiles:
 
 
 def recover(recorded: RecordedSweep, state: SweepState) -> RecoveredFiles:
-    """Looks whether the files are those that the journal knows, and finds what is left to go on from."""
+    """Checks that the files are those that the journal knows, and returns those to go on from."""
     directory, events = recorded.directory, recorded.events
     known = recorded_parts(events)
     parts = find_parts(directory, known)
@@ -100,7 +100,7 @@ class RunHeader:
         found: The files to go on from.
         edited: The event of an edited spec, if it was.
         lock: The sweep's lock, which this process holds.
-        callbacks: Told what becomes durable.
+        callbacks: The listeners to durable events.
     """
 
     began: SweepSpec
@@ -125,7 +125,7 @@ def open_record(directory: SweepDirectory, spec: SweepSpec, state: SweepState, h
         write_trials(directory.trials, state.rows, value_types, directory.staging)
     migrate_reports(directory, found.parts, value_types, (spec.metric, spec.mode), state.rows, _noting(journal))
     if header.edited is not None:
-        # Last: what a crash leaves half done before this line is an edit of sweep.yaml, which the next run finds.
+        # Last: a crash before this line leaves an edit of sweep.yaml half done, and the next run finds that.
         journal.append({**header.edited, "time": time.time()})
         journal.commit()
     run = RunStart(directory.path, spec.model_dump(mode="json"), resumed=bool(found.runs))

@@ -1,4 +1,4 @@
-"""A sweep before it runs: its spec with what that names, each found, read and built once."""
+"""A sweep before it runs: its spec and the parts that the spec names, each found, read and built once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ class PreparedSweep:
     Attributes:
         spec: The spec as resolved.
         trainer: The training code.
-        proposer: Makes what proposes configurations when it is asked first; None where nothing is learnt from results.
+        proposer: Makes the proposer of configurations at its first call; None where nothing is learnt from results.
         warm_start: The results of the earlier sweep that it starts from; None where it starts from none, or is resumed.
     """
 
@@ -37,7 +37,7 @@ class PreparedSweep:
 
 
 def prepare_sweep(spec: SweepSpec, trainer: Trainer, directory: Path | None) -> PreparedSweep:
-    """A new sweep with what follows from its trainer and from this machine.
+    """A new sweep with all that follows from its trainer and from this machine.
 
     Args:
         spec: The spec.

@@ -19,7 +19,7 @@ def make_proposer(spec: SweepSpec) -> Proposer | None:
         return None
     if spec.proposer is not None and spec.proposer.is_sampler:
         return _optuna_proposer(spec, spec.proposer)
-    # What models need takes seconds to import, which sweeps without one should not wait for.
+    # The libraries of a model take seconds to import, and sweeps without one should not wait for them.
     from ..core.proposers.model import ModelProposer  # noqa: PLC0415
 
     return ModelProposer(spec.search_space, spec.resource.max, spec.seed)

@@ -42,7 +42,7 @@ def load_spec(directory: Location) -> SweepSpec:
 
 
 class RecordedSweep:
-    """A sweep as its directory tells it: read, parsed and replayed once, and taken on as it grows. Reads only.
+    """A sweep as its directory tells it: read, parsed and replayed once, then followed as it grows. Reads only.
 
     Args:
         directory: The sweep's directory.
@@ -122,7 +122,7 @@ class RecordedSweep:
 
     @property
     def state(self) -> SweepState:
-        """The state at the end of what was read: work that was given out and has not ended is outstanding.
+        """The state at the end of the journal as read: work that was given out and has not ended is outstanding.
 
         Raises:
             JournalError: The replay cannot follow the journal; the message names the file and the line and what to do.
@@ -156,10 +156,10 @@ class RecordedSweep:
         return state
 
     def advance(self) -> Events:
-        """Reads what was added to the journal since the last time, and takes the state through it.
+        """Reads the new events of the journal, and takes the state through them.
 
         Returns:
-            The new events; all of them where what was read before is not there any more.
+            The new events; all of them where the earlier ones are not there any more.
 
         Raises:
             JournalError: The journal cannot be trusted, or the replay cannot follow it.
@@ -189,11 +189,11 @@ class RecordedSweep:
             self._reader.repair_tail()
 
     def begin_with(self, spec: SweepSpec) -> None:
-        """Takes the spec that a sweep is to begin with whose journal does not tell of any."""
+        """Takes the spec to begin with, for a sweep whose journal does not tell of any."""
         self._written, self._state = spec, None
 
     def check_edits(self, spec: SweepSpec) -> list[FieldEdit]:
-        """The fields in which a spec differs from that of the last run, none of which keeps the sweep from going on.
+        """The fields in which a spec differs from that of the last run, where the sweep can go on with all of them.
 
         Raises:
             InvalidSpecError: A field cannot change; one sentence for each.

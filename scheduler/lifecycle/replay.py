@@ -30,7 +30,7 @@ class History:
     Attributes:
         runs: Runs so far.
         seconds: Time that they took, as far as their last event tells.
-        reason: Why the last run ended; None when it was killed, or nothing ran yet.
+        reason: The reason for the end of the last run; None when it was killed, or nothing ran yet.
     """
 
     runs: int = 0
@@ -65,10 +65,10 @@ class Replayer:
         """Takes the state through the next events.
 
         Args:
-            events: Those that follow the ones it was taken through before.
+            events: The events after those that it has followed already.
 
         Raises:
-            ReplayError: The spec or the code decides something else than what was recorded, or an event is not one.
+            ReplayError: The spec or the code decides something else than the journal records, or an event is not one.
         """
         for event in events:
             try:
@@ -116,7 +116,7 @@ def replay(events: Events, state: SweepState, revise: Revise | None = None) -> H
         revise: Has the state go on with an edited spec.
 
     Raises:
-        ReplayError: The spec or the code decides something else than what was recorded, or an event is not one.
+        ReplayError: The spec or the code decides something else than the journal records, or an event is not one.
     """
     replayer = Replayer(state, revise)
     replayer.follow(events)

@@ -1,4 +1,4 @@
-"""The spec that a sweep goes on with: sweep.yaml as it is now, and what replaces its fields."""
+"""The spec that a sweep goes on with: sweep.yaml as it is now, with some fields replaced."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,7 +32,7 @@ def edited_fields(
 
     Raises:
         SweepError: There is no sweep.
-        InvalidSpecError: The file cannot be read, or a field is not what it may be.
+        InvalidSpecError: The file cannot be read, or a field is not valid.
         TrainerError: The file's training code cannot be used.
     """
     if spec_file is not None:
@@ -49,7 +49,7 @@ def resumed_spec(recorded: RecordedSweep, fields: Mapping[str, Any]) -> SweepSpe
 
     Raises:
         SweepError: There is no sweep.
-        InvalidSpecError: A field is not what it may be.
+        InvalidSpecError: A field is not valid.
         JournalError: The journal cannot be trusted.
     """
     path = recorded.directory.path

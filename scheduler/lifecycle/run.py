@@ -1,4 +1,4 @@
-"""Running a sweep in its directory: take the lock, replay what happened, train what is left."""
+"""Running a sweep in its directory: take the lock, replay the journal, train the rest."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ class RunOptions:
 
     Attributes:
         observe: Called about twice a second, if given.
-        callbacks: Told what becomes durable.
+        callbacks: The listeners to durable events.
         check: Looks at the nodes of a cluster before the first worker starts; they are not looked at if None.
         executor: The executor that trains.
     """
@@ -45,8 +45,8 @@ class RunEnd:
     """The outcome of a run.
 
     Attributes:
-        reason: Why it ended.
-        spec: The spec that it had, with what was measured for it.
+        reason: The reason for it.
+        spec: The run's spec, with the group size that was measured for it.
     """
 
     reason: StopReason
@@ -125,8 +125,8 @@ def _create(directory: SweepDirectory) -> None:
 
 
 def _begin(directory: SweepDirectory, sweep: PreparedSweep) -> RecordedSweep:
-    """Makes the directory that of a new sweep, as only the process that holds the lock may."""
-    # One that did not get as far as its first decision leaves nothing that a new one would lose.
+    """Prepares the directory for a new sweep, as only the process that holds the lock may."""
+    # A sweep without a first decision has nothing to lose to a new one.
     if any(event.get("type") == "decided" for event in RecordedSweep(directory, written=sweep.spec).events):
         raise SweepError(
             f"{directory.path} already holds a sweep: go on with it (caviar resume {directory.path}), or choose another"

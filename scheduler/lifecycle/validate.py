@@ -21,21 +21,21 @@ def read_spec(path: str | Path, values: Mapping[str, Any] | None = None) -> Swee
         values: Fields that replace the file's, by dotted path, such as `{"budget.trials": 50}`.
 
     Raises:
-        InvalidSpecError: The file cannot be read, or a field is not what it may be.
+        InvalidSpecError: The file cannot be read, or a field is not valid.
         InvalidYamlError: It is not strict YAML.
     """
     return SweepSpec.parse(override(read_spec_file(given_path(path, "the spec's file")), values or {}))
 
 
 def validate_spec(path: str | Path, values: Mapping[str, Any] | None = None) -> SweepSpec:
-    """The spec in a YAML file, which a sweep can be run from as far as that shows without importing its trainer.
+    """The spec in a YAML file, checked as far as that can be done without importing its trainer.
 
     Args:
         path: The file.
         values: Fields that replace the file's, by dotted path.
 
     Raises:
-        InvalidSpecError: A field is not what it may be, or the trainer's file, the data or Optuna are missing.
+        InvalidSpecError: A field is not valid, or the trainer's file, the data or Optuna are missing.
         InvalidYamlError: It is not strict YAML.
     """
     spec = read_runnable(path, values)
@@ -46,14 +46,14 @@ def validate_spec(path: str | Path, values: Mapping[str, Any] | None = None) -> 
 
 
 def read_runnable(path: str | Path, values: Mapping[str, Any] | None = None) -> SweepSpec:
-    """The spec in a YAML file, which names training code whose file is there.
+    """The spec in a YAML file, which must name training code whose file is there.
 
     Args:
         path: The file.
         values: Fields that replace the file's, by dotted path.
 
     Raises:
-        InvalidSpecError: A field is not what it may be, or the trainer's file is missing.
+        InvalidSpecError: A field is not valid, or the trainer's file is missing.
         InvalidYamlError: It is not strict YAML.
     """
     spec = read_spec(path, values)
@@ -62,7 +62,7 @@ def read_runnable(path: str | Path, values: Mapping[str, Any] | None = None) -> 
 
 
 def find_data(data: str | None, directory: Path | None) -> Path | None:
-    """The absolute path of what a spec names as `data`.
+    """The absolute path of a spec's `data`.
 
     Args:
         data: The spec's field.

@@ -1,4 +1,4 @@
-"""Starting a sweep from the results of an earlier one: what of them a model of the new search space can learn from."""
+"""Starting a sweep from those results of an earlier one that a model of the new search space can learn from."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ class WarmStart:
 
     @property
     def reasons(self) -> str:
-        """Why trials were left out, the most frequent reason first."""
+        """The reasons why trials were left out, the most frequent one first."""
         counts = sorted(self.left_out.items(), key=lambda item: (-item[1], item[0]))
         return ", ".join(f"{count:,} for {reason}" for reason, count in counts)
 
@@ -55,7 +55,7 @@ def find_warm_start(spec: SweepSpec, directory: Path | None) -> tuple[SweepSpec,
         directory: The folder where a relative path starts; the working directory if None.
 
     Returns:
-        The spec, and what of the earlier results it can use; None where it starts from no other sweep.
+        The spec, and the earlier results that it can use; None where it starts from no other sweep.
 
     Raises:
         InvalidSpecError: There is no such sweep, or its results are of no use.

@@ -18,7 +18,7 @@ from ..spec.workers import WorkerKindSpec
 from .prepared import PreparedSweep
 
 NodeCheck = Callable[[SweepSpec, Trainer], None]
-"""Looks at the nodes of a cluster, and raises where one of them cannot do its part."""
+"""Checks the nodes of a cluster, and raises where one of them cannot do its part."""
 
 _RAYS_PREFIX = "ray.io/"
 _RAYS_LABELS = {"accelerator-type", "availability-region", "availability-zone", "market-type", "node-group", "node-id"}
@@ -52,7 +52,7 @@ def workers_on_demand(
 def _on_ray(sweep: PreparedSweep, check: NodeCheck | None) -> Iterator[MeasuringExecutor]:
     spec = sweep.spec
     configure_ray_environment()
-    # Ray takes half a second to import, which reading a sweep should not wait for.
+    # Ray takes half a second to import, and reading a sweep should not wait for it.
     from ..execution.cluster.connect import check_room, ray_running  # noqa: PLC0415
     from ..execution.pool.executor import RayExecutor  # noqa: PLC0415
 

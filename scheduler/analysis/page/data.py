@@ -27,7 +27,7 @@ _LOG_FROM = 20.0
 """Values whose largest is more than this many times the smallest are drawn on a log axis."""
 _LABEL = 24
 _FEW = 6
-"""Numbers that are drawn side by side where nothing says whether they are options."""
+"""Different numbers that are drawn side by side, like options, where no domain says more."""
 
 
 def page_data(results: Results, domains: Mapping[str, Domain], unit: str, best: int) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def _best_so_far(time: Ints, value: Floats, mode: str) -> dict[str, Any]:
     """The best value after each step of the whole sweep, where it changes.
 
     Args:
-        time: When each report was made.
+        time: The time of each report.
         value: Its value; NaN where it does not count.
         mode: "min" or "max".
     """

@@ -1,4 +1,4 @@
-"""The page that people show: one HTML file with the curves, the best configuration and what led to it."""
+"""The page that people show: one HTML file with the curves, the best configuration and its causes."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

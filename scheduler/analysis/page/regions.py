@@ -10,7 +10,7 @@ from ....search_spaces import Domain, Value
 from ..wording import show_share
 
 _MOST_BANDS = 12
-"""The latest proposals, which are drawn one over the other."""
+"""Number of the latest proposals, which are drawn one over the other."""
 
 Band = tuple[float, float]
 
@@ -19,7 +19,7 @@ class PageRegions:
     """The regions of a sweep's proposals, hyperparameter by hyperparameter.
 
     Args:
-        table: In the columns of `regions.parquet`.
+        table: The regions, in the columns of `regions.parquet`.
     """
 
     def __init__(self, table: pa.Table) -> None:

@@ -116,7 +116,7 @@ def _facts(node: Mapping[str, Any], name: str, said: Mapping[str, Any]) -> NodeF
 
 
 def _names(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The address of each node; of several with one address also the beginning of their ids."""
+    """The address of each node; where several have one address, also the beginning of their ids."""
     shared = Counter(node["NodeManagerAddress"] for node in nodes)
     return [
         node["NodeManagerAddress"] + (f" ({node['NodeID'][:8]})" if shared[node["NodeManagerAddress"]] > 1 else "")

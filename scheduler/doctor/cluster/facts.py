@@ -94,7 +94,7 @@ class ClusterFacts:
     """The whole cluster.
 
     Attributes:
-        versions: The driver's.
+        versions: The driver's versions.
         nodes: Every node that is alive.
         node_types: Types of node that the autoscaler could start; empty where there is none.
         hidden_autoscaler: True where an autoscaler may run whose types of node cannot be read.

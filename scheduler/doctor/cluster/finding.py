@@ -7,7 +7,7 @@ from ...finding import Severity
 from .facts import ClusterFacts
 
 _NAMED = 3
-"""Nodes that a sentence names; of more it says how many."""
+"""Nodes that a sentence names; it only counts the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Preflight:
 
 
 def merged(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings, the worst first, what is the same on several nodes as one."""
+    """The findings, the worst first; the same one on several nodes becomes one."""
     same: dict[tuple[Severity, str, str, str], list[Finding]] = {}
     for one in findings:
         same.setdefault((one.severity, one.check, one.problem, one.advice), []).append(one)

@@ -16,7 +16,7 @@ class Needs:
     """The demands of a sweep on a cluster.
 
     Attributes:
-        kinds: The kinds of workers, each with the field of the spec that it is.
+        kinds: The kinds of workers, each with its field in the spec.
         trainer: The training code; None for no sweep in particular.
         storage: The folder that every node has to see; None for no sweep in particular.
         data: The file or folder that the training code reads, if any.

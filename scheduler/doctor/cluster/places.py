@@ -17,7 +17,7 @@ def place_finding(field: str, kind: WorkerKind, cluster: ClusterFacts) -> Findin
     """The finding about the obstacle that keeps a kind of worker from ever starting; None where nothing does.
 
     Args:
-        field: The field of the spec that it is.
+        field: Its field in the spec.
         kind: The kind.
         cluster: The cluster.
     """
@@ -41,7 +41,7 @@ def _fits(kind: WorkerKind, place: NodeFacts | NodeType) -> int:
 
 
 def _room(kind: WorkerKind, cluster: ClusterFacts) -> float:
-    """For how many of its processes there is room, or could be."""
+    """Number of its processes for which there is room, or could be."""
     now = sum(_fits(kind, node) for node in cluster.nodes)
     later = [(_fits(kind, one), inf if one.most is None else one.most) for one in cluster.node_types]
     return now + sum(fits * most for fits, most in later if fits)

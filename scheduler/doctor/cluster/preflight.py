@@ -1,4 +1,4 @@
-"""Looks at every node before the first trial, and says what would keep a sweep from running there."""
+"""Looks at every node before the first trial, and names the obstacles to running a sweep there."""
 
 import logging
 
@@ -41,8 +41,7 @@ def check_nodes(spec: SweepSpec, trainer: Trainer) -> None:
         trainer: Its training code.
 
     Raises:
-        WorkerError: A node cannot do its part; a line of the message is a finding. What is no more than a warning is
-            logged.
+        WorkerError: A node cannot do its part; a line of the message is a finding. Mere warnings are logged.
     """
     from ...execution.cluster.nodes import living_nodes  # noqa: PLC0415 Ray takes half a second to import
     from .asking import ask_nodes  # noqa: PLC0415

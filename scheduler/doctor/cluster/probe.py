@@ -1,7 +1,7 @@
 """The code that runs on each node: it looks around there and tells in plain values.
 
-It is pickled by value, so that it also runs where Caviar is missing or another version: nothing here refers to another
-module of Caviar but inside a function that says so when it fails.
+It is pickled by value, so that it also runs where Caviar is missing or another version: other modules of Caviar are
+imported only inside functions that report a failure.
 """
 
 import importlib
@@ -27,9 +27,9 @@ _PROGRAMS = {
     "dashboard/dashboard.py": "dashboard",
     "ray.util.client.server": "client server",
 }
-"""The programs of Ray that take commands, by what their command lines hold."""
+"""The programs of Ray that take commands, by parts of their command lines."""
 _MONITOR, _AUTOSCALER = "/monitor.py", "--autoscaling-config="
-"""The autoscaler's program, which log_monitor.py is not, and what names its file."""
+"""The autoscaler's program, which log_monitor.py is not, and the option that names its file."""
 
 
 class Probe:
@@ -50,7 +50,7 @@ class Probe:
         """Looks around; `NodeFacts` explains each value.
 
         Args:
-            asked: `storage`, `mark`, `secret` and `node`, `trainer` (pickled) and `data`; None for what is not to be
+            asked: `storage`, `mark`, `secret` and `node`, `trainer` (pickled) and `data`; None for those not to be
                 looked at.
         """
         options = _options(psutil.Process().parent())
@@ -82,7 +82,7 @@ def _options(raylet: Any) -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """The versions of what nodes and driver have to share; what is not installed is absent."""
+    """The versions of the software that nodes and driver have to share; parts not installed are absent."""
     found = {"python": platform.python_version(), "ray": ray.__version__}
     for package in ("caviar", "torch"):
         try:
@@ -95,7 +95,7 @@ def versions() -> dict[str, str]:
 def _import_error(module: str) -> str | None:
     try:
         importlib.import_module(module, __package__)
-    except Exception as error:  # whatever is raised is what the node has to say
+    except Exception as error:  # any error is the node's answer
         return _one_line(error)
     return None
 

@@ -13,7 +13,7 @@ from ...storage import Location
 
 @dataclass(frozen=True, slots=True)
 class StorageMark:
-    """A folder in the storage with a file of the driver's.
+    """A folder in the storage with a file of the driver.
 
     Attributes:
         folder: The folder.

@@ -35,7 +35,7 @@ def findings_of(cluster: ClusterFacts, needs: Needs) -> list[Finding]:
 
 def _of_node(node: NodeFacts, driver: Mapping[str, str], needs: Needs) -> Iterator[Finding]:
     if node.silence is not None:
-        # It may have died a moment ago without Ray's knowing: a sweep goes on without it.
+        # It may have died a moment ago before Ray noticed: a sweep goes on without it.
         advice = "look at its raylet's log, or take it out of the cluster"
         yield Finding(Severity.WARNING, "answer", f"says nothing: {node.silence}", advice, (node.name,))
         return

@@ -1,4 +1,4 @@
-"""Examining a sweep's directory without running anything, and rebuilding what can be rebuilt from the other files."""
+"""Examining a sweep's directory without running anything, and rebuilding files from the others where possible."""
 
 from ...finding import Severity
 from .diagnosis import Diagnosis, Finding

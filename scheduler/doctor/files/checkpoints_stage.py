@@ -1,4 +1,4 @@
-"""The checkpoints: which do not verify, and which trials would have to be trained from further back."""
+"""The checkpoints: those that do not verify, and trials that would have to be trained from further back."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence

@@ -10,7 +10,7 @@ from .quarantine import Quarantine
 __all__ = ["Diagnosis", "Finding", "Fix", "Severity"]
 
 Fix = Callable[[Quarantine], str]
-"""Repairs what was found, and says in one sentence what it did; an empty one where there was nothing to do."""
+"""Repairs a finding, and returns one sentence about the repair; an empty one where there was nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)

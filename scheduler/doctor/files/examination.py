@@ -1,4 +1,4 @@
-"""Examining a sweep's directory: stage by stage, each on what the stages before it found in order. Reads only."""
+"""Examining a sweep's directory: stage by stage, each on files that earlier stages found in order. Reads only."""
 
 from collections.abc import Generator, Iterator, Sequence
 from functools import partial
@@ -39,7 +39,7 @@ def examine(path: str | Location) -> Diagnosis:
 
 
 def stages(directory: SweepDirectory, running: Holder | None) -> Iterator[Sequence[Finding]]:
-    """The findings of one stage after the other; a stage is left out where an earlier one leaves it nothing to go by.
+    """The findings of one stage after the other; a stage is left out where earlier ones leave it nothing to go by.
 
     Args:
         directory: The sweep's directory.

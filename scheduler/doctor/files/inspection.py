@@ -27,7 +27,7 @@ class InspectedPart:
     Attributes:
         path: The file.
         number: Its number.
-        columns: Its columns, and what its metadata says of the sweep.
+        columns: Its columns, and the facts of the sweep in its metadata.
         trial: The trial of each report.
         step: The step of each report.
     """
@@ -47,7 +47,7 @@ def inspect_part(path: Location, metadata: SweepMetadata) -> InspectedPart:
         metadata: The sweep's.
 
     Raises:
-        ResultsError: It cannot be read, or is no part of this sweep; the message begins with what is wrong.
+        ResultsError: It cannot be read, or is no part of this sweep; the message begins with the problem.
     """
     table = _read(path)
     found = SweepMetadata.from_schema(table.schema, "it")
@@ -76,12 +76,12 @@ def empty_part(like: InspectedPart, number: int) -> tuple[memoryview, PartMark]:
 
 
 def trials_fault(path: Location, rows: Sequence[TrialRow], value_types: Mapping[str, str]) -> str | None:
-    """In what a file is not the table of these trials; None if it is."""
+    """The fault of a file that should be the table of these trials; None if it has none."""
     return _difference(path, trials_table(rows, value_types))
 
 
 def regions_fault(path: Location, insights: Mapping[int, Insight]) -> str | None:
-    """In what a file is not the table of these insights; None if it is."""
+    """The fault of a file that should be the table of these insights; None if it has none."""
     return _difference(path, regions_table(insights))
 
 

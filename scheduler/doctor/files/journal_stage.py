@@ -1,4 +1,4 @@
-"""The journal's files: which lines can be trusted, and cutting the journal before the first that cannot."""
+"""The journal's files: the lines that can be trusted, and cutting the journal before the first that cannot."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class ScannedJournal:
 
     @property
     def later_events(self) -> list[Mapping[str, Any]]:
-        """The events of the files that follow but do not count, as far as these can be trusted for themselves."""
+        """The events of the files that follow but do not count, as far as each can be trusted alone."""
         numbered = [path for path in self.others if path.stem.isdecimal()]
         return [event for path in numbered for event in read_file(path).events]
 
@@ -64,7 +64,7 @@ class ScannedJournal:
 
         Args:
             index: The event's place among `events`.
-            quarantine: Keeps what is cut off.
+            quarantine: Keeps the part that is cut off.
         """
         place, line = self.place(index)
         ahead, file = index, self.files[0]
@@ -155,7 +155,7 @@ def _misplaced(journal: ScannedJournal) -> Finding:
 
 
 def _restate_parts(kept: Events, gone: Events, quarantine: Quarantine) -> None:
-    """Has the journal say again what its lost end said of parts that it still knows: they were rewritten since."""
+    """Restates the facts in the journal's lost end about parts that it still knows: they were rewritten since."""
     before = recorded_parts(kept)
     try:
         after = recorded_parts([*kept, *gone])
@@ -167,7 +167,7 @@ def _restate_parts(kept: Events, gone: Events, quarantine: Quarantine) -> None:
 
 def _end_at(file: JournalFile, size: int, quarantine: Quarantine) -> str:
     data = run_bytes(file.path)[:size]
-    if file.path.is_dir():  # a copy of what lay in an object store
+    if file.path.is_dir():  # a copy from an object store
         quarantine.replace(joined_file(file.path), data)
         quarantine.move(file.path)
     else:

@@ -42,7 +42,7 @@ class ScannedParts:
         return sum(self.marks[number][-1].rows for number in self.bad if number in self.marks)
 
     def copies(self, number: int) -> list[Location]:
-        """Files under another name that are the part as it was written."""
+        """Files under other names with the content of the part as it was written."""
         sums = {mark.crc32 for mark in self.marks.get(number, ())}
         unknown = [part.path for other, part in self.good.items() if other not in self.marks]
         files = [path for path in (*self.foreign, *unknown) if path.is_file()]
@@ -136,7 +136,7 @@ def _moved(path: Location) -> Fix:
 
 
 def _set_aside_odd_columns(found: ScannedParts) -> None:
-    """Takes the parts out of the good ones that have other columns than most."""
+    """Takes parts out of the good ones where they have other columns than most."""
     kinds = [part.columns for part in found.good.values()]
     if not kinds:
         return

@@ -53,7 +53,7 @@ class Quarantine:
         write_file(path, data, self._directory.staging)
 
     def put_back(self, source: Location, path: Location) -> None:
-        """Gives a file that lies in a wrong place its own again."""
+        """Moves a file from a wrong place back to its own."""
         source, path = _local(source), _local(path)
         if path.exists():
             self.move(path)
@@ -61,16 +61,16 @@ class Quarantine:
         sync(path.parent)
 
     def noted(self, marks: Iterable[PartMark] = (), removed: Iterable[int] = ()) -> None:
-        """Has the journal note parts that were changed or taken away."""
+        """Collects, for the journal, parts that were changed or taken away."""
         self._marks += marks
         self._removed += removed
 
     def did(self, sentence: str) -> None:
-        """Has the journal note what was done."""
+        """Collects, for the journal, a sentence about the repair."""
         self._done.append(sentence)
 
     def close(self) -> None:
-        """Notes in the journal what was done since the last time."""
+        """Notes in the journal all that was done since the last time."""
         if not self._done:
             return
         event = {"type": "repaired", "time": time.time(), "did": self._done, "removed": self._removed}

@@ -1,4 +1,4 @@
-"""Rebuilding what can be rebuilt of a sweep's directory."""
+"""Rebuilding the damaged files of a sweep's directory, where that can be done."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Repair:
 
 
 def repair(path: str | Location) -> Repair:
-    """Repairs a sweep's directory; what it replaces or takes away lies in `damaged/` afterwards.
+    """Repairs a sweep's directory; files that it replaces or takes away lie in `damaged/` afterwards.
 
     Args:
         path: The sweep's directory.
@@ -51,7 +51,7 @@ def repair(path: str | Location) -> Repair:
                 if did := finding.fix(quarantine):
                     done.append(did)
                     quarantine.did(did)
-            # The journal is noted in only when it is in order, which is the first thing that is seen to.
+            # Notes go only into a journal that is in order, and it is the first thing to be repaired.
             quarantine.close()
     return Repair(examine_first, done, quarantine.folder, examine(path))
 

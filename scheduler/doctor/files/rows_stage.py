@@ -59,7 +59,7 @@ def _of_lost_rows(found: ScannedParts) -> str:
 
 
 def _twice(found: ScannedParts) -> Iterator[Finding]:
-    """Parts with reports that stand before them too; a part that the journal does not know gives way."""
+    """Parts with reports that earlier parts have too; a part that the journal does not know gives way."""
     ranked = sorted(found.good.values(), key=lambda part: (part.number not in found.marks, part.number))
     keys = [np.stack([part.trial, part.step], axis=1) for part in ranked]
     _, first = np.unique(np.concatenate([np.empty((0, 2), np.int64), *keys]), axis=0, return_index=True)
@@ -88,7 +88,7 @@ def _uncovered(found: ScannedParts, covered: Mapping[int, int]) -> Iterator[Find
 
     def keep(quarantine: Quarantine) -> str:
         if quarantine.folder is None:
-            return ""  # nothing was repaired: these are what a killed run leaves
+            return ""  # nothing was repaired: a killed run leaves such reports
         for path in parts:
             quarantine.keep(path)
         return f"kept copies of {len(parts)} parts with reports that the next resume drops"

@@ -1,4 +1,4 @@
-"""sweep.yaml and prior.parquet: whether they are what the sweep began with."""
+"""sweep.yaml and prior.parquet against those that the sweep began with."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ def recorded_spec(events: Events) -> str | None:
 
 
 def read_spec(directory: SweepDirectory) -> SweepSpec | str:
-    """The spec, or what is wrong with its file."""
+    """The spec, or the problem with its file."""
     try:
         return SweepSpec.from_yaml(directory.spec.read_bytes().decode(), directory.spec.name)
     except FileNotFoundError:
@@ -53,7 +53,7 @@ def spec_findings(directory: SweepDirectory, spec: SweepSpec | str, events: Even
 
 
 def _refusal(directory: SweepDirectory, spec: SweepSpec, recorded: str) -> str | None:
-    """Why no resume would take a changed spec; None where one does."""
+    """The reason why no resume would take a changed spec; None where one would."""
     try:
         check_edits(SweepSpec.from_yaml(recorded), spec, directory)
     except CaviarError as error:

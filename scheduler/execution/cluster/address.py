@@ -26,7 +26,7 @@ def check_address(address: str) -> None:
         address: The value of RAY_ADDRESS.
 
     Raises:
-        WorkerError: Nothing listens there, what listens is not Ray, it refuses the token, or it asks for none while
+        WorkerError: Nothing listens there, the listener is not Ray, it refuses the token, or it asks for none while
             this process does.
     """
     if address == "local":
@@ -99,7 +99,7 @@ def _without_token(address: str) -> Iterator[Callable[[], bool]]:
 
 
 def refusal(address: str, error: Exception) -> str:
-    """One sentence for what Ray says when it refuses a process.
+    """One sentence on why Ray refuses a process.
 
     Args:
         address: The value of RAY_ADDRESS.

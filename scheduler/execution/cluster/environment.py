@@ -21,7 +21,7 @@ def configure_ray_environment() -> None:
     Ray reads the authentication mode once, when it is imported: where it already has been, the mode is left as it is.
 
     Raises:
-        WorkerError: The file of the token cannot be made, or not be made private.
+        WorkerError: The file of the token cannot be made, or cannot be made private.
     """
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)

@@ -41,7 +41,7 @@ def draining_nodes() -> frozenset[str]:
 
 
 def placed_actors() -> frozenset[str]:
-    """The ids of the actors of this job that Ray has begun to start somewhere, or had."""
+    """The ids of the actors of this job that Ray has begun to start somewhere, dead ones among them."""
     job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
     actors: dict[str, dict[str, Any]] = state.actors(job_id=job)
     return frozenset(name for name, facts in actors.items() if facts.get("Pid"))
@@ -50,7 +50,7 @@ def placed_actors() -> frozenset[str]:
 def ask_for(kinds: Sequence[WorkerKind], counts: Sequence[int]) -> None:
     """Asks the cluster's autoscaler for room for so many workers of each kind in all, which holds until the next call.
 
-    Without an autoscaler nobody hears it.
+    Without an autoscaler it has no effect.
     """
     bundles = [bundle for kind, count in zip(kinds, counts, strict=True) for bundle in _bundles(kind, count)]
     request_resources(

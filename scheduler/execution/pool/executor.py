@@ -31,7 +31,7 @@ from .pool import WorkerPool
 _AHEAD_S = 0.1
 _AHEAD_MOST = 64
 _UNKNOWN = 1000
-"""So many groups are taken to be possible at the same time as long as nobody has said."""
+"""Groups that count as possible at the same time until the loop gives their number."""
 _MEASURE_S = 1.0
 _GATHER_S = 2e-5
 """Seconds a worker that the first answer waits for others: 0.02 s where there are a thousand workers."""
@@ -137,7 +137,7 @@ class RayExecutor:
         return size
 
     def cancel(self) -> None:
-        """Pauses every worker, and takes back what waits for one."""
+        """Pauses every worker, and takes back the work that waits for one."""
         self._pool.closing = True
         self._ended += map(unbegun, self._queue.clear())
         for handle in self._pool.handles.values():
@@ -172,7 +172,7 @@ class RayExecutor:
         ]
 
     def _hand_out(self) -> None:
-        """Sends what waits to the workers that have room for it."""
+        """Sends waiting groups to the workers that have room for them."""
         if self._pool.closing or not len(self._queue):
             return
         handles = {handle.number: handle for handle in self._pool.open}
@@ -217,7 +217,7 @@ class RayExecutor:
         return update
 
     def _note(self, handle: WorkerHandle, update: Updates) -> None:
-        """Keeps track of what the worker still has to do and how long it takes."""
+        """Keeps track of the worker's open work and of the time that a group takes."""
         seconds = 0.0
         for outcome in update.outcomes:
             seconds += outcome.elapsed_s
@@ -231,7 +231,7 @@ def _without_reports(outcomes: Sequence[Outcome]) -> Updates:
 
 
 def _unsuited(work: Assignment) -> Outcome:
-    """A failure that no second attempt would mend."""
+    """The failure of work that suits no worker, which a second attempt would not mend."""
     error = f"workers: no kind of worker takes trial {work.trial}: its configuration satisfies the `when` of none."
     failed = OutcomeStatus.FAILED
     return Outcome(work.trial, work.rung, work.attempt, failed, work.start, None, 0.0, error, ErrorAction.FAIL)

@@ -1,4 +1,4 @@
-"""Workers that die, are out of reach or do not answer: what becomes of their work."""
+"""Workers that die, are out of reach or do not answer, and the outcomes of their work."""
 
 from collections.abc import Sequence
 from time import monotonic
@@ -28,11 +28,11 @@ _STILLBORN_MOST = 10
 _PATIENCE_S = 5.0
 """Seconds beyond a step's limit that the driver waits for the answer of a worker that should have seen to it."""
 _DOUBT_S = 120.0
-"""Ray needs a minute to notice that a node is gone; until then its workers are only out of reach."""
+"""Seconds that a worker may be out of reach: Ray needs a minute to notice that its node is gone."""
 
 
 class WorkerFailures:
-    """Decides what becomes of the work of workers that are lost, and has them replaced.
+    """Settles the work of workers that are lost, and has them replaced.
 
     Args:
         pool: The workers.

@@ -1,4 +1,4 @@
-"""One worker as the driver sees it: what it was given, what it reported, and what becomes of its work if it dies."""
+"""One worker as the driver sees it: its work, its reports, and the outcomes of its work if it dies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -94,7 +94,7 @@ class WorkerHandle:
         return Updates(kept, [outcome for outcome in outcomes if self._given(outcome.trial) == outcome.attempt])
 
     def lost(self, status: OutcomeStatus, reason: str, rules: Sequence[ErrorRule] = ()) -> list[Outcome]:
-        """The outcomes of what a dead worker was given: it trained the oldest group, and had not begun the others.
+        """The outcomes of a dead worker's work: it trained the oldest group, and had not begun the others.
 
         Args:
             status: FAILED or PREEMPTED, for what it trained; the rest was INTERRUPTED.

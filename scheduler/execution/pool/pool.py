@@ -1,4 +1,4 @@
-"""The workers of a sweep on Ray: which there are, which there should be, and how one becomes the other."""
+"""The workers of a sweep on Ray: those there, those wanted, and the way from the one to the other."""
 
 import logging
 from collections import Counter, deque
@@ -31,11 +31,11 @@ _logger = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
 _SPARE_S = 30.0
-"""So long fewer workers must have been wanted before any end."""
+"""Seconds for which fewer workers must have been wanted before any end."""
 _PLACELESS_S = 5.0
-"""So long a worker may have no place before anything is made of it."""
+"""Seconds that a worker may have no place before it may be ended."""
 _STARVED_S = 1.0
-"""So long a worker must have been idle to make room for one of another kind, for which work waits."""
+"""Seconds that a worker must have been idle to make room for one of another kind, for which work waits."""
 _PROBE_S = 1.0
 _CLOSE_S = 5.0
 
@@ -64,7 +64,7 @@ class WorkerPool:
         self._wanted: deque[tuple[float, Sequence[int]]] = deque()
         """Numbers of workers of each kind that were wanted of late, each with its time."""
         self._asked: Sequence[int] | None = None
-        """For how many of each kind the autoscaler was asked last."""
+        """The number of each kind that the autoscaler was asked for last."""
         self._shortage = Shortage(kinds)
 
     @property
@@ -129,7 +129,7 @@ class WorkerPool:
         self.end(handle)
 
     def doubt(self, handle: WorkerHandle) -> None:
-        """Keeps a worker that is out of reach until it is known what happened to it; another takes its place."""
+        """Keeps a worker that is out of reach until its fate is known; another takes its place."""
         if handle.doubted is None:
             handle.doubted, self._looked = monotonic(), None
             if self._own:
@@ -172,7 +172,7 @@ class WorkerPool:
         closing = [
             handle.actor.close.remote(_CLOSE_S) for handle in self.handles.values() if handle.ready and not handle.work
         ]
-        # Of an actor that is killed while Ray creates it, Ray may keep the CPU until the job ends.
+        # Where an actor is killed while Ray creates it, Ray may keep its CPU until the job ends.
         self._find_placed()
         closing += [poll for poll, handle in self.handles.items() if not handle.ready and handle.placed]
         if closing:
@@ -196,7 +196,7 @@ class WorkerPool:
         return [counts[kind] for kind in range(len(self._kinds))]
 
     def _nodes(self) -> list[Node]:
-        """The nodes; what is free on one of our own follows from the workers at once, whatever Ray says yet."""
+        """The nodes; on our own Ray the free room follows from the workers at once, as Ray's numbers come later."""
         there = nodes()
         if not self._own or len(there) != 1:
             return there

@@ -1,4 +1,4 @@
-"""Says in one line, once, what the cluster has not got while workers wait for it."""
+"""Names in one line, once, the resources that workers wait for and the cluster has not got."""
 
 import logging
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from ...core.placement.kinds import WorkerKind
 _logger = logging.getLogger(__name__)
 
 _AFTER_S = 5.0
-"""So long workers may have no place before it is said."""
+"""Seconds that workers may have no place before it is said."""
 
 
 class Shortage:

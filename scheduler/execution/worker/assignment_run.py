@@ -1,4 +1,4 @@
-"""One assignment while it is trained: what each step brings, and the outcome in the end."""
+"""One assignment while it is trained: the reports of its steps, and its outcome in the end."""
 
 import sys
 import time
@@ -40,7 +40,7 @@ class AssignmentRun:
     alone: bool = False
 
     def open(self, trial: OpenTrial) -> None:
-        """Goes on with a trial where it stands; beyond the assignment's start that is work of an attempt cut off."""
+        """Goes on with a trial where it stands; steps beyond the assignment's start are from an attempt cut off."""
         self.trial = trial
         if trial.step > max(self.step, self.assignment.start):
             self.step = trial.step
@@ -58,7 +58,7 @@ class AssignmentRun:
         return self.outcome is None and not self.opened.ended and self.opened.step < self.assignment.stop
 
     def record(self, metrics: dict[str, float] | None) -> None:
-        """Takes what a step has returned: reports it, and ends as DIVERGED where a metric is not finite."""
+        """Reports the metrics of a step; ends as DIVERGED where one is not finite."""
         trial = self.opened
         if metrics is None:
             trial.ended = True
@@ -89,7 +89,7 @@ class AssignmentRun:
         return self.fail(missing)
 
     def fail(self, error: BaseException) -> None:
-        """Ends as FAILED, closes the trial and prints what went wrong."""
+        """Ends as FAILED, closes the trial and prints the error."""
         text, self.out_of_memory = describe(error), is_out_of_memory(error)
         if self.out_of_memory:
             text = f"{memory_sentence(error)}\n{text}"
@@ -113,7 +113,7 @@ class AssignmentRun:
         self.outcome = replace(failed, action=action)
 
     def reopen_alone(self) -> bool:
-        """Takes a failure back that is to be tried once more alone, and says whether it was one."""
+        """Takes back a failure that is to be tried once more alone; returns True where it was one."""
         if self.alone or self.outcome is None or self.outcome.action is not ErrorAction.RETRY_ALONE:
             return False
         self.alone, self.outcome = True, None

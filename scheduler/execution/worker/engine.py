@@ -1,4 +1,4 @@
-"""The engine of a worker: trains groups of assignments one after the other, and turns what happens into outcomes.
+"""The engine of a worker: trains groups of assignments one after the other, up to their outcomes.
 
 It runs in one thread and knows nothing of Ray: a worker's process has one, and so has a sweep that trains in its own.
 """
@@ -27,21 +27,21 @@ from .watchdog import StepTimeout, Watchdog
 
 
 class Output(Protocol):
-    """Takes what training code prints."""
+    """Takes the output of training code."""
 
     @property
     def last(self) -> str:
-        """The end of what was printed since the capture began, by which rules judge a failure."""
+        """The end of the text printed since the capture began, by which rules judge a failure."""
 
     def captured(self, log: Location) -> AbstractContextManager[Path | None]:
-        """Takes what is printed meanwhile; gives the file on this machine that it goes to, if it goes to one.
+        """Takes the output meanwhile; gives the file on this machine that it goes to, if it goes to one.
 
         Args:
             log: The log of the trial that is trained.
         """
 
     def write(self, text: str) -> int:
-        """Adds text to where the training code's goes."""
+        """Adds text to that of the training code."""
 
 
 class Engine:
@@ -51,7 +51,7 @@ class Engine:
         settings: The settings of every worker of the sweep.
         reports: The queue to which reports go.
         opener: Opens trials; in this process alone if None.
-        output: Takes what training code prints; the trials' logs if None.
+        output: Takes the output of training code; the trials' logs if None.
         clock: Seconds on the clock by which the worker's time is counted.
         passing: Exceptions of training code that are no failure of a trial: they get past `train`.
     """
@@ -100,7 +100,7 @@ class Engine:
         self._reports.open_wide()
 
     def run(self, group: Sequence[Assignment]) -> list[Outcome]:
-        """Trains a group of assignments to their end; nothing that the training code does gets past this.
+        """Trains a group of assignments to their end; no error of the training code gets past this.
 
         Args:
             group: Assignments with one `stop`; lanes of it are trained as one model.
@@ -228,7 +228,7 @@ class Engine:
 
     @contextmanager
     def _captured(self, runs: Sequence[AssignmentRun]) -> Iterator[None]:
-        """Sends what is printed meanwhile to the log of the first run, and judges those that have failed then."""
+        """Sends the output meanwhile to the log of the first run; after that it judges the runs that have failed."""
         log = self._directory.log(runs[0].assignment.trial)
         with self._output.captured(log) as file, self._watchdog.stacks_to(file):
             yield

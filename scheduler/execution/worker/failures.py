@@ -47,7 +47,7 @@ def memory_sentence(error: BaseException) -> str:
 
 
 def free_memory() -> None:
-    """Collects garbage, and gives back what torch keeps of CUDA's memory for later."""
+    """Collects garbage, and gives back the memory of CUDA that torch keeps for later."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
@@ -79,7 +79,7 @@ _OWN_FOLDERS = (str(Path(__file__).parents[1]), str(Path(open_training.__code__.
 
 
 def describe(error: BaseException) -> str:
-    """The traceback of a person's code without our frames above it; our own message alone where it says it all."""
+    """The traceback of a person's code without our frames above it; our own message alone where that says it all."""
     if isinstance(error, TrainerError):
         return str(error)
     trace = error.__traceback__

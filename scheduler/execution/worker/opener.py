@@ -1,4 +1,4 @@
-"""Opens trials in a process, from what every worker is told, and the seam by which a worker opens them in several."""
+"""Opens trials in one process, from a worker's settings; also the seam for a worker that opens them in several."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -17,7 +17,7 @@ from ...storage import Location, ObjectPath
 
 _EVERY_S = 10.0
 _PATIENCE = 20
-"""After an upload it takes at least so many times as long until the next one: it holds the whole log."""
+"""Least wait after an upload, as a multiple of the time that it took: each one sends the whole log."""
 
 
 @contextmanager
@@ -56,7 +56,7 @@ class _LogUpload:
         self._thread.start()
 
     def close(self) -> None:
-        """Uploads what is left."""
+        """Uploads the rest."""
         self._ended.set()
         self._thread.join()
         self._upload()
@@ -66,7 +66,7 @@ class _LogUpload:
             self._upload()
 
     def _upload(self) -> None:
-        """Uploads the log if it has grown; where that fails it says so and training goes on."""
+        """Uploads the log if it has grown; a failure is printed, and training goes on."""
         began = time.monotonic()
         try:
             data = self.file.read_bytes()
@@ -100,8 +100,8 @@ class TrialLog(TextIOBase):
     A worker has one for all of its trials: a logging handler that the first trial made keeps writing to it, and its
     lines have to reach the trial that logs them. Outside of a trial it is the process's own standard error.
 
-    What cannot be written, because the disk is full or gone, is dropped, and a line says so once it can be: a trial
-    does not fail for what it prints.
+    Text that cannot be written, because the disk is full or gone, is dropped, and a line says so once the disk is back:
+    a trial does not fail for its output.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class TrialLog(TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Writes out what is buffered."""
+        """Writes out the buffer."""
         try:
             if self._file is not None:
                 self._file.flush()
@@ -176,12 +176,12 @@ def _opened(path: Path) -> TextIO:
 
 
 _LOG = TrialLog()
-"""The one of this process, as `sys.stdout` is."""
+"""The one log stream of this process, as `sys.stdout` is its one output."""
 
 
 @contextmanager
 def captured_output(path: Location) -> Iterator[TrialLog]:
-    """Sends what Python code prints meanwhile to a trial's log."""
+    """Sends the output of Python code meanwhile to a trial's log."""
     with local_log(path) as file, _LOG.open(file), redirect_stdout(_LOG), redirect_stderr(_LOG):
         yield _LOG
 
@@ -233,7 +233,7 @@ class TrialOutput(TextIOBase):
 
     @contextmanager
     def captured(self, log: Location) -> Iterator[Path | None]:
-        """Sends what Python code prints meanwhile to a trial's log, and gives the file on this machine."""
+        """Sends the output of Python code meanwhile to a trial's log, and gives the file on this machine."""
         self._tail.clear()
         with captured_output(log) as self._log, redirect_stdout(self), redirect_stderr(self):
             yield self._log.path
@@ -250,6 +250,6 @@ class TrialOutput(TextIOBase):
         return self._log.write(text)
 
     def flush(self) -> None:
-        """Writes out what is buffered."""
+        """Writes out the buffer."""
         if self._log is not None:
             self._log.flush()

@@ -12,10 +12,10 @@ from ...core.trials.assignment import Assignment
 from ...core.trials.reports import ReportBatch
 
 MOST_REPORTS = 200_000
-"""A worker that the driver does not ask, because it cannot write, stops training when it has so many reports."""
+"""Reports at which a worker stops training: the driver cannot write and asks for no more."""
 
 MANY_REPORTS = 10_000
-"""So many reports are handed on at once, whatever else is waited for."""
+"""Reports that are handed on at once, whatever else is waited for."""
 
 Metrics = Mapping[str, float]
 _Row = tuple[int, int, int, int, int, int, float, Metrics]

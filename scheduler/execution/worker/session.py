@@ -1,6 +1,6 @@
 """One go at a group of assignments: its trials are opened, trained step by step up to the rung, saved and settled.
 
-It gives way after each step, so that a thread that has something else to do as well can do it between two.
+It gives way after each step, so that its thread can do other work between two steps.
 """
 
 import time
@@ -21,7 +21,7 @@ _GOES_ON = {OutcomeStatus.COMPLETED, OutcomeStatus.INTERRUPTED}
 
 
 class Session:
-    """Trains runs up to their rung, alone or as one model; what the training code raises passes through.
+    """Trains runs up to their rung, alone or as one model; errors of the training code pass through.
 
     Args:
         trials: The trials in this worker's memory.
@@ -114,7 +114,7 @@ class Session:
             runs = [run for run in runs if run.due]
 
     def _advance_lanes(self, fused: FusedTrainings, runs: Sequence[AssignmentRun]) -> Turns[Sequence[AssignmentRun]]:
-        """Trains lanes up to where they are to be saved between two rungs, and returns those that come so far."""
+        """Trains lanes up to the next save between two rungs, and returns those that come so far."""
         while runs and not self._paused.is_set():
             self._watchdog.begin(runs, runs[0].opened.step + 1)
             reports = fused.step()
@@ -175,7 +175,7 @@ class Session:
                 run.close()
 
     def _settle(self, run: AssignmentRun, error: BaseException | None) -> None:
-        """The outcome of a run whose trial was saved, or could not be: without room it is to be trained here again."""
+        """Settles a run whose trial was saved, or could not be: without room it is to be trained here again."""
         if error is not None and not self._storage.to_blame(error):
             run.fail(error)
         elif error is not None or run.due:

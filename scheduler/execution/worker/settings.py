@@ -44,7 +44,7 @@ class TrainingSettings:
 
     @property
     def patience_s(self) -> float | None:
-        """Seconds after which a worker that cannot even answer is given up; None where it is never."""
+        """Seconds after which a worker that cannot even answer is given up; None where it never is."""
         limits = [limit for limit in (self.timeout, self.stall_timeout) if limit is not None]
         return min(limits) if limits else None
 

@@ -13,11 +13,11 @@ Errors = list[BaseException | None]
 _Read = TypeVar("_Read")
 _Result = TypeVar("_Result")
 Turns = Generator[float, None, _Result]
-"""Work that gives way: it yields the seconds after which it is to go on, 0 where it only lets others look at it."""
+"""Work that gives way: it yields the seconds after which it is to go on; 0 only lets others have a look at it."""
 
 
 class StorageWait:
-    """Saves trials, and where the storage cannot be written tries again; `reason` may be read from another thread.
+    """Saves trials, again and again while the storage cannot be written; `reason` may be read from another thread.
 
     Args:
         directory: The sweep's directory.
@@ -63,11 +63,11 @@ class StorageWait:
         """Saves trials, those for which there was no room again and again until there is, or until work is to end.
 
         Args:
-            save: Saves trials and returns for each what went wrong.
+            save: Saves trials and returns the error of each.
             trials: The trials.
 
         Returns:
-            For each what went wrong; None where it is saved.
+            The error of each; None where it is saved.
         """
         errors = save(trials)
         try:

@@ -34,7 +34,7 @@ class OpenTrial:
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def record(self, metrics: Mapping[str, float]) -> None:
-        """Takes what a step has returned."""
+        """Takes the metrics that a step has returned."""
         self.step, self.metrics = self.step + 1, metrics
         ranges = self.ranges
         for name, value in metrics.items():
@@ -137,7 +137,7 @@ class TrialCache:
         """Writes a checkpoint of each trial that has something to save, durably.
 
         Returns:
-            For each trial what went wrong; None where nothing did.
+            The error of each trial; None where it is saved.
         """
         staged = [self._staged(trial) for trial in trials]
         written = [one for one in staged if isinstance(one, StagedCheckpoint)]
@@ -168,7 +168,7 @@ class TrialCache:
 
 
 def close(trial: OpenTrial) -> None:
-    """Closes a trial; what its code raises then changes no result and is only printed."""
+    """Closes a trial; an error of its code then changes no result and is only printed."""
     try:
         trial.training.close()
     except (Exception, SystemExit):

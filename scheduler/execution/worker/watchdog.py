@@ -1,4 +1,4 @@
-"""Watching over the step that is being trained: how long it takes, and when it was heard of last.
+"""Watching over the step that is being trained: its duration, and its last sign of life.
 
 The training thread says when a step begins and ends; another thread of the worker asks whether it is overdue. For code
 that never lets that other thread run, `faulthandler` writes the stacks, and the driver, left without an answer, gives

@@ -18,7 +18,7 @@ class ActorSettings:
         engine: `TrainingSettings`, pickled by value: it is opened after the variables are set, since it may import
             torch, which reads them once.
         variables: Environment variables, from `thread_variables`.
-        paths: The driver's import path, so that what the driver can import the worker can.
+        paths: The driver's import path, so that the worker can import all that the driver can.
     """
 
     engine: bytes

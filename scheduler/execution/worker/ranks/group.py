@@ -1,8 +1,8 @@
 """The processes of one worker that train a trial together, as rank 0 commands them.
 
 Rank 0 decides what happens next, so every process is at the same step whenever a trial is paused. A command goes to all
-at once, and the next one only when all have answered. What a process raises, or how it dies, becomes a `Fault`: rank 0
-may wait for that process in a collective operation for ever, so another thread asks for it and gives the worker up.
+at once, and the next one only when all have answered. A process's error or death becomes a `Fault`: rank 0 may wait
+for that process in a collective operation for ever, so another thread asks for the fault and gives the worker up.
 """
 
 import sys
@@ -155,7 +155,7 @@ class RankGroup:
                 handle.call = getattr(handle.actor, command).remote(*facts)
 
     def _look(self) -> None:
-        """Takes notice of what has happened since the last look."""
+        """Takes notice of faults since the last look."""
         for handle in self._handles:
             reply = handle.reply()
             if self._raised is None and reply is not None and reply.error is not None:
@@ -203,6 +203,6 @@ class RankedTraining:
 
 
 def _wait_to_be_given_up() -> NoReturn:
-    """Waits for the thread that asks for faults: it ends what is trained, and this process is killed after that."""
+    """Waits for the thread that asks for faults: it ends the training, and this process is killed after that."""
     while True:
         Event().wait()

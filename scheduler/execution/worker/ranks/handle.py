@@ -1,4 +1,4 @@
-"""The other processes of a worker, as rank 0 sees them: what they answer, and how they die."""
+"""The other processes of a worker, as rank 0 sees them: their answers, and their deaths."""
 
 import os
 import time
@@ -17,7 +17,7 @@ from .rendezvous import RankAddress, rank_order, rank_variables, reserve_port
 
 _PROBE_S = 1.0
 _DOUBT_S = 120.0
-"""Ray needs a minute to notice that a node is gone; until then its processes are only out of reach."""
+"""Seconds that a process may be out of reach: Ray needs a minute to notice that its node is gone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class RankTrials:
         return self._guarded(assignment.trial, lambda: self._opened(assignment, address))
 
     def begin(self, trial: int, stop: int) -> RankReply:
-        """Announces up to which step the next calls of `step` train."""
+        """Announces the step up to which the next calls of `step` train."""
         return self._guarded(trial, lambda: self._open[trial].begin(stop))
 
     def step(self, trial: int) -> RankReply:
@@ -52,7 +52,7 @@ class RankTrials:
         return self._guarded(trial, lambda: self._open[trial].step() is None)
 
     def close(self, trial: int) -> RankReply:
-        """Closes a trial; what its code raises then changes no result and is only printed."""
+        """Closes a trial; an error of its code then changes no result and is only printed."""
         training = self._open.pop(trial, None)
         if training is not None:
             self._guarded(trial, training.close)
@@ -93,7 +93,7 @@ class RankTrials:
 
 
 class RankProcess:
-    """The actor: it waits until it is told its rank, and then does what rank 0 does."""
+    """The actor: it waits until it is told its rank, and then follows rank 0."""
 
     def __init__(self) -> None:
         self._trials: RankTrials | None = None

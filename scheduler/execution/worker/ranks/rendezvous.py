@@ -21,7 +21,7 @@ class RankAddress:
 
 
 def rank_order(addresses: Sequence[RankAddress]) -> list[int]:
-    """The positions of processes in the order of their ranks: the first stays so, and those of a node are neighbours.
+    """The positions of processes in the order of their ranks: the first stays first, those of a node are neighbours.
 
     Args:
         addresses: The addresses of the processes.
@@ -60,7 +60,7 @@ def _variables(addresses: Sequence[RankAddress], rank: int, port: int) -> dict[s
 
 
 def reserve_port(address: str) -> int:
-    """A port of this machine that nobody is given by chance as long as this process lives.
+    """A port of this machine that no other program gets by chance as long as this process lives.
 
     Whoever asks for this port and sets SO_REUSEADDR, as `torch.distributed` does, can listen on it.
 
