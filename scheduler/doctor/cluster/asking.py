@@ -22,7 +22,7 @@ from .facts import ClusterFacts, Disk, NodeFacts, NodeType
 from .needs import Needs
 from .storage_mark import StorageMark, storage_mark
 
-_ANSWER_S = 20.0
+_ANSWER_S = 60.0
 _CLOCK_S = 5.0
 _UNSEEN = "is not the driver's: what it writes is not seen by the driver"
 
