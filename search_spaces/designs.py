@@ -35,8 +35,6 @@ def sobol(n: int, dimensions: int, seed: int, start: int = 0) -> Units:
     """
     if n == 0 or dimensions == 0:
         return np.empty((n, dimensions))
-    with suppress(LookupError):
-        return scrambled_sobol(n, dimensions, seed, start)
     begins = range(start - start % _SOBOL_BLOCK, start + n, _SOBOL_BLOCK)
     blocks = [_sobol_block(dimensions, seed, begin)[max(0, start - begin) : start + n - begin] for begin in begins]
     return np.concatenate(blocks)
@@ -44,7 +42,9 @@ def sobol(n: int, dimensions: int, seed: int, start: int = 0) -> Units:
 
 @lru_cache(maxsize=4)
 def _sobol_block(dimensions: int, seed: int, begin: int) -> Units:
-    """A stretch of SciPy's sequence, kept as brackets take a few points each and SciPy walks there from the first."""
+    """A stretch of the sequence, kept because brackets take a few points each."""
+    with suppress(LookupError):
+        return scrambled_sobol(_SOBOL_BLOCK, dimensions, seed, begin)
     from scipy.stats import qmc  # noqa: PLC0415 it takes half a second, and is rarely needed
 
     engine = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import qmc
 
 from caviar.search_spaces import Choice, Constant, Integer, InvalidSpaceError, Log, SearchSpace, Uniform
-from caviar.search_spaces.designs import feasible_points, grid, sobol, uniform
+from caviar.search_spaces.designs import _sobol_block, feasible_points, grid, sobol, uniform
 from caviar.search_spaces.sobol import _scrambled, direction_numbers
 
 Points = npt.NDArray[np.float64]
@@ -46,8 +46,8 @@ def test_sobol_points_are_scipys_from_wherever_they_start(dimensions: int, start
 
 def test_sobol_points_are_the_same_where_scipy_keeps_its_numbers_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = sobol(100, 5, 7, 4_090)
-    direction_numbers.cache_clear()
-    _scrambled.cache_clear()
+    for cached in (direction_numbers, _scrambled, _sobol_block):
+        cached.cache_clear()
     with monkeypatch.context() as patch:
         patch.setattr("caviar.search_spaces.sobol.find_spec", lambda name: None)
         with pytest.raises(LookupError, match="no file of direction numbers"):
