@@ -1,4 +1,4 @@
-"""How long small commands take beside those of an earlier Caviar, and `--help` beside importing typer and rich.
+"""The time of small commands beside those of an earlier Caviar, and `--help` beside importing typer and rich.
 
     .venv/bin/python benchmarks/startup.py [--before COMMIT] [--sweep DIR] [--output FILE]
 

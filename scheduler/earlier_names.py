@@ -14,4 +14,4 @@ EARLIER_NAMES = {
     "stopping": "lifecycle.stop",
     "validation": "lifecycle.validate",
 }
-"""Where each is now, below this package."""
+"""The place of each by now, below this package."""

@@ -18,8 +18,9 @@ from .execution.interrupts import Interrupts
 from .execution.simulated import Curve, SimulatedExecutor, StepCost, one_second
 from .execution.snapshot import Observer, StopReason
 from .lifecycle.edits import FieldEdit
-from .lifecycle.prepared import PreparedSweep, checked_proposer, prepare_sweep
+from .lifecycle.prepared import PreparedSweep, prepare_sweep
 from .lifecycle.prior import prior_of, saved_prior
+from .lifecycle.proposers import checked_proposer
 from .lifecycle.recorded import RecordedSweep
 from .lifecycle.resume import followed_fusing, resumed_spec
 from .lifecycle.run import RunOptions, run_in_directory
@@ -221,7 +222,7 @@ class Sweep:
 
     @property
     def stop_reason(self) -> StopReason | None:
-        """Why the last run ended; None before it has."""
+        """The reason why the last run ended; None before it has."""
         return self._stop_reason
 
     def run(

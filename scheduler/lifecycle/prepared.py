@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, partial
 from pathlib import Path
 
 from ...trainers import Trainer
@@ -10,7 +9,7 @@ from ..core.proposers.proposal import Proposer
 from ..spec.spec import SweepSpec
 from ..spec.versions import installed_versions
 from .fusing import resolve_fusing
-from .proposers import is_sampler, make_proposer
+from .proposers import checked_proposer
 from .validate import find_data
 from .warm_start import WarmStart, find_warm_start
 
@@ -56,15 +55,3 @@ def prepare_sweep(spec: SweepSpec, trainer: Trainer, directory: Path | None) -> 
         "versions": installed_versions(),
     }
     return PreparedSweep(resolve_fusing(spec.model_copy(update=found), trainer), trainer, proposer, warm_start)
-
-
-def checked_proposer(spec: SweepSpec) -> Callable[[], Proposer | None]:
-    """A maker of a spec's proposer, which it makes once; a sampler of Optuna is made now, which is how it is checked.
-
-    Raises:
-        InvalidSpecError: Optuna is not installed, or a sampler is not one of its own or does not take an argument.
-    """
-    make = cache(partial(make_proposer, spec))
-    if is_sampler(spec):
-        make()
-    return make

@@ -1,5 +1,8 @@
 """The proposer of a sweep's configurations, by its spec."""
 
+from collections.abc import Callable
+from functools import cache, partial
+
 from ..core.proposers.proposal import Proposer
 from ..errors import InvalidSpecError
 from ..spec.parts import ProposerSpec
@@ -25,19 +28,16 @@ def make_proposer(spec: SweepSpec) -> Proposer | None:
     return ModelProposer(spec.search_space, spec.resource.max, spec.seed)
 
 
-def is_sampler(spec: SweepSpec) -> bool:
-    """True where one of Optuna's samplers proposes configurations."""
-    return spec.proposer is not None and spec.proposer.is_sampler
-
-
-def check_proposer(spec: SweepSpec) -> None:
-    """Refuses a sampler that could not propose anything.
+def checked_proposer(spec: SweepSpec) -> Callable[[], Proposer | None]:
+    """A function that makes the proposer of a spec, once; a sampler of Optuna is made now, which is how it is checked.
 
     Raises:
         InvalidSpecError: Optuna is not installed, or a sampler is not one of its own or does not take an argument.
     """
-    if is_sampler(spec):
-        make_proposer(spec)
+    make = cache(partial(make_proposer, spec))
+    if spec.proposer is not None and spec.proposer.is_sampler:
+        make()
+    return make
 
 
 def _optuna_proposer(spec: SweepSpec, sampler: ProposerSpec) -> Proposer:

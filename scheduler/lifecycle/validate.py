@@ -9,7 +9,7 @@ from ..errors import InvalidSpecError
 from ..spec.overrides import override
 from ..spec.spec import SweepSpec, read_spec_file
 from ..storage import exists, given_path
-from .proposers import check_proposer
+from .proposers import checked_proposer
 from .warm_start import find_warm_start
 
 
@@ -40,7 +40,7 @@ def validate_spec(path: str | Path, values: Mapping[str, Any] | None = None) -> 
     """
     spec = read_runnable(path, values)
     find_data(spec.data, Path(path).parent)
-    check_proposer(spec)
+    checked_proposer(spec)
     find_warm_start(spec, Path(path).parent)
     return spec
 

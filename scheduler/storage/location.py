@@ -106,7 +106,7 @@ def is_uri(text: str) -> bool:
 
 
 def uri_problem(uri: str) -> str | None:
-    """Why a URI cannot be where a sweep lies; None where it can."""
+    """The reason why no sweep can lie at a URI; None where one can."""
     try:
         parts = urlsplit(uri)
     except ValueError as error:

@@ -33,14 +33,14 @@ def fated_curve(config: Config, seed: int) -> list[float]:
 
 @pytest.fixture(scope="module", params=WORKERS)
 def kind(request: pytest.FixtureRequest) -> str:
-    """Which executor the promises are asked of."""
+    """The executor that is held to the promises."""
     name: str = request.param
     return name
 
 
 @pytest.fixture(scope="module")
 def workers(kind: str) -> int:
-    """How many workers it has."""
+    """The number of its workers."""
     return WORKERS[kind]
 
 

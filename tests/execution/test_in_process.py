@@ -40,7 +40,7 @@ def executor_of(settings: Settings) -> Iterator[Callable[..., InProcessExecutor]
 
 @pytest.fixture
 def local(directory: SweepDirectory) -> Callable[..., TrainingSettings]:
-    """What is told about a function of this module, as somebody has it in a notebook."""
+    """The settings for a function of this module, as somebody has it in a notebook."""
 
     def make(function: Any, **facts: Any) -> TrainingSettings:
         return TrainingSettings(load_trainer(function), "loss", 9, directory.path, **facts)

@@ -44,7 +44,7 @@ def population(group_size: int = 1) -> SweepState:
 
 
 def trained(settings: TrainingSettings, *group: Assignment) -> tuple[list[Outcome], ReportBatch]:
-    """What a worker that has just been started makes of a group."""
+    """The outcomes and reports of a group on a worker that has just been started."""
     reports = ReportQueue()
     engine = Engine(settings, reports)
     outcomes = engine.run(group)

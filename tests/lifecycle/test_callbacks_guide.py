@@ -1,4 +1,4 @@
-"""What docs/callbacks.md shows is true."""
+"""The examples of docs/callbacks.md run."""
 
 import csv
 import re
@@ -26,7 +26,7 @@ SPACE = SearchSpace({"x": Uniform(0.0, 1.0)})
 
 @pytest.fixture
 def names() -> dict[str, Any]:
-    """What the first code of the guide defines."""
+    """The names that the first code of the guide defines."""
     blocks: list[str] = re.findall(r"^```python\n(.*?)^```", GUIDE, flags=re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {}
     exec(blocks[0], names)

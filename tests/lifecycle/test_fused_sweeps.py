@@ -16,39 +16,16 @@ import pytest
 from caviar.scheduler import Results, ResultsError, RunSnapshot, StopReason, Sweep
 from caviar.scheduler.lifecycle.recorded import load_spec
 from caviar.scheduler.storage import SweepDirectory, read_journal
-from caviar.search_spaces import Choice, Constant, Integer, Log, Uniform
+from caviar.search_spaces import Constant
+
+from .lane_sweeps import lanes
 
 Table = list[dict[str, Any]]
 Lanes = Callable[..., Sweep]
-CODE = Path(__file__).with_name("lane_code.py")
 COLUMNS = ["trial", "config_hidden", "bracket", "rung", "step", "state", "value", "best_value", "best_step"]
 ALONE = {"cpu": 1, "count": 1}
 RUN = "import sys; from caviar.scheduler import Sweep; Sweep.from_yaml(sys.argv[1]).run()"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240), pytest.mark.usefixtures("running_ray")]
-
-
-def lanes(storage: Path, code: str = "Waves", **fields: Any) -> Sweep:
-    """The sweep of these tests: 40 networks of two depths and many widths, some of which diverge."""
-    space = {
-        "lr": Log(1e-3, 1.0),
-        "momentum": Uniform(0.5, 0.95),
-        "hidden": Integer(4, 24),
-        "layers": Choice([1, 2]),
-        "dropout": Uniform(0.0, 0.3),
-        **fields.pop("space", {}),
-    }
-    defaults: dict[str, Any] = {
-        "metric": "val_loss",
-        "resource": {"unit": "epoch", "min": 1, "max": 9, "eta": 3},
-        "budget": {"trials": 40},
-        "workers": {"cpu": 1, "count": 2},
-        "name": "waves",
-        "seed": 5,
-        "fuse": 8,
-        # What a model proposes follows from the last digits, in which a trial alone differs from a fused one.
-        "controller": "hyperband",
-    }
-    return Sweep(f"{CODE}:{code}", space=space, storage=storage, **{**defaults, **fields})
 
 
 def table_of(results: Results) -> Table:

@@ -54,7 +54,7 @@ def in_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often what is costly was done: the real thing is done, and counted."""
+    """Counts of costly work: the real thing is done, and counted."""
     counted: Counter[str] = Counter()
 
     def count(owner: Any, name: str, what: str) -> None:

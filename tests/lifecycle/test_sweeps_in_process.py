@@ -10,12 +10,13 @@ import torch
 
 from caviar.scheduler import Callback, Results, StopReason, Sweep, SweepError, SweepStoppedError
 from caviar.scheduler.core.trials.reports import ReportBatch
-from caviar.search_spaces import Choice, Integer, Log, Uniform
+from caviar.search_spaces import Log
 from caviar.trainers import Trial
+
+from .lane_sweeps import lanes
 
 Table = list[dict[str, Any]]
 COLUMNS = ["trial", "bracket", "rung", "step", "state", "attempt", "value", "best_value", "best_step"]
-LANES = Path(__file__).with_name("lane_code.py")
 pytestmark = pytest.mark.slow
 
 
@@ -107,33 +108,12 @@ def test_a_rule_that_stops_the_sweep_stops_it(sweep_of: Callable[..., Sweep], tm
     assert run(sweep) is StopReason.FAILURE
 
 
-def lanes(storage: Path, **fields: Any) -> Sweep:
-    """Networks of two depths and many widths, some of which diverge."""
-    space: dict[str, Any] = {
-        "lr": Log(1e-3, 1.0),
-        "momentum": Uniform(0.5, 0.95),
-        "hidden": Integer(4, 24),
-        "layers": Choice([1, 2]),
-        "dropout": Uniform(0.0, 0.3),
-    }
-    defaults: dict[str, Any] = {
-        "metric": "val_loss",
-        "resource": {"unit": "epoch", "min": 1, "max": 9, "eta": 3},
-        "budget": {"trials": 24},
-        "workers": {"cpu": 1, "count": 2},
-        "name": "waves",
-        "seed": 5,
-        "fuse": 8,
-        "controller": "hyperband",
-    }
-    return Sweep(f"{LANES}:Waves", space=space, storage=storage, **{**defaults, **fields})
-
-
 @pytest.mark.usefixtures("running_ray")
 def test_a_sweep_of_fused_groups_has_the_table_of_rays_workers(
     check_reports: Callable[[Results], None], tmp_path: Path
 ) -> None:
-    on_ray, sweep = lanes(tmp_path / "ray").run(), lanes(tmp_path / "here")
+    budget = {"trials": 24}
+    on_ray, sweep = lanes(tmp_path / "ray", budget=budget).run(), lanes(tmp_path / "here", budget=budget)
     assert run(sweep) is StopReason.FINISHED
     assert table(sweep.results) == table(on_ray)
     assert "diverged" in {row["state"] for row in table(sweep.results)}

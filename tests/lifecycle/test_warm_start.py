@@ -52,7 +52,7 @@ def curve(config: Mapping[str, Any], seed: int) -> list[float]:
 
 
 def prior_seen_by(spec: SweepSpec) -> Observations | None:
-    """What a new sweep's model has of the earlier one's results."""
+    """The earlier results that a new sweep's model has."""
     found = earlier_results(spec)
     return prior_of(spec, None if found is None else found.trials)
 

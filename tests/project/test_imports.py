@@ -1,4 +1,4 @@
-"""What may import what, a line a folder; the places of the heavy libraries; the size of modules and folders."""
+"""The allowed imports, a line a folder; the places of the heavy libraries; the size of modules and folders."""
 
 import ast
 import subprocess
@@ -197,7 +197,7 @@ def test_the_sources_are_found() -> None:
 
 
 def circles(reached: dict[str, set[str]]) -> list[str]:
-    """What reaches itself."""
+    """The names that reach themselves."""
     for middle, beyond in reached.items():
         for names in reached.values():
             if middle in names:

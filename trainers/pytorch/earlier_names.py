@@ -22,4 +22,4 @@ _FOLDERS = {
     ),
 }
 EARLIER_NAMES = {name: f"{folder}.{name}" for folder, names in _FOLDERS.items() for name in names}
-"""Where each module is now, below this package."""
+"""The place of each module by now, below this package."""
